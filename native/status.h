@@ -1,0 +1,23 @@
+// How a kernel reports data that it can only see while it runs, such as an index out of range.
+#pragma once
+#include <cstdint>
+
+#include "ops.h"
+
+namespace neurite {
+
+// One per device, written by kernels, read and cleared by the next host read, which throws an ArgumentError. Device memory on CUDA.
+// Only the first report is kept (claimed by `set`).
+struct IndexReport {
+  int32_t set = 0;
+  int32_t op = 0;
+  int64_t index = 0;
+  int64_t limit = 0;
+};
+
+namespace cpu {
+// Records that `op` met `index` where 0 <= index < limit was expected. Safe from any thread.
+void reportIndex(Op op, int64_t index, int64_t limit);
+}  // namespace cpu
+
+}  // namespace neurite
