@@ -30,7 +30,13 @@ export interface NativeDevice {
   capability?: string
 }
 
-export interface NativeMemory { tensors: number; bytes: number; pool: number; peak: number; allocations: number }
+export interface NativeMemory {
+  tensors: number
+  bytes: number
+  pool: number
+  peak: number
+  allocations: number
+}
 
 /**
  * The addon. Every function throws an Error with a `code` that is the name of a class in lib/errors.ts (op.ts turns it into that class).

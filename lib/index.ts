@@ -1,0 +1,3 @@
+// The public API.
+export * from './errors'
+export { load } from './load'

@@ -1,0 +1,38 @@
+// Runs at `npm install`. In a checkout: builds the addon and the TypeScript, incrementally. In an installed package: uses the bundled
+// binary if there is one that loads, else builds from source.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { buildWithCMake, buildWithNodeGyp, hasCMake } from './build-native.mjs'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const checkout = existsSync(join(root, 'lib'))
+
+/** Loads the package in a process of its own: a broken binary must not end the installation without a word. */
+function loads() {
+  return spawnSync(process.execPath, ['-e', 'require(process.argv[1])', root], { stdio: 'ignore' }).status === 0
+}
+
+function fail() {
+  console.error(`
+neurite could not be built for ${process.platform} ${process.arch}, Node ${process.version}. What to do:
+  1. Install a C++20 compiler: g++ 11 or clang 15, or newer (Debian, Ubuntu: apt-get install g++ make; macOS: xcode-select --install).
+  2. Install CMake 3.22 or newer (apt-get install cmake, brew install cmake, pip install cmake). Without it node-gyp is used: that needs
+     Python 3 and make, and builds no CUDA.
+  3. If CUDA stopped the build, set NEURITE_CUDA=off, or install the CUDA toolkit 12.8 or newer.
+  4. Read the compiler's first error above, then try again: npm rebuild neurite.
+On Windows, use WSL 2.`)
+  process.exit(1)
+}
+
+if (process.platform === 'win32') fail()
+if (checkout || !loads()) {
+  const cmake = hasCMake()
+  if (!cmake) console.log('neurite: no CMake found, so node-gyp builds it, without CUDA')
+  if (!(cmake ? buildWithCMake() : buildWithNodeGyp())) fail()
+}
+if (checkout && existsSync(join(root, 'node_modules/typescript'))) {
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/build-ts.mjs')], { cwd: root, stdio: 'inherit' })
+  if (status !== 0) process.exit(1)
+}
