@@ -38,7 +38,7 @@
       'dependencies': ['cpu_baseline'],
       'conditions': [
         ['target_arch=="x64"', {'dependencies': ['cpu_avx2', 'cpu_avx512', 'cpu_amx']}],
-        ['OS=="linux"', {'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL']}],
+        ['OS=="linux"', {'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections']}],
       ],
     },
     {

@@ -19,9 +19,8 @@ export interface Loaded {
  */
 export function load(): Loaded {
   const override = process.env.NEURITE_BINARY
-  const paths = override ? [resolve(override)] : candidates()
   const tried: string[] = []
-  for (const path of paths) {
+  for (const path of override ? [resolve(override)] : candidates()) {
     if (!existsSync(path)) {
       tried.push(`${path}: not there`)
       continue
@@ -39,16 +38,22 @@ export function load(): Loaded {
   throw new LoadError(explain(tried, override))
 }
 
-function candidates(): string[] {
-  const platform = `${process.platform}-${process.arch}${libc() === 'musl' ? '-musl' : ''}`
-  return ['build/Release', 'build/Debug', `prebuilds/${platform}`].map((folder) => join(root, folder, 'neurite.node'))
+function* candidates(): Generator<string> {
+  yield join(root, 'build/Release/neurite.node')
+  yield join(root, 'build/Debug/neurite.node')
+  yield join(root, `prebuilds/${process.platform}-${process.arch}${libc() === 'musl' ? '-musl' : ''}/neurite.node`)
 }
 
 /** `glibc` or `musl` on Linux, else the empty string. */
 function libc(): string {
   if (process.platform !== 'linux') return ''
-  const arch = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as string] ?? process.arch
-  return existsSync(`/lib/ld-musl-${arch}.so.1`) && !existsSync('/etc/debian_version') ? 'musl' : 'glibc'
+  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
+  return report.header.glibcVersionRuntime ? 'glibc' : 'musl'
+}
+
+/** Such as `linux x64 glibc`. */
+export function platform(): string {
+  return [process.platform, process.arch, libc()].filter(Boolean).join(' ')
 }
 
 function explain(tried: string[], override: string | undefined): string {
@@ -61,7 +66,7 @@ function explain(tried: string[], override: string | undefined): string {
   ]
   return [
     'The native addon of neurite cannot be loaded.',
-    `  platform ${[process.platform, process.arch, libc()].filter(Boolean).join(' ')}, Node ${process.version}, Node-API ${process.versions.napi}`,
+    `  platform ${platform()}, Node ${process.version}, Node-API ${process.versions.napi}`,
     'Tried:',
     ...tried.map((line) => `  - ${line}`),
     'What to do:',

@@ -1,7 +1,7 @@
-// Builds the addon: cmake-js when there is a CMake, else node-gyp (CPU only). With --emulator: CMake alone, the CUDA kernels on the emulator,
-// into build/emulator. NEURITE_CUDA and NEURITE_CUDA_ARCHS choose what CMakeLists.txt does about CUDA.
+// Builds the addon: cmake-js when there is a CMake, else (or with --node-gyp) node-gyp, without CUDA. With --emulator: CMake alone, the CUDA
+// kernels on the emulator, into build/emulator. NEURITE_CUDA and NEURITE_CUDA_ARCHS choose what CMakeLists.txt does about CUDA.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -11,14 +11,14 @@ const require = createRequire(import.meta.url)
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const jobs = String(process.env.NEURITE_BUILD_JOBS || availableParallelism())
 
-const has = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
+const output = (command) => spawnSync(command, ['--version'], { encoding: 'utf8' }).stdout ?? ''
 const run = (command, args, env = process.env) => spawnSync(command, args, { cwd: root, stdio: 'inherit', env }).status === 0
 const bin = (name, file) => join(dirname(require.resolve(`${name}/package.json`)), file)
 
 /** A cache of compiled objects where there is one: in a checkout the same files are built again and again. */
 function environment() {
   const env = { ...process.env }
-  if (existsSync(join(root, '.git')) && has('ccache')) {
+  if (existsSync(join(root, '.git')) && output('ccache')) {
     env.CCACHE_BASEDIR ||= root
     env.CCACHE_NOHASHDIR ||= '1'
     for (const language of ['CXX', 'CUDA']) env[`CMAKE_${language}_COMPILER_LAUNCHER`] ||= 'ccache'
@@ -26,36 +26,53 @@ function environment() {
   return env
 }
 
-export function buildWithCMake() {
-  const cmakeJs = bin('cmake-js', 'bin/cmake-js')
-  const env = environment()
-  const settings = ['NEURITE_CUDA', 'NEURITE_CUDA_ARCHS'].map((name) => `--CD${name}=${env[name] || 'auto'}`)
-  const common = ['--out', 'build', '--log-level', 'error']
-  return (
-    run(process.execPath, [cmakeJs, 'configure', ...common, ...settings], env) &&
-    run(process.execPath, [cmakeJs, 'build', ...common, '--parallel', jobs], env)
-  )
+/** Whether there is a CMake that is new enough for CMakeLists.txt. */
+export function hasCMake() {
+  const [, major, minor] = output('cmake').match(/version (\d+)\.(\d+)/) ?? [0, 0, 0]
+  return major > 3 || (Number(major) === 3 && minor >= 22)
 }
 
-export function buildWithNodeGyp() {
+/** Configures; once more from nothing if the folder was configured at another place or with another generator. */
+function configured(folder, configure) {
+  if (configure()) return true
+  if (!existsSync(join(root, folder, 'CMakeCache.txt'))) return false
+  console.log(`neurite: configuring ${folder} again from nothing`)
+  for (const name of ['CMakeCache.txt', 'CMakeFiles']) rmSync(join(root, folder, name), { recursive: true })
+  return configure()
+}
+
+function buildWithCMake() {
+  const env = environment()
+  const cmakeJs = (command, ...args) =>
+    run(process.execPath, [bin('cmake-js', 'bin/cmake-js'), command, '--out', 'build', '--log-level', 'error', ...args], env)
+  const settings = ['NEURITE_CUDA', 'NEURITE_CUDA_ARCHS'].map((name) => `--CD${name}=${env[name] || 'auto'}`)
+  return configured('build', () => cmakeJs('configure', ...settings)) && cmakeJs('build', '--parallel', jobs)
+}
+
+function buildWithNodeGyp() {
+  console.log('neurite: built by node-gyp, without CUDA')
   const prefix = dirname(dirname(process.execPath))
-  const nodedir = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : []
-  return run(process.execPath, [bin('node-gyp', 'bin/node-gyp.js'), 'rebuild', `--jobs=${jobs}`, ...nodedir])
+  const headers = !process.env.npm_config_nodedir && existsSync(join(prefix, 'include/node/node_api.h'))
+  const args = ['configure', 'build', `--jobs=${jobs}`, '--loglevel=warn', ...(headers ? [`--nodedir=${prefix}`] : [])]
+  return run(process.execPath, [bin('node-gyp', 'bin/node-gyp.js'), ...args])
 }
 
 export function buildEmulator() {
   const folder = 'build/emulator'
-  const generator = !existsSync(join(root, folder, 'CMakeCache.txt')) && has('ninja') ? ['-G', 'Ninja'] : []
   const env = environment()
+  const generator = output('ninja') ? ['-G', 'Ninja'] : []
   return (
-    run('cmake', ['-S', '.', '-B', folder, '-DNEURITE_EMULATOR=ON', ...generator], env) &&
+    configured(folder, () => run('cmake', ['-S', '.', '-B', folder, '-DNEURITE_EMULATOR=ON', ...generator], env)) &&
     run('cmake', ['--build', folder, '--target', 'neurite', '--parallel', jobs], env)
   )
 }
 
-export const hasCMake = () => has('cmake')
+/** What this machine can build. */
+export function buildNative() {
+  return hasCMake() ? buildWithCMake() : buildWithNodeGyp()
+}
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const build = process.argv.includes('--emulator') ? buildEmulator : hasCMake() ? buildWithCMake : buildWithNodeGyp
-  process.exitCode = build() ? 0 : 1
+  const builds = { '--emulator': buildEmulator, '--node-gyp': buildWithNodeGyp }
+  process.exitCode = (builds[process.argv[2]] ?? buildNative)() ? 0 : 1
 }

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildWithCMake, buildWithNodeGyp, hasCMake } from './build-native.mjs'
+import { buildNative } from './build-native.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const checkout = existsSync(join(root, 'lib'))
@@ -27,11 +27,7 @@ On Windows, use WSL 2.`)
 }
 
 if (process.platform === 'win32') fail()
-if (checkout || !loads()) {
-  const cmake = hasCMake()
-  if (!cmake) console.log('neurite: no CMake found, so node-gyp builds it, without CUDA')
-  if (!(cmake ? buildWithCMake() : buildWithNodeGyp())) fail()
-}
+if ((checkout || !loads()) && !buildNative()) fail()
 if (checkout && existsSync(join(root, 'node_modules/typescript'))) {
   const { status } = spawnSync(process.execPath, [join(root, 'scripts/build-ts.mjs')], { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(1)

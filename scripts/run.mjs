@@ -1,0 +1,30 @@
+// Runs a TypeScript program of this repository: run.mjs FOLDER NAME [ARGS], where FOLDER/NAME is a .mts (module) or .ts (CommonJS) file.
+// Types are stripped, not checked. `import 'neurite'` gives the built package.
+import { readdirSync, readFileSync } from 'node:fs'
+import { createRequire, register } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { transformSync } from '@swc/core'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const [folder, name, ...args] = process.argv.slice(2)
+const programs = readdirSync(join(root, folder)).filter((file) => /\.m?ts$/.test(file))
+const file = programs.find((program) => program.replace(/\.m?ts$/, '') === name)
+if (!file) {
+  console.error(`Which one? ${programs.map((program) => program.replace(/\.m?ts$/, '')).join(', ')}`)
+  process.exit(2)
+}
+const path = join(root, folder, file)
+process.argv = [process.argv[0], path, ...args]
+
+register('./ts-hooks.mjs', import.meta.url)
+const require = createRequire(import.meta.url)
+require.extensions['.ts'] = (module, filename) => module._compile(strip(filename), filename)
+
+function strip(filename) {
+  const jsc = { target: 'es2022', parser: { syntax: 'typescript' } }
+  return transformSync(readFileSync(filename, 'utf8'), { filename, jsc, module: { type: 'commonjs' }, sourceMaps: 'inline' }).code
+}
+
+if (file.endsWith('.mts')) await import(pathToFileURL(path))
+else require(path)
