@@ -11,12 +11,16 @@ inline constexpr int kAny = -1;
 // The attributes of op X are the struct attributes::X. `visit(f)` calls f with each attribute in the order of ops.def.
 namespace attributes {
 #define ATTR(type, name) type name{};
-#define OP(name, inputs, outputs, attrs) struct name { attrs template <class F> void visit(F&& f); };
+#define OP(name, inputs, outputs, attrs)        \
+  struct name {                                 \
+    attrs template <class F> void visit(F&& f); \
+  };
 #include "ops.def"
 #undef OP
 #undef ATTR
 #define ATTR(type, name) f(name);
-#define OP(name, inputs, outputs, attrs) template <class F> void name::visit([[maybe_unused]] F&& f) { attrs }
+#define OP(name, inputs, outputs, attrs) \
+  template <class F> void name::visit([[maybe_unused]] F&& f) { attrs }
 #include "ops.def"
 #undef OP
 #undef ATTR
@@ -50,6 +54,8 @@ struct Call {
 template <class A> const A& attributesOf(const Call& call) { return *static_cast<const A*>(call.attributes); }
 
 using Kernel = void (*)(const Call&);
-struct KernelTable { Kernel kernels[kOps]; };
+struct KernelTable {
+  Kernel kernels[kOps];
+};
 
 }  // namespace neurite

@@ -19,7 +19,9 @@ template <class F> void parallelFor(int64_t chunks, F&& f) {
   if (chunks <= 0) return;
   if (chunks == 1) return f(int64_t{0});
   using Function = std::remove_reference_t<F>;
-  detail::parallelRun(chunks, [](void* g, int64_t chunk) { (*static_cast<Function*>(g))(chunk); }, const_cast<void*>(static_cast<const void*>(&f)));
+  detail::parallelRun(
+      chunks, [](void* g, int64_t chunk) { (*static_cast<Function*>(g))(chunk); },
+      const_cast<void*>(static_cast<const void*>(&f)));
 }
 
 // 64-byte aligned memory of the calling thread, kept between calls, contents undefined. A second call invalidates the first.

@@ -1,0 +1,58 @@
+// A caching allocator for one stream. Freeing is stream-ordered: a block can be handed out again at once, since whatever uses it next is enqueued
+// behind everything that used it before.
+#pragma once
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "device.h"
+
+namespace neurite {
+
+// A piece of device memory. The header lives as long as the memory.
+struct Block {
+  void* data = nullptr;
+  size_t bytes = 0;
+  // Set when the command that should have written the block failed, cleared when a later one writes it. Touched in stream order only.
+  std::shared_ptr<const Failure> failure;
+};
+
+struct MemoryStatistics {
+  size_t bytes = 0;        // in use
+  size_t pool = 0;         // held from the device, in use or cached
+  size_t peak = 0;         // largest `bytes` since resetPeak
+  size_t blocks = 0;       // in use
+  size_t allocations = 0;  // calls to the device's allocator so far
+};
+
+class Allocator {
+ public:
+  explicit Allocator(Device& device) : device_(device), limit_(device.defaultLimit()) {}
+
+  // Throws an OutOfMemoryError that says what was asked for, what is in use and what the limit is. `finish` is called, without the lock, before cached
+  // blocks are given back to the system: it waits until no command uses them.
+  Block* allocate(size_t bytes, const std::function<void()>& finish);
+  void free(Block* block);
+  MemoryStatistics statistics() const;
+  void resetPeak();
+  void setLimit(size_t bytes);
+
+ private:
+  Block* fromCache(size_t rounded);
+  Block* fromDevice(size_t rounded);
+  void count(size_t bytes);
+  using Cache = std::map<size_t, std::vector<Block*>>;  // by exact size
+  void giveBack(Cache& blocks);
+
+  Device& device_;
+  mutable std::mutex mutex_;
+  Cache cache_;
+  MemoryStatistics statistics_;
+  size_t limit_;
+};
+
+}  // namespace neurite

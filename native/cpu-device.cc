@@ -1,0 +1,122 @@
+// The CPU as a device: memory from the system, kernels from the table of the instruction set.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <mutex>
+
+#include "check.h"
+#include "cpu-features.h"
+#include "device.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace neurite {
+
+namespace cpu {
+
+namespace baseline {
+extern const KernelTable table;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const KernelTable table;
+}
+namespace avx512 {
+extern const KernelTable table;
+}
+#endif
+
+static std::mutex reportMutex;
+static IndexReport report;
+
+void reportIndex(Op op, int64_t index, int64_t limit) {
+  std::lock_guard lock(reportMutex);
+  if (!report.set) report = {1, static_cast<int32_t>(op), index, limit};
+}
+
+namespace {
+
+const KernelTable& kernels() {
+#if defined(__x86_64__)
+  if (instructionSet() == InstructionSet::avx512) return avx512::table;
+  if (instructionSet() == InstructionSet::avx2) return avx2::table;
+#endif
+  return baseline::table;
+}
+
+// The number after `key:` in a /proc file, in KiB, as bytes; 0 if it is not there.
+size_t procBytes(const char* path, const char* key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);)
+    if (line.rfind(key, 0) == 0) return std::strtoull(line.c_str() + std::strlen(key) + 1, nullptr, 10) * 1024;
+  return 0;
+}
+
+size_t physicalMemory() {
+  return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGE_SIZE));
+}
+
+// 90 % of the smaller of the control group's limit and of what is available now plus what this process uses: a kernel that over-commits grants
+// more and kills the process later.
+size_t memoryLimit() {
+  size_t limit = physicalMemory();
+  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    size_t bytes = 0;
+    if (std::ifstream(path) >> bytes && bytes > 0) limit = std::min(limit, bytes);
+  }
+  const size_t available = procBytes("/proc/meminfo", "MemAvailable");
+  if (available) limit = std::min(limit, available + procBytes("/proc/self/status", "VmRSS"));
+  return limit / 10 * 9;
+}
+
+class CpuDevice final : public Device {
+ public:
+  const DeviceInfo& info() const override { return info_; }
+
+  void* allocate(size_t bytes) override {
+    constexpr size_t kHuge = size_t{2} << 20;
+    void* data =
+        std::aligned_alloc(bytes >= kHuge ? kHuge : 64, bytes >= kHuge ? (bytes + kHuge - 1) / kHuge * kHuge : bytes);
+#if defined(__linux__)
+    if (data && bytes >= kHuge) madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+    return data;
+  }
+  void free(void* data, size_t) override { std::free(data); }
+  size_t defaultLimit() const override { return memoryLimit(); }
+  bool hostAccessible() const override { return true; }
+
+  void run(const Call& call) override { kernels().kernels[static_cast<int>(call.op)](call); }
+  void upload(void* target, const void* source, size_t bytes) override { std::memcpy(target, source, bytes); }
+  void download(void* target, const void* source, size_t bytes) override { std::memcpy(target, source, bytes); }
+  void copy(void* target, const void* source, size_t bytes) override { std::memcpy(target, source, bytes); }
+  IndexReport takeReport() override {
+    std::lock_guard lock(reportMutex);
+    return std::exchange(report, IndexReport{});
+  }
+  std::unique_ptr<Graph> record(const std::function<void()>&) override { return nullptr; }
+
+ private:
+  const DeviceInfo info_ = probe();
+};
+
+}  // namespace
+
+DeviceInfo probe() {
+  DeviceInfo info;
+  info.name = "cpu";
+  info.description = cpuName();
+  info.memory = physicalMemory();
+  info.capability = instructionSetName(instructionSet());
+  return info;
+}
+
+std::unique_ptr<Device> make() { return std::make_unique<CpuDevice>(); }
+
+}  // namespace cpu
+}  // namespace neurite

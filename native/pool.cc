@@ -1,0 +1,152 @@
+// The process-wide thread pool. One command runs at a time, so one parallelFor runs at a time; its caller works along.
+#include "pool.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "cpu-features.h"
+
+namespace neurite {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+// How long an idle worker looks for work before it sleeps: longer than the gaps inside a training step, shorter than anybody notices.
+constexpr auto kSpin = std::chrono::microseconds(200);
+
+class Pool {
+ public:
+  explicit Pool(int threads) {
+    for (int i = 1; i < threads; i++) workers_.emplace_back([this] { work(); });
+  }
+
+  void run(int64_t chunks, void (*run)(void*, int64_t), void* argument) {
+    if (workers_.empty()) {
+      for (int64_t i = 0; i < chunks; i++) run(argument, i);
+      return;
+    }
+    run_ = run;
+    argument_ = argument;
+    chunks_ = chunks;
+    done_.store(0, std::memory_order_relaxed);
+    next_.store(0, std::memory_order_relaxed);
+    open_.store(true);
+    generation_.fetch_add(1);
+    if (asleep_.load() > 0) wake();
+    drain();
+    open_.store(false);
+    // Workers that entered after the close see open_ == false; those inside are counted.
+    for (unsigned round = 0; done_.load(std::memory_order_acquire) < chunks || inside_.load() > 0;) relax(round);
+  }
+
+  void wake() {
+    { std::lock_guard lock(mutex_); }
+    sleep_.notify_all();
+  }
+
+ private:
+  void drain() {
+    for (int64_t chunk; (chunk = next_.fetch_add(1, std::memory_order_relaxed)) < chunks_;) {
+      run_(argument_, chunk);
+      done_.fetch_add(1, std::memory_order_release);
+    }
+  }
+
+  void work() {
+    const FlushDenormals flush;
+    for (unsigned seen = 0;;) {
+      auto idleSince = Clock::now();
+      for (unsigned round = 0; generation_.load(std::memory_order_acquire) == seen;) {
+        relax(round);
+        if (round % 128 == 0 && Clock::now() - idleSince > kSpin) {
+          std::unique_lock lock(mutex_);
+          asleep_.fetch_add(1);
+          sleep_.wait(lock, [&] { return generation_.load() != seen; });
+          asleep_.fetch_sub(1);
+        }
+      }
+      seen = generation_.load();
+      inside_.fetch_add(1);
+      if (open_.load()) drain();
+      inside_.fetch_sub(1);
+    }
+  }
+
+  void (*run_)(void*, int64_t) = nullptr;
+  void* argument_ = nullptr;
+  int64_t chunks_ = 0;
+  alignas(64) std::atomic<unsigned> generation_{0};
+  alignas(64) std::atomic<int64_t> next_{0};
+  alignas(64) std::atomic<int64_t> done_{0};
+  alignas(64) std::atomic<int> inside_{0};
+  std::atomic<bool> open_{false};
+  std::atomic<int> asleep_{0};
+  std::mutex mutex_;
+  std::condition_variable sleep_;
+  std::vector<std::thread> workers_;
+};
+
+// Made at first use and never destroyed: its threads may be asleep when the process ends.
+Pool& pool() {
+  static Pool* const pool = new Pool(threadCount());
+  return *pool;
+}
+
+// Memory that grows and is kept.
+struct Scratch {
+  void* data = nullptr;
+  size_t bytes = 0;
+  void* reserve(size_t wanted) {
+    if (wanted > bytes) {
+      std::free(data);
+      bytes = (wanted + wanted / 4 + 4095) / 4096 * 4096;
+      data = std::aligned_alloc(4096, bytes);
+      if (!data) {
+        bytes = 0;
+        fail("OutOfMemoryError", "%zu bytes of scratch memory are not there", wanted);
+      }
+    }
+    return data;
+  }
+  ~Scratch() { std::free(data); }
+};
+
+}  // namespace
+
+int threadCount() {
+  static const int count = [] {
+    const int cores = availableCores();
+    const char* wanted = std::getenv("NEURITE_NUM_THREADS");
+    if (!wanted || !*wanted) return cores;
+    char* end = nullptr;
+    const long number = std::strtol(wanted, &end, 10);
+    if (*end || number < 1)
+      fail("ArgumentError", "NEURITE_NUM_THREADS: expected a positive integer, received %s", wanted);
+    return static_cast<int>(number < cores ? number : cores);
+  }();
+  return count;
+}
+
+void detail::parallelRun(int64_t chunks, void (*run)(void*, int64_t), void* argument) {
+  pool().run(chunks, run, argument);
+}
+
+void* threadScratch(size_t bytes) {
+  thread_local Scratch scratch;
+  return scratch.reserve(bytes);
+}
+
+void* scratch(size_t bytes) {
+  static Scratch* const scratch = new Scratch;  // one command runs at a time
+  return scratch->reserve(bytes);
+}
+
+}  // namespace neurite

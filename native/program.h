@@ -1,0 +1,66 @@
+// A recorded training step: commands with their operands as numbered buffers, replayed by one native call.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "stream.h"
+
+namespace neurite {
+
+class Program {
+ public:
+  enum class Kind : uint8_t {
+    input,      // bound at each replay
+    result,     // a new block at each replay
+    temporary,  // a place in the stream's arena
+    external,   // memory that outlives the program: variables, captured constants
+  };
+  struct Buffer {
+    Kind kind = Kind::temporary;
+    size_t bytes = 0;
+    Block* block = nullptr;  // external: the memory; input and result on a device with graphs: the program's own copy
+    size_t offset = 0;       // temporary: place in the arena
+    int32_t first = -1, last = -1;  // temporary: commands between which it lives
+    bool written = false;           // input: some command writes it in place
+  };
+  static constexpr int32_t kAbsent = -1;
+
+  // While recording.
+  int32_t addBuffer(Kind kind, size_t bytes, Block* block);
+  Buffer& buffer(int32_t index) { return buffers_[static_cast<size_t>(index)]; }
+  // `operands` are buffer numbers or kAbsent, inputs then outputs.
+  void addCommand(const Call& call, size_t attributeBytes, const std::vector<int32_t>& operands);
+  // Places temporaries and fixes the pointers; afterwards nothing may be added.
+  void finish(std::vector<int32_t> inputs, std::vector<int32_t> results);
+
+  size_t arenaBytes() const { return arenaBytes_; }
+  const std::vector<int32_t>& inputs() const { return inputs_; }
+  const std::vector<int32_t>& results() const { return results_; }
+
+  // On the executing thread. Throws what the first failing command throws.
+  void replay(Stream& stream, Block* arena, const std::vector<Block*>& inputs, const std::vector<Block*>& results);
+  // The op that the last replay was at, for errors.
+  const char* currentOp() const { return kOpNames[static_cast<int>(calls_[current_].op)]; }
+
+ private:
+  void bind(Block* arena, const std::vector<Block*>& inputs, const std::vector<Block*>& results);
+  void runAll(Device& device);
+
+  std::vector<Buffer> buffers_;
+  std::vector<Call> calls_;
+  std::vector<Tensor> tensors_;     // operands of all calls, one after the other
+  std::vector<int32_t> operands_;   // the buffer of each tensor
+  std::vector<double> attributes_;  // attribute structs of all calls; doubles for their alignment
+  std::vector<size_t> attributeAt_;
+  std::vector<int32_t> inputs_, results_;
+  size_t arenaBytes_ = 0;
+  size_t current_ = 0;
+  void* boundArena_ = nullptr;
+  bool bound_ = false;
+  std::vector<std::pair<size_t, int32_t>>
+      slots_;  // tensors whose pointer changes from replay to replay, and their buffer
+  std::unique_ptr<Graph> graph_;
+};
+
+}  // namespace neurite

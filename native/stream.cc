@@ -1,0 +1,175 @@
+// The ordered stream of a device.
+#include "stream.h"
+
+#include <chrono>
+#include <new>
+
+#include "check.h"
+#include "cpu-features.h"
+
+namespace neurite {
+
+using Clock = std::chrono::steady_clock;
+// How long the stream's thread looks for the next command before it sleeps.
+constexpr auto kSpin = std::chrono::microseconds(200);
+
+void Owner::report(std::shared_ptr<const Failure> failure) {
+  std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = std::move(failure);
+}
+
+std::shared_ptr<const Failure> Owner::takeFailure() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(failure_, nullptr);
+}
+
+std::shared_ptr<const Failure> failureOf(const char* op) {
+  auto named = [op](const std::string& code, const std::string& text) {
+    return std::make_shared<const Failure>(Failure{code, format("[%s] ", op) + text});
+  };
+  try {
+    throw;
+  } catch (const Error& error) {
+    return named(error.failure().code, error.what());
+  } catch (const std::bad_alloc&) {
+    return named("OutOfMemoryError", "host memory is used up");
+  } catch (const std::exception& error) {
+    return named("DeviceError", error.what());
+  }
+}
+
+Stream& Stream::of(int device) {
+  static std::mutex mutex;
+  static std::vector<Stream*> streams(deviceInfos().size());
+  std::lock_guard lock(mutex);
+  NEURITE_CHECK(device >= 0 && device < static_cast<int>(streams.size()));
+  Stream*& stream = streams[static_cast<size_t>(device)];
+  if (!stream) stream = new Stream(makeDevice(device));
+  return *stream;
+}
+
+Stream::Stream(std::unique_ptr<Device> device) : device_(std::move(device)), allocator_(*device_) {
+  thread_ = std::thread([this] { loop(); });
+  thread_.detach();
+}
+
+Block* Stream::allocate(size_t bytes) {
+  return allocator_.allocate(bytes, [this] { finish(); });
+}
+
+void Stream::growArena(size_t bytes) {
+  std::lock_guard lock(arenaMutex);
+  if (arena && arena->bytes >= bytes) return;
+  Block* larger = allocate(bytes);
+  if (arena) allocator_.free(arena);
+  arena = larger;
+}
+
+void Stream::submit(std::unique_ptr<Command> command) {
+  if (outstanding_.load() >= kOutstanding || staged_.load() >= kStagedBytes)
+    for (uint32_t now; (now = outstanding_.load()) > kOutstanding / 2 || staged_.load() > kStagedBytes / 2;)
+      outstanding_.wait(now);
+  {
+    std::lock_guard lock(producers_);
+    staged_.fetch_add(command->stagedBytes, std::memory_order_relaxed);
+    outstanding_.fetch_add(1);
+    const uint32_t tail = tail_.load(std::memory_order_relaxed);
+    // Each environment stops at kOutstanding, but many of them may have passed that check at once.
+    for (unsigned round = 0; tail - head_.load(std::memory_order_acquire) >= kRing;) relax(round);
+    ring_[tail % kRing] = command.release();
+    tail_.store(tail + 1);
+  }
+  if (asleep_.load()) {
+    { std::lock_guard lock(sleepMutex_); }
+    sleep_.notify_one();
+  }
+}
+
+void Stream::submitOrRun(std::unique_ptr<Command> command) {
+  if (idle() && !executing_.exchange(true)) {
+    // Between the look and the exchange somebody may have submitted: keep the order.
+    if (head_.load() == tail_.load()) {
+      outstanding_.fetch_add(1);
+      const FlushDenormals flush;
+      device_->attach();
+      execute(std::move(command));
+    }
+    executing_.store(false);
+    if (!command) return;
+  }
+  submit(std::move(command));
+}
+
+namespace {
+struct Fence final : Command {
+  // Shared, since the waiter may be gone before the notification returns.
+  using Flag = std::shared_ptr<std::atomic<uint32_t>>;
+  Fence(Owner& owner, Flag done) : Command(owner), done_(std::move(done)) {}
+  void run(Stream& stream) override {
+    try {
+      stream.device().finish();
+    } catch (...) {
+      owner().report(failureOf("synchronize"));
+    }
+    drop();
+  }
+  void drop() override {
+    done_->store(1);
+    done_->notify_one();
+  }
+  Flag done_;
+};
+}  // namespace
+
+void Stream::finish() {
+  static Owner nobody;
+  const auto done = std::make_shared<std::atomic<uint32_t>>(0);
+  submitOrRun(std::make_unique<Fence>(nobody, done));
+  done->wait(0);
+}
+
+Command* Stream::pop() {
+  const uint32_t head = head_.load(std::memory_order_relaxed);
+  if (head == tail_.load(std::memory_order_acquire)) return nullptr;
+  Command* command = ring_[head % kRing];
+  head_.store(head + 1, std::memory_order_release);
+  return command;
+}
+
+void Stream::execute(std::unique_ptr<Command> command) {
+  if (command->owner().cancelled.load(std::memory_order_relaxed))
+    command->drop();
+  else
+    command->run(*this);
+  staged_.fetch_sub(command->stagedBytes, std::memory_order_relaxed);
+  command.reset();
+  outstanding_.fetch_sub(1);
+  outstanding_.notify_all();
+}
+
+void Stream::drain() {
+  while (Command* command = pop()) execute(std::unique_ptr<Command>(command));
+}
+
+void Stream::loop() {
+  const FlushDenormals flush;
+  device_->attach();
+  auto idleSince = Clock::now();
+  for (unsigned round = 0;;) {
+    if (head_.load() != tail_.load() && !executing_.exchange(true)) {
+      drain();
+      executing_.store(false);
+      idleSince = Clock::now();
+    }
+    relax(round);
+    if (round % 128 == 0 && Clock::now() - idleSince > kSpin) {
+      std::unique_lock lock(sleepMutex_);
+      asleep_.store(true);
+      sleep_.wait(lock, [this] { return head_.load() != tail_.load(); });
+      asleep_.store(false);
+      idleSince = Clock::now();
+    }
+  }
+}
+
+}  // namespace neurite

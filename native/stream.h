@@ -1,0 +1,98 @@
+// The ordered stream of a device: commands go in from JavaScript threads and run one after the other on the stream's own thread.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "allocator.h"
+#include "device.h"
+
+namespace neurite {
+
+// On whose behalf commands run: one JavaScript environment. Outlives its commands.
+struct Owner {
+  // Set when the environment ends: commands that have not started are dropped.
+  std::atomic<bool> cancelled{false};
+  // The first failure that no promise has told yet.
+  void report(std::shared_ptr<const Failure> failure);
+  std::shared_ptr<const Failure> takeFailure();
+
+ private:
+  std::mutex mutex_;
+  std::shared_ptr<const Failure> failure_;
+};
+
+class Stream;
+
+class Command {
+ public:
+  explicit Command(Owner& owner) : owner_(owner) {}
+  virtual ~Command() = default;
+  virtual void run(Stream& stream) = 0;
+  // Called instead of run() when the owner is cancelled.
+  virtual void drop() {}
+  Owner& owner() { return owner_; }
+  // Host bytes that the command holds until it has run.
+  size_t stagedBytes = 0;
+
+ private:
+  Owner& owner_;
+};
+
+class Stream {
+ public:
+  // The stream of a device, made at first use and never destroyed.
+  static Stream& of(int device);
+
+  Device& device() { return *device_; }
+  Allocator& allocator() { return allocator_; }
+  Block* allocate(size_t bytes);
+
+  // At most kOutstanding commands or kStagedBytes of host data may wait; then the caller waits until half is done.
+  void submit(std::unique_ptr<Command> command);
+  // Nothing is queued and nothing runs.
+  bool idle() const { return outstanding_.load(std::memory_order_acquire) == 0; }
+  // Runs `command` on the calling thread if the stream is idle; otherwise submits it.
+  void submitOrRun(std::unique_ptr<Command> command);
+  // Waits until everything submitted before has run.
+  void finish();
+
+  // Temporaries of all programs of this stream: programs never overlap, so one block sized for the largest serves all. Hold the mutex from reading the
+  // arena until the command that uses it is submitted.
+  std::mutex arenaMutex;
+  Block* arena = nullptr;
+  void growArena(size_t bytes);
+
+ private:
+  explicit Stream(std::unique_ptr<Device> device);
+  void loop();
+  void drain();
+  Command* pop();
+  void execute(std::unique_ptr<Command> command);
+
+  static constexpr uint32_t kOutstanding = 1024;
+  static constexpr size_t kStagedBytes = size_t{64} << 20;
+  static constexpr uint32_t kRing = 4096;
+
+  std::unique_ptr<Device> device_;
+  Allocator allocator_;
+  std::mutex producers_;
+  Command* ring_[kRing] = {};
+  alignas(64) std::atomic<uint32_t> tail_{0};  // written by producers
+  alignas(64) std::atomic<uint32_t> head_{0};  // written by the executing thread
+  alignas(64) std::atomic<uint32_t> outstanding_{0};
+  std::atomic<size_t> staged_{0};
+  std::atomic<bool> executing_{false};
+  std::atomic<bool> asleep_{false};
+  std::mutex sleepMutex_;
+  std::condition_variable sleep_;
+  std::thread thread_;
+};
+
+// Turns whatever a kernel threw into a Failure that names the op.
+std::shared_ptr<const Failure> failureOf(const char* op);
+
+}  // namespace neurite
