@@ -1,0 +1,62 @@
+// Errors of kernels: what happened, where, and in which thread.
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "sanitizers.h"
+#include "state.h"
+
+namespace emulator {
+
+std::string siteOf(const Location& at) { return std::string(at.file_name()) + ":" + std::to_string(at.line()); }
+
+std::string indexText(uint3 index) {
+  return "(" + std::to_string(index.x) + "," + std::to_string(index.y) + "," + std::to_string(index.z) + ")";
+}
+
+bool sameSite(const Location& a, const Location& b) {
+  return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
+}
+
+void fail(const Location& at, const char* format, ...) {
+  EngineAccess quiet;
+  char text[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  Scheduler& s = scheduler();
+  if (!s.inKernel()) {
+    std::fprintf(stderr, "emulator: %s: %s (called outside of a kernel)\n", siteOf(at).c_str(), text);
+    std::abort();
+  }
+  s.stop(siteOf(at) + ": " + text + s.where());
+}
+
+Thread& currentThread(const char* what) {
+  Scheduler& s = scheduler();
+  if (!s.inKernel()) {
+    std::fprintf(stderr, "emulator: %s called outside of a kernel\n", what);
+    std::abort();
+  }
+  if (s.interrupted) fail(Location::current(), "this block never yields: it has run for too long without a barrier");
+  return *s.current();
+}
+
+void countAtomic() { currentThread("an atomic operation"); }
+
+void requireAligned(const void* p, size_t alignment, const char* what, const Location& at) {
+  if (reinterpret_cast<uintptr_t>(p) % alignment != 0) fail(at, "%s %p is not aligned to %zu bytes", what, p, alignment);
+}
+
+void requireShared(const void* p, size_t bytes, const char* what, const Location& at) {
+  if (!currentThread(what).block->arena->contains(p, bytes)) fail(at, "%s %p is not in shared memory", what, p);
+}
+
+void requireComputeCapability(int atLeast, const char* what, const Location& at) {
+  const int have = options().device.computeCapability;
+  if (have < atLeast) fail(at, "%s needs sm_%d, this device is sm_%d", what, atLeast, have);
+}
+
+}  // namespace emulator
