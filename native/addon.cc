@@ -315,10 +315,11 @@ napi_value init(napi_env rawEnv, napi_value rawExports) {
   };
 #define METHOD(name) add(#name, Addon::entry<&Addon::name>);
   METHOD(devices)
-  METHOD(info) METHOD(setBuffer) METHOD(submit) METHOD(upload) METHOD(view) METHOD(release) METHOD(transfer)
-      METHOD(read) METHOD(readSync) METHOD(synchronize) METHOD(beginRecording) METHOD(endRecording)
-          METHOD(abortRecording) METHOD(replay) METHOD(releaseProgram) METHOD(memory) METHOD(setMemoryLimit)
-              METHOD(resetPeak) METHOD(setDebugSync)
+  METHOD(info)
+  METHOD(setBuffer) METHOD(submit) METHOD(upload) METHOD(view) METHOD(release) METHOD(transfer) METHOD(read)
+      METHOD(readSync) METHOD(synchronize) METHOD(beginRecording) METHOD(endRecording) METHOD(abortRecording)
+          METHOD(replay) METHOD(releaseProgram) METHOD(memory) METHOD(setMemoryLimit) METHOD(resetPeak)
+              METHOD(setDebugSync)
 #undef METHOD
                   exports.Set("version", NEURITE_VERSION);
   exports.Set("opsHash", NEURITE_OPS_HASH);

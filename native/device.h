@@ -51,7 +51,7 @@ class Device {
   virtual void copy(void* target, const void* source, size_t bytes) = 0;
   // Waits until everything submitted has run.
   virtual void finish() {}
-  // The first index report since the last call, then cleared. Waits for everything before it.
+  // The first index report that there was when download() last returned, then cleared.
   virtual IndexReport takeReport() = 0;
   // Records what `launch` launches as a graph; null if the device has none.
   virtual std::unique_ptr<Graph> record(const std::function<void()>& launch) = 0;

@@ -70,6 +70,25 @@ constexpr OpInfo kOpInfos[kOps] = {
 #undef OP
 };
 
+// Runs an op; `blocks` are those of its operands, inputs then outputs. After a failure the outputs carry it to what depends on them; an op that
+// writes in place leaves its targets as they were.
+void runOp(Stream& stream, Owner& owner, const Call& call, Block* const* blocks) {
+  Block* const* outputs = blocks + call.inputs;
+  std::shared_ptr<const Failure> failure;
+  for (int i = 0; i < call.inputs; i++)
+    if (blocks[i] && blocks[i]->failure) failure = blocks[i]->failure;
+  if (!failure) {
+    try {
+      stream.device().run(call);
+    } catch (...) {
+      failure = failureOf(kOpNames[static_cast<int>(call.op)]);
+    }
+  }
+  for (int i = 0; i < call.outputs; i++)
+    if (outputs[i]->failure != failure) outputs[i]->failure = failure;
+  if (failure) owner.report(std::move(failure));
+}
+
 // One op with everything it needs in one allocation: the command, its tensors, the blocks behind them, its attributes.
 class OpCommand final : public Command {
  public:
@@ -81,18 +100,7 @@ class OpCommand final : public Command {
   }
   static void operator delete(void* memory) { ::operator delete(memory); }
 
-  void run(Stream& stream) override {
-    Block** outputs = blocks_ + call_.inputs;
-    for (int i = 0; i < call_.inputs; i++)
-      if (blocks_[i] && blocks_[i]->failure) return failOutputs(blocks_[i]->failure);
-    try {
-      stream.device().run(call_);
-    } catch (...) {
-      return failOutputs(failureOf(kOpNames[static_cast<int>(call_.op)]));
-    }
-    for (int i = 0; i < call_.outputs; i++)
-      if (outputs[i]->failure) outputs[i]->failure.reset();
-  }
+  void run(Stream& stream) override { runOp(stream, owner(), call_, blocks_); }
 
  private:
   OpCommand(Owner& owner, const Call& call, const std::vector<Block*>& blocks, size_t attributeBytes)
@@ -109,12 +117,6 @@ class OpCommand final : public Command {
     call_.in = tensors;
     call_.out = tensors + call.inputs;
     call_.attributes = attributes;
-  }
-
-  // The outputs carry the failure to what depends on them. An op that writes in place leaves its targets as they were.
-  void failOutputs(std::shared_ptr<const Failure> failure) {
-    for (int i = 0; i < call_.outputs; i++) blocks_[call_.inputs + i]->failure = failure;
-    owner().report(std::move(failure));
   }
 
   Call call_;
@@ -404,7 +406,14 @@ void Environment::submit(double* buffer, size_t length) {
                       : Program::kAbsent);
     recorder_->program->addCommand(call, info.attributeBytes, operands);
   }
-  stream.submit(OpCommand::make(owner_, call, blocks));
+  // Bounds the time of any op on a CPU to a few microseconds, matrix products included.
+  constexpr size_t kSmall = 64 << 10;
+  size_t bytes = 0;
+  for (const Block* block : blocks)
+    if (block) bytes += block->bytes;
+  const bool small = stream.device().hostAccessible() && bytes <= kSmall;
+  if (!small || !stream.tryRun([&] { runOp(stream, owner_, call, blocks.data()); }))
+    stream.submit(OpCommand::make(owner_, call, blocks));
   for (size_t i = first; i < tensors.size(); i++) buffer[i - first] = makeHandle(storages[i], tensors[i]);
   afterSubmit(stream, buffer, static_cast<size_t>(outputs));
 }

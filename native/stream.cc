@@ -86,18 +86,7 @@ void Stream::submit(std::unique_ptr<Command> command) {
 }
 
 void Stream::submitOrRun(std::unique_ptr<Command> command) {
-  if (idle() && !executing_.exchange(true)) {
-    // Between the look and the exchange somebody may have submitted: keep the order.
-    if (head_.load() == tail_.load()) {
-      outstanding_.fetch_add(1);
-      const FlushDenormals flush;
-      device_->attach();
-      execute(std::move(command));
-    }
-    executing_.store(false);
-    if (!command) return;
-  }
-  submit(std::move(command));
+  if (!tryRun([&] { command->run(*this); })) submit(std::move(command));
 }
 
 namespace {

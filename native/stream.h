@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "allocator.h"
+#include "cpu-features.h"
 #include "device.h"
 
 namespace neurite {
@@ -55,6 +56,19 @@ class Stream {
   void submit(std::unique_ptr<Command> command);
   // Nothing is queued and nothing runs.
   bool idle() const { return outstanding_.load(std::memory_order_acquire) == 0; }
+  // Runs `work` on the calling thread if the stream is idle; false if it is not. For work that is done sooner than another thread is woken.
+  template <class F> bool tryRun(F&& work) {
+    if (!idle() || executing_.exchange(true)) return false;
+    // Between the look and the exchange somebody may have submitted: keep the order.
+    const bool first = head_.load() == tail_.load();
+    if (first) {
+      const FlushDenormals flush;
+      device_->attach();
+      work();
+    }
+    executing_.store(false);
+    return first;
+  }
   // Runs `command` on the calling thread if the stream is idle; otherwise submits it.
   void submitOrRun(std::unique_ptr<Command> command);
   // Waits until everything submitted before has run.
