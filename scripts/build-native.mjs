@@ -41,7 +41,14 @@ function configured(folder, configure) {
   return configure()
 }
 
+/** Both tools build into build/Release: neither may take the other's binary for its own. */
+function leave(marker) {
+  const file = join(root, 'build', marker)
+  if (existsSync(file)) for (const stale of [file, join(root, 'build/Release/neurite.node')]) rmSync(stale, { force: true })
+}
+
 function buildWithCMake() {
+  leave('config.gypi')
   const env = environment()
   const cmakeJs = (command, ...args) =>
     run(process.execPath, [bin('cmake-js', 'bin/cmake-js'), command, '--out', 'build', '--log-level', 'error', ...args], env)
@@ -51,6 +58,7 @@ function buildWithCMake() {
 
 function buildWithNodeGyp() {
   console.log('neurite: built by node-gyp, without CUDA')
+  leave('CMakeCache.txt')
   const prefix = dirname(dirname(process.execPath))
   const headers = !process.env.npm_config_nodedir && existsSync(join(prefix, 'include/node/node_api.h'))
   const args = ['configure', 'build', `--jobs=${jobs}`, '--loglevel=warn', ...(headers ? [`--nodedir=${prefix}`] : [])]
