@@ -1,5 +1,5 @@
-// Builds the addon: cmake-js when there is a CMake, else (or with --node-gyp) node-gyp, without CUDA. With --emulator: CMake alone, the CUDA
-// kernels on the emulator, into build/emulator. NEURITE_CUDA and NEURITE_CUDA_ARCHS choose what CMakeLists.txt does about CUDA.
+// Builds the addon into build/Release: cmake-js when there is a CMake, else (or with --node-gyp) node-gyp, without CUDA. NEURITE_CUDA and
+// NEURITE_CUDA_ARCHS choose what CMakeLists.txt does about CUDA. With --emulator or --cuda-release: another kind, into a folder of its own.
 import { spawnSync } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -65,14 +65,25 @@ function buildWithNodeGyp() {
   return run(process.execPath, [bin('node-gyp', 'bin/node-gyp.js'), ...args])
 }
 
-export function buildEmulator() {
-  const folder = 'build/emulator'
+/** Builds the addon by CMake alone into FOLDER/neurite.node, with further settings. */
+function buildInto(folder, ...settings) {
   const env = environment()
   const generator = output('ninja') ? ['-G', 'Ninja'] : []
+  const place = `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(root, folder)}`
   return (
-    configured(folder, () => run('cmake', ['-S', '.', '-B', folder, '-DNEURITE_EMULATOR=ON', ...generator], env)) &&
+    configured(folder, () => run('cmake', ['-S', '.', '-B', folder, place, ...generator, ...settings], env)) &&
     run('cmake', ['--build', folder, '--target', 'neurite', '--parallel', jobs], env)
   )
+}
+
+/** The addon whose `cuda` device is the emulator of test/cuda-emulator, into build/emulator. */
+export function buildEmulator() {
+  return buildInto('build/emulator', '-DNEURITE_EMULATOR=ON')
+}
+
+/** The addon with CUDA for these architectures, whatever this machine has. */
+export function buildCuda(folder, archs) {
+  return buildInto(folder, '-DNEURITE_CUDA=on', `-DNEURITE_CUDA_ARCHS=${archs}`)
 }
 
 /** What this machine can build. */
@@ -81,6 +92,10 @@ export function buildNative() {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const builds = { '--emulator': buildEmulator, '--node-gyp': buildWithNodeGyp }
+  const builds = {
+    '--emulator': buildEmulator,
+    '--node-gyp': buildWithNodeGyp,
+    '--cuda-release': () => buildCuda('build/cuda-release', 'release')
+  }
   process.exitCode = (builds[process.argv[2]] ?? buildNative)() ? 0 : 1
 }
