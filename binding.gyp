@@ -32,13 +32,13 @@
         'NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS',
         'NEURITE_OPS_HASH="<!(node scripts/gyp.cjs ops-hash)"',
         'NEURITE_VERSION="<!(node scripts/gyp.cjs version)"',
-        'NEURITE_BUILD_INFO="node-gyp, CUDA not built in (built without CMake)"',
+        'NEURITE_BUILD_INFO="node-gyp, no CUDA: built without CMake"',
       ],
       # The order matters: the linker keeps the first copy of an inline function, and that must be one that every CPU can run.
       'dependencies': ['cpu_baseline'],
       'conditions': [
         ['target_arch=="x64"', {'dependencies': ['cpu_avx2', 'cpu_avx512', 'cpu_amx']}],
-        ['OS=="linux"', {'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections']}],
+        ['OS=="linux"', {'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections', '-Wl,--version-script=<(module_root_dir)/native/exports.map']}],
       ],
     },
     {

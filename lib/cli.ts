@@ -33,7 +33,6 @@ function info(): void {
     ['system', `${platform()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${bytes(totalmem())}`],
     ['node', `${process.version}, Node-API ${process.versions.napi}`],
     ['addon', path],
-    ['built with', native.buildInfo],
     ...native.info()
   ]
   const devices: [string, string][] = native
