@@ -67,3 +67,48 @@ export const errorClasses = {
 
 // On the prototype, so that the stack trace names the class too.
 for (const [name, type] of Object.entries(errorClasses)) Object.defineProperty(type.prototype, 'name', { value: name })
+
+type ErrorClass = new (message: string, details?: ErrorDetails) => NeuriteError
+
+let currentLayer: string | undefined
+
+/** Runs `fn` as part of the layer `name`: errors thrown meanwhile name it. */
+export function withLayer<T>(name: string, fn: () => T): T {
+  const outer = currentLayer
+  currentLayer = name
+  try {
+    return fn()
+  } finally {
+    currentLayer = outer
+  }
+}
+
+/** The error that `where` (an op, or a function of the API) throws: `[where] message (layer "…")`. */
+export function failure(Type: ErrorClass, where: string, message: string, cause?: unknown): NeuriteError {
+  const suffix = currentLayer === undefined ? '' : ` (layer "${currentLayer}")`
+  return new Type(`[${where}] ${message}${suffix}`, { op: where, layer: currentLayer, cause })
+}
+
+/** An error of the addon (it has a `code`) as one of our classes; anything else as it is. */
+export function fromNative(error: unknown, where: string): unknown {
+  const code = error instanceof NeuriteError ? undefined : (error as { code?: unknown } | null)?.code
+  const Type = typeof code === 'string' && Object.hasOwn(errorClasses, code) ? errorClasses[code as keyof typeof errorClasses] : undefined
+  if (Type === undefined) return error
+  const { message } = error as Error
+  return message.startsWith('[') ? new Type(message, { layer: currentLayer, cause: error }) : failure(Type, where, message, error)
+}
+
+/** A value as it stands in a message. */
+export function show(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
+  if (typeof value === 'number') return Number.isNaN(value) ? 'NaN' : String(value)
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object'
+  return String(value)
+}
+
+/** A shape as it stands in a message: `[null, 28, 28]` where the first dimension is not known. */
+export function showShape(shape: readonly (number | null)[]): string {
+  return `[${shape.map((dim) => (dim === null || Number.isNaN(dim) ? 'null' : dim)).join(', ')}]`
+}

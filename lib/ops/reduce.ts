@@ -1,0 +1,139 @@
+// Reductions over any axes, all if none is named.
+import { expectTensor, run } from '../op'
+import type { DType } from '../native'
+import { scope } from '../scope'
+import type { Gradient } from '../tape'
+import { type Tensor, view } from '../tensor'
+import { cast, div, equal, exp, mul, onlyOnce, sqrt, sub } from './elementwise'
+import { broadcast, checkAxes, checkAxis, expectDType, floats, floatsAndInt32, numbers, reducedShape } from './shape'
+
+/** An axis, several, or all (left out or null). */
+export type Axis = number | readonly number[] | null | undefined
+/** Options of reductions. */
+export interface ReduceOptions {
+  /** Keeps the reduced axes, with size 1. Default false. */
+  keepdims?: boolean | undefined
+}
+
+type Derivative = (dy: Tensor, x: Tensor, y: Tensor, count: number) => Tensor
+
+/** `derivative` gets dy and y with the reduced axes kept as 1. */
+function reduce(
+  name: string,
+  x: Tensor,
+  axis: Axis,
+  options: ReduceOptions | undefined,
+  allowed: readonly DType[],
+  derivative?: Derivative
+): Tensor {
+  expectTensor(name, 'x', x)
+  expectDType(name, 'x', x, allowed)
+  const axes = checkAxes(name, axis, x.shape.length)
+  const shape = reducedShape(x.shape, axes, options?.keepdims ?? false)
+  const gradient: Gradient | undefined =
+    derivative &&
+    ((dy, { inputs, outputs }) => [
+      () => {
+        const kept = reducedShape(x.shape, axes, true)
+        const count = axes.reduce((n, a) => n * x.shape[a]!, 1)
+        return derivative(view(dy, kept), inputs[0]!, view(outputs[0]!, kept), count)
+      }
+    ])
+  return run(name, [x], { shape, dtype: x.dtype, attributes: { axes }, gradient })
+}
+
+/** The elements equal to the extreme share dy, as in TensorFlow. */
+const extremeDerivative: Derivative = (dy, x, y) => {
+  const mask = cast(equal(x, y), x.dtype)
+  const axes = x.shape.flatMap((dim, i) => (y.shape[i] === dim ? [] : [i]))
+  return mul(mask, div(dy, sum(mask, axes, { keepdims: true })))
+}
+
+/**
+ * Sum over `axis`. Floats are added in float32.
+ * @throws ShapeError for an axis that x does not have
+ */
+export function sum(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return reduce('sum', x, axis, options, floatsAndInt32, (dy, { shape }) => broadcast(dy, shape))
+}
+
+/** Mean over `axis`. */
+export function mean(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return reduce('mean', x, axis, options, floats, (dy, { shape }, _y, count) => broadcast(div(dy, count), shape))
+}
+
+/** Product over `axis`. */
+export function prod(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return reduce('prod', x, axis, options, floatsAndInt32, (dy, input) =>
+    run('prodGrad', [dy, input], {
+      shape: input.shape,
+      dtype: input.dtype,
+      attributes: { axes: checkAxes('prod', axis, input.shape.length) },
+      gradient: onlyOnce('prodGrad')
+    })
+  )
+}
+
+/** Largest element over `axis`; NaN if there is one. */
+export function max(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return reduce('max', x, axis, options, numbers, extremeDerivative)
+}
+
+/** Smallest element over `axis`; NaN if there is one. */
+export function min(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return reduce('min', x, axis, options, numbers, extremeDerivative)
+}
+
+/** Whether all elements over `axis` are true, for bool. */
+export function all(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return reduce('all', x, axis, options, ['bool'])
+}
+
+/** Whether any element over `axis` is true, for bool. */
+export function any(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return reduce('any', x, axis, options, ['bool'])
+}
+
+/** ln Σ eˣ over `axis`, without overflow. */
+export function logSumExp(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return reduce('logSumExp', x, axis, options, floats, (dy, input, y) => mul(dy, exp(sub(input, y))))
+}
+
+/** Population variance over `axis`: the mean squared distance from the mean. */
+export function variance(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return reduce('variance', x, axis, options, floats, (dy, input, _y, count) =>
+    mul(div(mul(dy, 2), count), sub(input, mean(input, axis, { keepdims: true })))
+  )
+}
+
+/** Population standard deviation over `axis`. */
+export function std(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  return scope(() => sqrt(variance(x, axis, options)))
+}
+
+function argument(name: string, x: Tensor, axis: number | null | undefined, keepdims: boolean): Tensor {
+  expectTensor(name, 'x', x)
+  if (axis == null) {
+    return scope(() => {
+      const index = argument(name, view(x, [x.size]), 0, false)
+      return keepdims
+        ? view(
+            index,
+            x.shape.map(() => 1)
+          )
+        : index
+    })
+  }
+  const a = checkAxis(name, axis, x.shape.length)
+  return run(name, [x], { shape: reducedShape(x.shape, [a], keepdims), dtype: 'int32', attributes: { axis: a } })
+}
+
+/** Index of the largest element along `axis` (of the flattened tensor if left out), as int32: the first of equals; a NaN counts as the largest. */
+export function argmax(x: Tensor, axis?: number | null, { keepdims = false }: ReduceOptions = {}): Tensor {
+  return argument('argmax', x, axis, keepdims)
+}
+
+/** Index of the smallest element along `axis` (of the flattened tensor if left out), as int32: the first of equals; a NaN counts as the smallest. */
+export function argmin(x: Tensor, axis?: number | null, { keepdims = false }: ReduceOptions = {}): Tensor {
+  return argument('argmin', x, axis, keepdims)
+}

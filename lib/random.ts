@@ -1,0 +1,322 @@
+// Random numbers by Philox4x32-10 (Salmon et al. 2011): every consumer has a key of its own and a counter on the device.
+import { randomBytes } from 'node:crypto'
+import { currentDevice, deviceName, deviceNumber } from './device'
+import { ArgumentError, failure, show } from './errors'
+import type { DType } from './native'
+import { expectTensor, noteWritten, run } from './op'
+import { scope } from './scope'
+import { abstractly, refuseInCapture, runConcretely } from './state'
+import type { Gradient } from './tape'
+import { checkDType, checkShape, sizeOf, type Tensor, tensor, type TensorOptions, type Variable, variable } from './tensor'
+import { gather } from './ops/indexing'
+import { expectDType, expectNumber, floats } from './ops/shape'
+
+let globalSeed = randomBytes(6).readUIntBE(0, 6)
+/** Consumers constructed since the seed was set; 0 is the environment's own. */
+let constructed = 0
+
+/**
+ * Seeds everything random that is made from now on, and the functions of `random`.
+ * @throws ArgumentError unless `seed` is an integer
+ */
+export function setRandomSeed(seed: number): void {
+  globalSeed = checkSeed('setRandomSeed', seed)
+  constructed = 0
+  for (const generator of own.values()) generator.reseed(globalSeed, 0)
+}
+
+function checkSeed(where: string, seed: unknown): number {
+  if (!Number.isSafeInteger(seed)) throw failure(ArgumentError, where, `expected seed to be an integer, received ${show(seed)}`)
+  return seed as number
+}
+
+const mask = (1n << 64n) - 1n
+
+/** A finalizer of 64-bit numbers: neighbouring seeds give unrelated keys (splitmix64, Steele et al. 2014). */
+function mix(value: bigint): bigint {
+  let z = (value + 0x9e3779b97f4a7c15n) & mask
+  z = ((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n) & mask
+  z = ((z ^ (z >> 27n)) * 0x94d049bb133111ebn) & mask
+  return z ^ (z >> 31n)
+}
+
+function makeKey(seed: number, number: number): [low: number, high: number] {
+  const key = mix((mix(BigInt.asUintN(64, BigInt(seed))) + BigInt(number)) & mask)
+  return [Number(BigInt.asIntN(32, key)), Number(BigInt.asIntN(32, key >> 32n))]
+}
+
+/** Shape of a draw, its dtype and device. */
+interface Draw extends TensorOptions {}
+
+export interface UniformOptions extends Draw {
+  /** Default 0. */
+  minval?: number | undefined
+  /** Not reached. Default 1. */
+  maxval?: number | undefined
+}
+
+export interface NormalOptions extends Draw {
+  /** Default 0. */
+  mean?: number | undefined
+  /** Default 1. */
+  stddev?: number | undefined
+}
+
+export interface BernoulliOptions extends Draw {
+  /** Probability of 1. Default 0.5. */
+  p?: number | undefined
+}
+
+export interface IntegersOptions {
+  /** Default 0. */
+  minval?: number | undefined
+  /** Not reached. */
+  maxval: number
+  device?: string | undefined
+}
+
+/**
+ * A consumer of random numbers: a layer, an initializer, a model's shuffle. Its key comes from the global seed and its number in the
+ * order of construction (or from a seed of its own); its counter lives on the device and only its own draws advance it, also inside
+ * captured functions.
+ */
+export class Generator {
+  private key: [low: number, high: number]
+  private stateOnDevice: Variable | undefined
+  private readonly deviceIndex: number | undefined
+  /** Blocks of four words that were drawn on the host, by `shuffled`. Saved with a model beside `state`. */
+  hostCounter = 0
+
+  constructor({ seed, device }: { seed?: number | undefined; device?: string | undefined } = {}) {
+    this.key = seed === undefined ? makeKey(globalSeed, ++constructed) : makeKey(checkSeed('Generator', seed), 0)
+    this.deviceIndex = device === undefined ? undefined : deviceNumber(device, 'Generator')
+  }
+
+  /** @internal The environment's own: number 0. */
+  static numbered(seed: number, number: number, device: string): Generator {
+    const generator = new Generator({ seed, device })
+    generator.key = makeKey(seed, number)
+    return generator
+  }
+
+  /** int32 [4]: key low, key high, counter low, counter high. To be saved and restored (`assign`) with a model. */
+  get state(): Variable {
+    const [low, high] = this.key
+    this.stateOnDevice ??= runConcretely(() => {
+      const initial = tensor([low, high, 0, 0], [4], { dtype: 'int32', device: deviceName(this.deviceIndex ?? currentDevice()) })
+      const state = variable(initial, { name: 'seedState', trainable: false })
+      initial.dispose()
+      return state
+    })
+    return this.stateOnDevice
+  }
+
+  /** @internal Starts again with another key. */
+  reseed(seed: number, number: number): void {
+    this.key = makeKey(seed, number)
+    this.hostCounter = 0
+    this.stateOnDevice?.assign([...this.key, 0, 0])
+  }
+
+  /** Numbers in [minval, maxval), all equally likely. */
+  uniform(shape: readonly number[], { minval = 0, maxval = 1, dtype = 'float32' }: UniformOptions = {}): Tensor {
+    const [low, high] = [finite('uniform', 'minval', minval), finite('uniform', 'maxval', maxval)]
+    if (low > high) throw failure(ArgumentError, 'uniform', `expected minval to be at most maxval, received ${low} and ${high}`)
+    return this.draw('uniform', 'randomUniform', shape, dtype, floats, { low, high })
+  }
+
+  /** Normally distributed numbers. */
+  normal(shape: readonly number[], { mean = 0, stddev = 1, dtype = 'float32' }: NormalOptions = {}): Tensor {
+    return this.draw('normal', 'randomNormal', shape, dtype, floats, moments('normal', mean, stddev))
+  }
+
+  /** Normally distributed numbers, none further than 2 stddev from the mean. */
+  truncatedNormal(shape: readonly number[], { mean = 0, stddev = 1, dtype = 'float32' }: NormalOptions = {}): Tensor {
+    return this.draw('truncatedNormal', 'truncatedNormal', shape, dtype, floats, moments('truncatedNormal', mean, stddev))
+  }
+
+  /** 1 with probability p, else 0. */
+  bernoulli(shape: readonly number[], { p = 0.5, dtype = 'float32' }: BernoulliOptions = {}): Tensor {
+    return this.draw('bernoulli', 'bernoulli', shape, dtype, null, { p: probability('bernoulli', 'p', p) })
+  }
+
+  /** Integers in [minval, maxval), as int32. */
+  integers(shape: readonly number[], { minval = 0, maxval }: IntegersOptions): Tensor {
+    if (![minval, maxval].every((v) => Number.isInteger(v) && Math.abs(v) <= 2 ** 31) || minval >= maxval) {
+      throw failure(ArgumentError, 'integers', `expected integers minval < maxval of 32 bits, received ${show(minval)} and ${show(maxval)}`)
+    }
+    return this.draw('integers', 'randomUniform', shape, 'int32', ['int32'], { low: minval, high: maxval })
+  }
+
+  /** x with each element set to 0 with probability `rate`, the others divided by 1 - rate. */
+  dropout(x: Tensor, rate: number): Tensor {
+    expectTensor('dropout', 'x', x)
+    expectDType('dropout', 'x', x, floats)
+    const attributes = { rate: probability('dropout', 'rate', rate) }
+    if (rate === 1) throw failure(ArgumentError, 'dropout', 'expected rate to be less than 1, received 1')
+    const before = this.advance(x.size)
+    // The mask is not stored: the gradient draws it again from the same state.
+    const gradient: Gradient = (dy, { inputs }) => [
+      () => run('dropout', [dy, inputs[1]!], { shape: dy.shape, dtype: dy.dtype, attributes, gradient }),
+      null
+    ]
+    const result = run('dropout', [x, before], { shape: x.shape, dtype: x.dtype, attributes, gradient })
+    before.dispose()
+    return result
+  }
+
+  /** 0 … n - 1 in random order (Fisher and Yates), drawn on the host from this generator's key. */
+  shuffled(n: number): Int32Array {
+    const order = Int32Array.from({ length: n }, (_, i) => i)
+    const words = new Uint32Array(4)
+    let left = 0
+    for (let i = n - 1; i > 0; i--) {
+      if (left === 0) {
+        philox(this.key, this.hostCounter++, words)
+        left = 4
+      }
+      const j = Math.floor((words[--left]! / 2 ** 32) * (i + 1))
+      const t = order[i]!
+      order[i] = order[j]!
+      order[j] = t
+    }
+    return order
+  }
+
+  /** Frees the state. */
+  dispose(): void {
+    this.stateOnDevice?.dispose()
+  }
+
+  private draw(
+    where: string,
+    op: string,
+    shape: readonly number[],
+    dtype: DType,
+    allowed: readonly DType[] | null,
+    attributes: Record<string, number>
+  ): Tensor {
+    const dims = checkShape(where, shape)
+    checkDType(where, dtype)
+    if (allowed !== null && !allowed.includes(dtype))
+      throw failure(ArgumentError, where, `expected dtype to be ${allowed.join(' or ')}, received ${dtype}`)
+    const before = this.advance(sizeOf(dims))
+    const result = run(op, [before], { shape: dims, dtype, attributes })
+    before.dispose()
+    return result
+  }
+
+  /** The state before; moves the counter on by what `count` elements take. */
+  private advance(count: number): Tensor {
+    const state = this.state
+    const before = run('advanceRandom', [state], { shape: [4], dtype: 'int32', attributes: { count } })
+    if (!abstractly) noteWritten([state], 1)
+    return before
+  }
+}
+
+/** Ten rounds on (counter, 0, 1, 0): the third word keeps draws on the host apart from those on the device. */
+function philox([k0, k1]: readonly [number, number], counter: number, out: Uint32Array): void {
+  let [c0, c1, c2, c3] = [counter >>> 0, Math.floor(counter / 2 ** 32), 1, 0]
+  let [a, b] = [k0 >>> 0, k1 >>> 0]
+  for (let round = 0; round < 10; round++) {
+    const [high0, low0] = multiply(0xd2511f53, c0)
+    const [high1, low1] = multiply(0xcd9e8d57, c2)
+    c0 = (high1 ^ c1 ^ a) >>> 0
+    c1 = low1
+    c2 = (high0 ^ c3 ^ b) >>> 0
+    c3 = low0
+    a = (a + 0x9e3779b9) >>> 0
+    b = (b + 0xbb67ae85) >>> 0
+  }
+  out[0] = c0
+  out[1] = c1
+  out[2] = c2
+  out[3] = c3
+}
+
+/** The 64-bit product of two 32-bit numbers as high and low word. */
+function multiply(x: number, y: number): [high: number, low: number] {
+  const [x1, x0, y1, y0] = [x >>> 16, x & 0xffff, y >>> 16, y & 0xffff]
+  const low = x0 * y0
+  const middle = x1 * y0 + Math.floor(low / 2 ** 16)
+  const cross = x0 * y1 + (middle % 2 ** 16)
+  return [x1 * y1 + Math.floor(middle / 2 ** 16) + Math.floor(cross / 2 ** 16), Math.imul(x, y) >>> 0]
+}
+
+function finite(where: string, name: string, value: unknown): number {
+  if (!Number.isFinite(value)) throw failure(ArgumentError, where, `expected ${name} to be a finite number, received ${show(value)}`)
+  return value as number
+}
+
+function moments(where: string, mean: number, stddev: number): { mean: number; stddev: number } {
+  if (!(stddev >= 0)) throw failure(ArgumentError, where, `expected stddev to be a number that is not negative, received ${show(stddev)}`)
+  return { mean: expectNumber(where, 'mean', mean), stddev }
+}
+
+function probability(where: string, name: string, value: number): number {
+  if (!(value >= 0 && value <= 1)) throw failure(ArgumentError, where, `expected ${name} to be in [0, 1], received ${show(value)}`)
+  return value
+}
+
+// ---- The functions of `random`: draws of the environment's own generator on the device of the draw.
+
+const own = new Map<string, Generator>()
+
+function ownGenerator(device: string | undefined): Generator {
+  const name = device ?? deviceName(currentDevice())
+  let generator = own.get(name)
+  if (generator === undefined) {
+    generator = Generator.numbered(globalSeed, 0, name)
+    own.set(name, generator)
+  }
+  return generator
+}
+
+/** Numbers in [minval, maxval), all equally likely; default [0, 1). */
+export function uniform(shape: readonly number[], options?: UniformOptions): Tensor {
+  return ownGenerator(options?.device).uniform(shape, options)
+}
+
+/** Normally distributed numbers; default mean 0, stddev 1. */
+export function normal(shape: readonly number[], options?: NormalOptions): Tensor {
+  return ownGenerator(options?.device).normal(shape, options)
+}
+
+/** Normally distributed numbers, none further than 2 stddev from the mean. */
+export function truncatedNormal(shape: readonly number[], options?: NormalOptions): Tensor {
+  return ownGenerator(options?.device).truncatedNormal(shape, options)
+}
+
+/** 1 with probability p (default 0.5), else 0. */
+export function bernoulli(shape: readonly number[], options?: BernoulliOptions): Tensor {
+  return ownGenerator(options?.device).bernoulli(shape, options)
+}
+
+/** Integers in [minval, maxval), as int32. */
+export function integers(shape: readonly number[], options: IntegersOptions): Tensor {
+  return ownGenerator(options?.device).integers(shape, options)
+}
+
+/** Sets elements to 0 with probability `rate` and divides the others by 1 - rate. */
+export function dropout(x: Tensor, rate: number): Tensor {
+  expectTensor('dropout', 'x', x)
+  return ownGenerator(x.device).dropout(x, rate)
+}
+
+/**
+ * 0 … n - 1 in random order, as int32 [n]. Drawn on the host, so not inside a captured function.
+ * @throws ArgumentError, CaptureError
+ */
+export function permutation(n: number, { device }: { device?: string | undefined } = {}): Tensor {
+  refuseInCapture('random.permutation')
+  if (!Number.isSafeInteger(n) || n < 0)
+    throw failure(ArgumentError, 'permutation', `expected n to be an integer and not negative, received ${show(n)}`)
+  return tensor(ownGenerator(device).shuffled(n), [n], { device })
+}
+
+/** The slices of x along `axis` in random order. Drawn on the host, so not inside a captured function. */
+export function shuffle(x: Tensor, axis = 0): Tensor {
+  expectTensor('shuffle', 'x', x)
+  return scope(() => gather(x, permutation(x.shape.at(axis) ?? 0, { device: x.device }), axis))
+}

@@ -1,0 +1,210 @@
+// The tape: what was computed from watched tensors, walked backwards for gradients.
+import { ArgumentError, DTypeError, failure, ShapeError, show, showShape } from './errors'
+import type { DType } from './native'
+import { type Attributes, expectTensor, whileWalking } from './op'
+import { add } from './ops/elementwise'
+import { onesLike, zerosLike } from './ops/creation'
+import { isPromise, keep, scope, scopeMark, sweep, unhold } from './scope'
+import { alias, sameShape, type Tensor, Variable } from './tensor'
+
+/** Computes the gradient with respect to one input: dy itself, or a new tensor. */
+export type Thunk = () => Tensor
+/**
+ * The gradient of an op: a thunk for each input, null where nothing flows. `dy` is the gradient of the first output; `node.dys` has
+ * those of all outputs (undefined where none came).
+ */
+export type Gradient = (dy: Tensor, node: TapeNode) => readonly (Thunk | null)[]
+
+/** One op as the tape remembers it. */
+export interface TapeNode {
+  readonly inputs: readonly (Tensor | null)[]
+  readonly outputs: readonly Tensor[]
+  readonly attributes: Attributes
+  readonly gradient: Gradient
+  dys: readonly (Tensor | undefined)[]
+}
+
+interface Tape {
+  readonly bit: number
+  readonly nodes: TapeNode[]
+}
+
+const tapes: Tape[] = []
+
+/** True while a tape is active. */
+export let watching = false
+
+/** Adds an op to the tapes of the mask and marks its float outputs as watched. */
+export function recordNode(
+  mask: number,
+  inputs: readonly (Tensor | null)[],
+  outputs: readonly Tensor[],
+  attributes: Attributes,
+  gradient: Gradient
+): void {
+  for (let i = 0; i < outputs.length; i++) if (isFloat(outputs[i]!.dtype)) outputs[i]!.tapes = mask
+  for (let t = 0; t < tapes.length; t++) {
+    const tape = tapes[t]!
+    if ((tape.bit & mask) === 0) continue
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[i]
+      if (input != null) input.holds++
+    }
+    for (let i = 0; i < outputs.length; i++) outputs[i]!.holds++
+    tape.nodes.push({ inputs, outputs, attributes, gradient, dys: [] })
+  }
+}
+
+/** True for the dtypes that gradients flow through. */
+export function isFloat(dtype: DType): boolean {
+  return dtype === 'float32' || dtype === 'bfloat16'
+}
+
+/** What `valueAndGrad` gives. */
+export interface ValueAndGrad<Aux extends readonly unknown[]> {
+  value: Tensor
+  /** What `fn` returned after the scalar. */
+  aux: Aux
+  /** One gradient for each variable, in their order. */
+  grads: Tensor[]
+}
+
+/**
+ * Calls `fn` and differentiates the scalar that it returns with respect to `variables` (any float tensors), by reverse-mode automatic
+ * differentiation. `fn` returns the scalar, or `[scalar, ...others]`. It is a scope: only the result outlives the call. A variable that
+ * the scalar does not depend on gets zeros. Calls may be nested for higher derivatives.
+ * @throws ShapeError, DTypeError if `fn` does not return a float scalar; ArgumentError if it returns a promise
+ * @example
+ * const { value, grads } = valueAndGrad(() => x.matmul(w).sub(y).square().mean(), [w])
+ */
+export function valueAndGrad(fn: () => Tensor, variables: readonly Tensor[]): ValueAndGrad<[]>
+export function valueAndGrad<Aux extends readonly unknown[]>(
+  fn: () => readonly [Tensor, ...Aux],
+  variables: readonly Tensor[]
+): ValueAndGrad<Aux>
+export function valueAndGrad(
+  fn: () => Tensor | readonly [Tensor, ...unknown[]],
+  variables: readonly Tensor[]
+): ValueAndGrad<readonly unknown[]> {
+  if (typeof fn !== 'function') throw failure(ArgumentError, 'valueAndGrad', `expected a function, received ${show(fn)}`)
+  if (!Array.isArray(variables)) throw failure(ArgumentError, 'valueAndGrad', `expected an array of variables, received ${show(variables)}`)
+  variables.forEach((v, i) => {
+    expectTensor('valueAndGrad', `variable ${i}`, v)
+    if (!isFloat(v.dtype)) throw failure(DTypeError, 'valueAndGrad', `expected float variables, received ${v.dtype} at ${i}`)
+  })
+  return scope(() => {
+    const tape = begin(variables)
+    let kept: Tensor[] = []
+    try {
+      const result = fn()
+      if (isPromise(result))
+        throw failure(ArgumentError, 'valueAndGrad', 'expected a function that returns a tensor, received one that returns a promise')
+      const [scalar, ...aux] = Array.isArray(result) ? (result as readonly [Tensor, ...unknown[]]) : [result as Tensor]
+      expectTensor('valueAndGrad', 'the result of the function', scalar)
+      if (scalar.shape.length !== 0) {
+        throw failure(
+          ShapeError,
+          'valueAndGrad',
+          `expected the function to return a scalar, received shape ${showShape(scalar.shape)}: take its mean or sum`
+        )
+      }
+      if (!isFloat(scalar.dtype))
+        throw failure(DTypeError, 'valueAndGrad', `expected the function to return a float scalar, received ${scalar.dtype}`)
+      const value = scalar instanceof Variable || variables.includes(scalar) ? scalar.add(0) : scalar
+      kept = keep([value, aux])
+      finish(tape)
+      const grads = whileWalking(() => backward(tape, value, variables))
+      return { value, aux, grads }
+    } finally {
+      for (const tensor of kept) tensor.kept = false
+      abandon(tape, variables)
+    }
+  })
+}
+
+function begin(variables: readonly Tensor[]): Tape {
+  if (tapes.length === 31) throw failure(ArgumentError, 'valueAndGrad', 'expected at most 31 nested calls')
+  const tape: Tape = { bit: 1 << tapes.length, nodes: [] }
+  tapes.push(tape)
+  watching = true
+  for (const variable of variables) variable.tapes |= tape.bit
+  return tape
+}
+
+/** Takes the tape off the active ones: what follows is not recorded on it. */
+function finish(tape: Tape): void {
+  const at = tapes.indexOf(tape)
+  if (at >= 0) tapes.splice(at)
+  watching = tapes.length > 0
+}
+
+/** Lets go of all that the tape still holds and takes its marks away. */
+function abandon(tape: Tape, variables: readonly Tensor[]): void {
+  finish(tape)
+  for (const node of tape.nodes) forget(tape, node)
+  tape.nodes.length = 0
+  for (const variable of variables) variable.tapes &= ~tape.bit
+}
+
+function forget(tape: Tape, { inputs, outputs }: TapeNode): void {
+  for (let i = 0; i < inputs.length; i++) if (inputs[i] != null) unhold(inputs[i]!)
+  for (let i = 0; i < outputs.length; i++) {
+    outputs[i]!.tapes &= ~tape.bit
+    unhold(outputs[i]!)
+  }
+}
+
+/** Walks the tape from its end and frees what it has used. Gradients of an input add up in the order of the walk. */
+function backward(tape: Tape, value: Tensor, variables: readonly Tensor[]): Tensor[] {
+  const gradients = new Map<Tensor, Tensor>()
+  const { bit, nodes } = tape
+  if ((value.tapes & bit) !== 0) put(gradients, value, onesLike(value))
+  for (let node = nodes.pop(); node !== undefined; node = nodes.pop()) {
+    const mark = scopeMark()
+    const dys = node.outputs.map((output) => gradients.get(output))
+    if (dys.some((dy) => dy !== undefined)) {
+      node.dys = dys
+      const thunks = node.gradient(dys[0] ?? zerosLike(node.outputs[0]!), node)
+      for (let i = 0; i < node.inputs.length; i++) {
+        const input = node.inputs[i]
+        const thunk = thunks[i]
+        if (input == null || thunk == null || (input.tapes & bit) === 0) continue
+        put(gradients, input, thunk())
+      }
+    }
+    for (let i = 0; i < dys.length; i++) {
+      if (dys[i] === undefined) continue
+      gradients.delete(node.outputs[i]!)
+      letGo(dys[i]!)
+    }
+    forget(tape, node)
+    // An output was last needed by the nodes after its own, which have all been walked.
+    for (const output of node.outputs) if (!output.kept) output.dispose()
+    sweep(mark)
+  }
+  const taken = new Set<Tensor>()
+  return variables.map((variable) => {
+    const gradient = gradients.get(variable)
+    if (gradient === undefined) return zerosLike(variable)
+    if (taken.has(gradient)) return alias(gradient, gradient.shape)
+    taken.add(gradient)
+    gradient.holds--
+    return gradient
+  })
+}
+
+function put(gradients: Map<Tensor, Tensor>, input: Tensor, gradient: Tensor): void {
+  if (!sameShape(gradient.shape, input.shape) || gradient.dtype !== input.dtype) {
+    throw new Error(`gradient of ${gradient.dtype} ${showShape(gradient.shape)} for an input of ${input.dtype} ${showShape(input.shape)}`)
+  }
+  const before = gradients.get(input)
+  const total = before === undefined ? gradient : add(before, gradient)
+  total.holds++
+  gradients.set(input, total)
+  if (before !== undefined) letGo(before)
+}
+
+/** One user of a gradient less; without any it is freed at once. */
+function letGo(gradient: Tensor): void {
+  if (--gradient.holds === 0 && !gradient.kept) gradient.dispose()
+}
