@@ -1,0 +1,282 @@
+// Elementary functions of float32 vectors by polynomials: exp, log, tanh, erf, sin, pow and their relatives.
+//
+// Polynomials are least-squares fits at Chebyshev nodes, rounded coefficient by coefficient. The errors given are the
+// largest found against float64 over all exponents (test/native/vector-math-test.cc asserts them), in units in the last
+// place: with a fused multiply-add, and in brackets without. NaN gives NaN everywhere, infinities give the limits.
+// Denormal arguments count as zero and denormal results may be zero: the compute threads flush them.
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "simd.h"
+
+namespace neurite::cpu::NEURITE_ISA {
+
+// coefficient[0] + x · coefficient[1] + …, by Horner's rule.
+template <int count> NEURITE_INLINE F32 polynomial(F32 x, const float (&coefficient)[count]) {
+  F32 y = broadcast(coefficient[count - 1]);
+  NEURITE_UNROLL
+  for (int i = count - 2; i >= 0; --i) y = fma(y, x, broadcast(coefficient[i]));
+  return y;
+}
+
+// Keeps NaN: the hardware's minimum and maximum return their second operand then.
+NEURITE_INLINE F32 clampKeepingNan(F32 x, float low, float high) {
+  return secondIfUnorderedMin(broadcast(high), secondIfUnorderedMax(broadcast(low), x));
+}
+
+// 2^n for n in [-126, 127].
+NEURITE_INLINE F32 powerOfTwo(I32 n) { return fromBits((n + 127) << 23); }
+
+// x = n ln 2 + r with |r| <= ln 2 / 2; the upper part of ln 2 has 9 bits, so that n times it is exact.
+struct ExpReduction {
+  I32 n;
+  F32 r;
+  explicit NEURITE_INLINE ExpReduction(F32 x) {
+    const F32 whole = roundToEven(x * broadcast(1.44269504f));
+    n = roundToInt(whole);
+    r = negFma(whole, broadcast(0.693359375f), x);
+    r = negFma(whole, broadcast(-2.12194440e-4f), r);
+  }
+};
+
+// e^x. 1 ulp (1).
+NEURITE_INLINE F32 exp(F32 x) {
+  static constexpr float kQ[] = {5.e-01f, 1.6666509e-01f, 4.1666448e-02f, 8.369932e-03f, 1.3936601e-03f};
+  const ExpReduction e(clampKeepingNan(x, -104.0f, 89.0f));
+  const F32 p = fma(e.r * e.r, polynomial(e.r, kQ), e.r) + broadcast(1.0f);
+  // Two factors: 2^n itself leaves the range of exponents while the result is still finite.
+  const I32 half = e.n >> 1;
+  return p * powerOfTwo(half) * powerOfTwo(e.n - half);
+}
+
+// e^x - 1. 2 ulp (2).
+NEURITE_INLINE F32 expm1(F32 x) {
+  static constexpr float kQ[] = {5.e-01f, 1.6666666e-01f, 4.166647e-02f, 8.333563e-03f, 1.393457e-03f, 1.9748106e-04f};
+  const ExpReduction e(clampKeepingNan(x, -18.0f, 89.0f));
+  const F32 p = fma(e.r * e.r, polynomial(e.r, kQ), e.r);  // e^r - 1
+  // 2^n (p + 1) - 1, halved so that 2^128 does not overflow before the end.
+  const F32 scale = powerOfTwo(e.n - 1);
+  const F32 half = fma(p, scale, scale - broadcast(0.5f));
+  return copySign(half + half, x);
+}
+
+// ln x. 1 ulp (1).
+NEURITE_INLINE F32 log(F32 x) {
+  static constexpr float kP[] = {3.333331e-01f,   -2.5000015e-01f, 2.0002227e-01f,  -1.6667727e-01f, 1.4217563e-01f,
+                                 -1.2409747e-01f, 1.1905413e-01f,  -1.1655146e-01f, 6.684156e-02f};
+  // x = m 2^n with m in [sqrt(1/2), sqrt(2)).
+  const I32 bits = bitsOf(x) - 0x3f3504f3;
+  const F32 n = toFloat(bits >> 23);
+  const F32 f = fromBits((bits & 0x7fffff) + 0x3f3504f3) - broadcast(1.0f);
+  const F32 square = f * f;
+  F32 y = polynomial(f, kP) * f * square;
+  y = fma(n, broadcast(-2.12194440e-4f), y);
+  y = negFma(broadcast(0.5f), square, y) + f;
+  y = fma(n, broadcast(0.693359375f), y);
+  const float infinity = std::numeric_limits<float>::infinity();
+  y = select(equal(x, broadcast(infinity)), x, y);
+  y = select(less(x, broadcast(std::numeric_limits<float>::min())), broadcast(-infinity), y);
+  y = select(lessEqual(x, broadcast(-std::numeric_limits<float>::min())),
+             broadcast(std::numeric_limits<float>::quiet_NaN()), y);
+  return select(isNan(x), x, y);
+}
+
+// ln(1 + x). 2 ulp (2).
+NEURITE_INLINE F32 log1p(F32 x) {
+  const F32 one = broadcast(1.0f), u = one + x;
+  // u is 1 + x rounded; what the rounding lost enters by the derivative.
+  const F32 lost = x - (u - one);
+  const Mask usable = less(zeros(), u) & less(u, broadcast(std::numeric_limits<float>::infinity()));
+  const F32 y = log(u) + select(usable, lost / u, zeros());
+  return select(less(abs(x), broadcast(1e-7f)), x, y);
+}
+
+// (e^2x - 1) / (e^2x + 1), by e^-2|x| - 1. 3 ulp (3).
+NEURITE_INLINE F32 tanh(F32 x) {
+  const F32 e = expm1(broadcast(-2.0f) * abs(x));
+  return copySign(e / (e + broadcast(2.0f)), x);
+}
+
+// 1 / (1 + e^-x). 3 ulp (3).
+NEURITE_INLINE F32 sigmoid(F32 x) {
+  const F32 one = broadcast(1.0f);
+  return one / (one + exp(-x));
+}
+
+// ln(1 + e^x), as max(x, 0) + ln(1 + e^-|x|). 3 ulp (3).
+NEURITE_INLINE F32 softplus(F32 x) { return relu(x) + log1p(exp(-abs(x))); }
+
+// ln sigmoid(x) = -softplus(-x).
+NEURITE_INLINE F32 logSigmoid(F32 x) { return -softplus(-x); }
+
+// Error function: an odd polynomial up to 0.92, then 1 - e^-p(|x|) with p fitted to -ln erfc. 2 ulp (3).
+NEURITE_INLINE F32 erf(F32 x) {
+  static constexpr float kSmall[] = {1.2837917e-01f, -3.7612632e-01f, 1.1283678e-01f, -2.6858672e-02f,
+                                     5.1995935e-03f, -8.129061e-04f,  8.320441e-05f};
+  static constexpr float kLarge[] = {-1.7325729e-04f, 1.1295091e+00f, 6.333565e-01f,   1.0827207e-01f,
+                                     -2.5115967e-02f, 4.1704313e-03f, -4.3447813e-04f, 2.1109421e-05f};
+  const F32 magnitude = abs(x);
+  const F32 small = fma(x, polynomial(x * x, kSmall), x);
+  const F32 capped = secondIfUnorderedMin(broadcast(4.0f), magnitude);
+  const F32 large = copySign(broadcast(1.0f) - exp(-polynomial(capped, kLarge)), x);
+  return select(less(magnitude, broadcast(0.92f)), small, large);
+}
+
+// ---- Functions that need more than float32 inside: computed on float64 vectors, half the lanes at a time --------------
+
+typedef float HalfF32 __attribute__((vector_size(kLanes * 2)));
+typedef double HalfF64 __attribute__((vector_size(kLanes * 4)));
+typedef int64_t HalfI64 __attribute__((vector_size(kLanes * 4)));
+
+struct Halves {
+  HalfF64 low, high;
+};
+NEURITE_INLINE Halves widen(F32 x) {
+  HalfF32 part[2];
+  memcpy(part, &x, sizeof x);
+  return {__builtin_convertvector(part[0], HalfF64), __builtin_convertvector(part[1], HalfF64)};
+}
+NEURITE_INLINE F32 narrow(const Halves& x) {
+  const HalfF32 part[2] = {__builtin_convertvector(x.low, HalfF32), __builtin_convertvector(x.high, HalfF32)};
+  F32 y;
+  memcpy(&y, part, sizeof y);
+  return y;
+}
+// x + 1.5 · 2^52 holds round(x) in its low bits, for |x| < 2^51.
+inline constexpr double kRoundingShift = 6755399441055744.0;
+
+// x = quadrant · π/2 + r, |r| <= π/4 (1 + 2^-20), for |x| < 2^24.
+struct QuadrantReduction {
+  I32 quadrant;
+  F32 r;
+  explicit NEURITE_INLINE QuadrantReduction(F32 x) {
+    const Halves wide = widen(x);
+    Halves whole{}, rest{};
+    const auto reduce = [](HalfF64 v, HalfF64 & n, HalfF64 & remainder) __attribute__((always_inline)) {
+      n = (v * 0.63661977236758134 + kRoundingShift) - kRoundingShift;
+      // π/2 in 33 bits, so that its product with n is exact, and the rest.
+      remainder = (v - n * 1.5707963267341256) - n * 6.0771005065061922e-11;
+    };
+    reduce(wide.low, whole.low, rest.low);
+    reduce(wide.high, whole.high, rest.high);
+    quadrant = roundToInt(narrow(whole));
+    r = narrow(rest);
+  }
+};
+inline constexpr float kQuadrantLimit = 16777216.0f;
+
+// Lanes beyond the vector code's range, by the scalar library function in float64.
+template <class F> NEURITE_INLINE F32 fixLanes(F32 x, F32 y, Mask where, F&& f) {
+  if (__builtin_expect(any(where), 0)) {
+    float from[kLanes], to[kLanes];
+    store(from, x);
+    store(to, y);
+    const F32 one = select(where, broadcast(1.0f), zeros());
+    float chosen[kLanes];
+    store(chosen, one);
+    for (int i = 0; i < kLanes; ++i) {
+      if (chosen[i] != 0.0f) to[i] = static_cast<float>(f(static_cast<double>(from[i])));
+    }
+    return load(to);
+  }
+  return y;
+}
+NEURITE_INLINE Mask beyondQuadrants(F32 x) { return ~less(abs(x), broadcast(kQuadrantLimit)); }
+
+NEURITE_INLINE F32 sinOfRest(F32 r) {
+  static constexpr float kP[] = {-1.6666654e-01f, 8.33211e-03f, -1.9508562e-04f};
+  const F32 z = r * r;
+  return fma(r * z, polynomial(z, kP), r);
+}
+NEURITE_INLINE F32 cosOfRest(F32 r) {
+  static constexpr float kP[] = {4.1666646e-02f, -1.3887302e-03f, 2.4430881e-05f};
+  const F32 z = r * r;
+  return fma(z * z, polynomial(z, kP), negFma(broadcast(0.5f), z, broadcast(1.0f)));
+}
+// sin(quadrant · π/2 + r).
+NEURITE_INLINE F32 sinOfQuadrant(I32 quadrant, F32 r) {
+  const F32 y = select(equal(quadrant & 1, I32{}), sinOfRest(r), cosOfRest(r));
+  return fromBits(bitsOf(y) ^ ((quadrant & 2) << 30));
+}
+
+// 1 ulp (2).
+NEURITE_INLINE F32 sin(F32 x) {
+  const QuadrantReduction q(x);
+  return fixLanes(x, sinOfQuadrant(q.quadrant, q.r), beyondQuadrants(x), [](double v) { return std::sin(v); });
+}
+
+// 1 ulp (2).
+NEURITE_INLINE F32 cos(F32 x) {
+  const QuadrantReduction q(x);
+  return fixLanes(x, sinOfQuadrant(q.quadrant + 1, q.r), beyondQuadrants(x), [](double v) { return std::cos(v); });
+}
+
+// tan r, or -1 / tan r in odd quadrants. 3 ulp (3).
+NEURITE_INLINE F32 tan(F32 x) {
+  static constexpr float kP[] = {3.3333355e-01f, 1.3332492e-01f,  5.407837e-02f, 2.1189824e-02f,
+                                 1.1070387e-02f, -2.0376015e-04f, 4.5195897e-03f};
+  const QuadrantReduction q(x);
+  const F32 z = q.r * q.r;
+  const F32 t = fma(q.r * z, polynomial(z, kP), q.r);
+  const F32 y = select(equal(q.quadrant & 1, I32{}), t, broadcast(-1.0f) / t);
+  return fixLanes(x, y, beyondQuadrants(x), [](double v) { return std::tan(v); });
+}
+
+// |x|^y in float64, x positive and finite: 2^(y log2 x).
+NEURITE_INLINE HalfF64 powerOfPositive(HalfF64 x, HalfF64 y) {
+  const HalfI64 bits = (HalfI64)x - 0x3fe6a09e667f3bcd;  // m in [sqrt(1/2), sqrt(2))
+  const HalfF64 m = (HalfF64)((bits & 0xfffffffffffff) + 0x3fe6a09e667f3bcd);
+  const HalfF64 n = __builtin_convertvector(bits >> 52, HalfF64);
+  const HalfF64 s = (m - 1.0) / (m + 1.0), z = s * s;
+  // ln m = 2 atanh s.
+  HalfF64 a = z * 0.09805579946474427 + 0.11087020187246177;
+  a = a * z + 0.1428608556757224;
+  a = a * z + 0.1999999742178736;
+  a = a * z + 0.33333333339871235;
+  a = a * z + 0.9999999999999731;
+  HalfF64 e = y * (a * s * 2.8853900817779268 + n);
+  e = e < -200.0 ? HalfF64{} - 200.0 : e;
+  e = e > 200.0 ? HalfF64{} + 200.0 : e;
+  const HalfF64 shifted = e + kRoundingShift;
+  const HalfF64 r = e - (shifted - kRoundingShift);
+  const HalfI64 whole = (HalfI64)shifted - (HalfI64)(HalfF64{} + kRoundingShift);
+  HalfF64 p = r * 1.5310081137407198e-05 + 0.0001546973197833081;
+  p = p * r + 0.0013333450560412074;
+  p = p * r + 0.009618025602952121;
+  p = p * r + 0.055504109412154126;
+  p = p * r + 0.24022651213595278;
+  p = p * r + 0.6931471805459305;
+  p = p * r + 0.9999999999595482;
+  return p * (HalfF64)((whole + 1023) << 52);
+}
+
+// x^y with the special cases of C's powf. 1 ulp (1).
+NEURITE_INLINE F32 pow(F32 x, F32 y) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const F32 magnitude = abs(x), one = broadcast(1.0f);
+  const Halves wideX = widen(magnitude), wideY = widen(y);
+  F32 p = narrow({powerOfPositive(wideX.low, wideY.low), powerOfPositive(wideX.high, wideY.high)});
+
+  const Mask yWhole = equal(roundToEven(y), y), yNegative = less(y, zeros());
+  const F32 half = y * broadcast(0.5f);
+  const Mask yOdd = yWhole & notEqual(roundToEven(half), half) & less(abs(y), broadcast(16777216.0f));
+  const Mask yInfinite = equal(abs(y), broadcast(infinity));
+  const Mask xZero = less(magnitude, broadcast(std::numeric_limits<float>::min()));
+  const Mask xInfinite = equal(magnitude, broadcast(infinity));
+  // 0^y, ∞^y and x^∞ are 0, 1 or ∞: ∞ where the base and the sign of the exponent point the same way.
+  const F32 extreme = select(xInfinite ^ yNegative, broadcast(infinity), zeros());
+  p = select(xZero | xInfinite, extreme, p);
+  const F32 limit = select(less(one, magnitude) ^ yNegative, broadcast(infinity), zeros());
+  p = select(yInfinite, select(equal(magnitude, one), one, limit), p);
+  // A negative base: sign of odd powers, no value for fractional ones.
+  const Mask signBit = less(bitsOf(x), I32{});
+  p = select(signBit & yOdd, -p, p);
+  const F32 nan = broadcast(std::numeric_limits<float>::quiet_NaN());
+  p = select(signBit & ~yWhole & ~xZero & ~xInfinite, nan, p);
+  p = select(isNan(x) | isNan(y), nan, p);
+  return select(equal(y, zeros()) | equal(x, one), one, p);
+}
+
+}  // namespace neurite::cpu::NEURITE_ISA
