@@ -29,7 +29,8 @@ export function load(): Loaded {
     try {
       native = require(path)
     } catch (cause) {
-      tried.push(`${path}: ${cause instanceof Error ? cause.message : cause}`)
+      const message = cause instanceof Error ? cause.message : String(cause)
+      tried.push(message.startsWith(path) ? message : `${path}: ${message}`)
       throw new LoadError(explain(tried, override), { cause })
     }
     checkHash(native, path)
@@ -85,9 +86,12 @@ function checkHash(native: Native, path: string): void {
   const expected: string = existsSync(generated) ? JSON.parse(readFileSync(generated, 'utf8')) : sources()
   if (native.opsHash === expected) return
   const current = sources()
+  const [rebuildAddon, rebuildLibrary] = existsSync(join(root, 'lib'))
+    ? ['build it again: `npm run build:native`', 'build it again: `npm run build:ts`']
+    : ['build it again: `npm rebuild neurite`', 'install neurite again']
   const old = [
-    ...(native.opsHash === current ? [] : [`${path} is old: build it again with \`npm run build:native\``]),
-    ...(expected === current ? [] : [`${__dirname} is old: build it again with \`npm run build:ts\``])
+    ...(native.opsHash === current ? [] : [`${path} is old: ${rebuildAddon}`]),
+    ...(expected === current ? [] : [`${__dirname} is old: ${rebuildLibrary}`])
   ]
   throw new LoadError(
     `The native addon and the library are of different builds (ops.def ${native.opsHash} in the addon, ${expected} in the library).\n${old.join('\n')}`

@@ -9,9 +9,12 @@ import { buildNative } from './build-native.mjs'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const checkout = existsSync(join(root, 'lib'))
 
-/** Loads the package in a process of its own: a broken binary must not end the installation without a word. */
-function loads() {
-  return spawnSync(process.execPath, ['-e', 'require(process.argv[1])', root], { stdio: 'ignore' }).status === 0
+/** Whether the package came with a binary that works here. Tried in another process, so that a crash does not end the installation. */
+function bundled() {
+  if (!existsSync(join(root, 'prebuilds'))) return false
+  return (
+    spawnSync(process.execPath, ['-e', 'require(process.argv[1]).load()', join(root, 'dist/load.js')], { stdio: 'ignore' }).status === 0
+  )
 }
 
 function fail() {
@@ -27,7 +30,7 @@ On Windows, use WSL 2.`)
 }
 
 if (process.platform === 'win32') fail()
-if ((checkout || !loads()) && !buildNative()) fail()
+if ((checkout || !bundled()) && !buildNative()) fail()
 if (checkout && existsSync(join(root, 'node_modules/typescript'))) {
   const { status } = spawnSync(process.execPath, [join(root, 'scripts/build-ts.mjs')], { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(1)
