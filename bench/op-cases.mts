@@ -1,0 +1,114 @@
+// The ops that `npm run bench` times, each at a few sizes, with what limits them: arithmetic, or arrays that must be read and written once.
+import { type Tensor, ops, optimizers, random, tensor, valueAndGrad, variable } from 'neurite'
+import type { Streams } from './ceilings.mjs'
+
+export interface OpCase {
+  name: string
+  /** Submits the op once. What it returns is disposed of. */
+  run: () => Tensor | readonly Tensor[] | undefined
+  /** Floating-point operations, for what arithmetic limits. */
+  flops?: number
+  /** Arrays read and written once, for what memory limits. */
+  streams?: Streams
+}
+
+const million = 2 ** 20
+/** Elements: in the second-level cache, in the last, and larger than any. */
+const sizes = [million / 16, million, 32 * million]
+const label = (floats: number) => (floats >= million ? `${floats / million}M` : `${floats / 1024}k`)
+
+function* elementwise(): Generator<OpCase> {
+  for (const floats of sizes) {
+    const [a, b] = [random.normal([floats]), random.normal([floats])]
+    const one: Streams = { reads: 1, writes: 1, floats }
+    yield { name: `add ${label(floats)}`, run: () => a.add(b), streams: { reads: 2, writes: 1, floats } }
+    for (const op of ['relu', 'exp', 'tanh', 'gelu', 'sqrt'] as const)
+      yield { name: `${op} ${label(floats)}`, run: () => a[op](), streams: one }
+    yield {
+      name: `cast bfloat16 ${label(floats)}`,
+      run: () => a.cast('bfloat16'),
+      streams: { reads: 1, writes: 1, floats: (floats * 3) / 4 }
+    }
+    yield { name: `random.normal ${label(floats)}`, run: () => random.normal([floats]), streams: { reads: 0, writes: 1, floats } }
+  }
+}
+
+function* rows(): Generator<OpCase> {
+  for (const [n, c] of [
+    [128, 10],
+    [128, 512],
+    [8192, 4096]
+  ] as const) {
+    const x = random.normal([n, c])
+    const row = random.normal([c])
+    const name = `${n}x${c}`
+    const floats = n * c
+    yield { name: `add row ${name}`, run: () => x.add(row), streams: { reads: 1, writes: 1, floats } }
+    yield { name: `softmax ${name}`, run: () => x.softmax(), streams: { reads: 1, writes: 1, floats } }
+    for (const axis of [0, 1]) yield { name: `sum axis ${axis} ${name}`, run: () => x.sum(axis), streams: { reads: 1, writes: 0, floats } }
+    yield { name: `transpose ${name}`, run: () => x.transpose(), streams: { reads: 1, writes: 1, floats } }
+    const labels = tensor(Int32Array.from({ length: n }, (_, i) => i % c))
+    yield { name: `gather rows ${name}`, run: () => ops.gather(x, labels), streams: { reads: 1, writes: 1, floats: Math.min(n, c) * c } }
+  }
+}
+
+function* matmul(): Generator<OpCase> {
+  const shapes = [
+    [128, 512, 784],
+    [128, 512, 512],
+    [128, 10, 512],
+    [512, 512, 512],
+    [1024, 1024, 1024],
+    [2048, 2048, 2048],
+    [1, 4096, 4096]
+  ] as const
+  for (const dtype of ['float32', 'bfloat16'] as const) {
+    for (const [m, n, k] of shapes) {
+      const [a, b] = [random.normal([m, k]).cast(dtype), random.normal([k, n]).cast(dtype)]
+      yield { name: `matmul ${dtype} ${m}x${n}x${k}`, run: () => a.matmul(b), flops: 2 * m * n * k }
+    }
+  }
+  for (const [m, n, k] of [
+    [784, 512, 128],
+    [512, 512, 128],
+    [512, 10, 128]
+  ] as const) {
+    const [a, b] = [random.normal([k, m]), random.normal([k, n])]
+    yield { name: `matmul aᵀ ${m}x${n}x${k}`, run: () => ops.matmul(a, b, { transposeA: true }), flops: 2 * m * n * k }
+  }
+  for (const [m, n, k] of [
+    [128, 512, 512],
+    [128, 512, 10]
+  ] as const) {
+    const [a, b] = [random.normal([m, k]), random.normal([n, k])]
+    yield { name: `matmul bᵀ ${m}x${n}x${k}`, run: () => ops.matmul(a, b, { transposeB: true }), flops: 2 * m * n * k }
+  }
+}
+
+function* updates(): Generator<OpCase> {
+  for (const floats of [669706, 32 * million]) {
+    for (const [name, optimizer, streams] of [
+      ['sgd', optimizers.sgd({ learningRate: 1e-3 }), { reads: 2, writes: 1, floats }],
+      ['sgd momentum', optimizers.sgd({ learningRate: 1e-3, momentum: 0.9 }), { reads: 3, writes: 2, floats }],
+      ['adam', optimizers.adam(), { reads: 4, writes: 3, floats }]
+    ] as const) {
+      const w = variable(random.normal([floats]))
+      const g = random.normal([floats])
+      const run = () => {
+        optimizer.apply([g], [w])
+        return undefined
+      }
+      yield { name: `${name} ${label(floats)}`, run, streams }
+    }
+  }
+}
+
+function* overhead(): Generator<OpCase> {
+  const x = random.normal([8])
+  const w = variable(random.normal([8]))
+  yield { name: 'eager add of 8', run: () => x.add(x) }
+  yield { name: 'eager add of 8, tape on, backward', run: () => valueAndGrad(() => w.add(x).sum(), [w]).grads }
+}
+
+/** Groups by name; cases are made when they are reached, and their tensors are garbage afterwards. */
+export const groups: Record<string, () => Generator<OpCase>> = { overhead, matmul, elementwise, rows, updates }
