@@ -266,14 +266,15 @@ struct Environment::Recorded {
 };
 
 Environment::Environment(std::function<void()> wake)
-    : tensors_(deviceInfos().size()), completions_(std::make_shared<Completions>()) {
+    : tensors_(deviceInfos().size()), streams_(deviceInfos().size()), completions_(std::make_shared<Completions>()) {
   completions_->wake = std::move(wake);
   slots_.emplace_back();  // slot 0 of generation 0 would be handle 0, which means "no tensor"
 }
 
 Environment::~Environment() {
   owner_.cancelled = true;
-  for (Stream* stream : used_) stream->finish();
+  for (Stream* stream : streams_)
+    if (stream) stream->finish();
   abortRecording();
   while (!programs_.empty()) releaseProgram(programs_.begin()->first);
   for (Slot& slot : slots_)
@@ -288,9 +289,15 @@ Slot& Environment::slot(double handle) {
   return slots_[index];
 }
 
+Stream& Environment::streamOf(int device) {
+  NEURITE_CHECK(device >= 0 && device < static_cast<int>(streams_.size()));
+  Stream*& stream = streams_[static_cast<size_t>(device)];
+  if (!stream) stream = &Stream::of(device);
+  return *stream;
+}
+
 Storage* Environment::makeStorage(int device, size_t bytes) {
-  Stream& stream = Stream::of(device);
-  used_.insert(&stream);
+  Stream& stream = streamOf(device);
   auto* storage = new Storage;
   storage->stream = &stream;
   storage->device = device;
@@ -376,7 +383,7 @@ void Environment::submit(double* buffer, size_t length) {
   Attributes attributes;
   info.decode(reader, &attributes);
 
-  Stream& stream = Stream::of(device);
+  Stream& stream = streamOf(device);
   const auto first = static_cast<size_t>(inputs);
   try {
     for (size_t i = first; i < tensors.size(); i++) {
@@ -499,8 +506,7 @@ void Environment::readSync(double handle, void* target, size_t bytes) {
 }
 
 void Environment::synchronize(int device, Completion done) {
-  Stream& stream = Stream::of(device);
-  used_.insert(&stream);
+  Stream& stream = streamOf(device);
   auto finished = [completions = completions_, done = std::move(done)](std::shared_ptr<const Failure> failure) {
     completions->add(done, std::move(failure));
   };
@@ -542,7 +548,7 @@ int Environment::endRecording(const double* results, size_t count) {
   NEURITE_CHECK(recorder_);
   Recorder& recorder = *recorder_;
   Program& program = *recorder.program;
-  Stream& stream = Stream::of(recorder.device);
+  Stream& stream = streamOf(recorder.device);
   auto recorded = std::make_unique<Recorded>();
   recorded->device = recorder.device;
   recorded->program = recorder.program;
@@ -612,7 +618,7 @@ void Environment::replay(int number, double* buffer, size_t inputs) {
   NEURITE_CHECK(found != programs_.end());
   Recorded& recorded = *found->second;
   NEURITE_CHECK(inputs == recorded.program->inputs().size());
-  Stream& stream = Stream::of(recorded.device);
+  Stream& stream = streamOf(recorded.device);
   std::vector<Storage*> inputStorages;
   std::vector<Block*> inputBlocks;
   for (size_t i = 0; i < inputs; i++) {
@@ -655,7 +661,7 @@ void Environment::releaseProgram(int number) {
   if (found == programs_.end()) return;
   Recorded& recorded = *found->second;
   for (Storage* storage : recorded.held) dropReference(storage);
-  for (Block* block : recorded.own) Stream::of(recorded.device).allocator().free(block);
+  for (Block* block : recorded.own) streamOf(recorded.device).allocator().free(block);
   programs_.erase(found);
 }
 

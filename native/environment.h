@@ -3,7 +3,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -73,6 +72,7 @@ class Environment {
   struct Completions;
 
   Slot& slot(double handle);
+  Stream& streamOf(int device);
   double makeHandle(Storage* storage, const Tensor& tensor);
   Storage* makeStorage(int device, size_t bytes);
   void dropReference(Storage* storage);
@@ -87,7 +87,7 @@ class Environment {
   int nextProgram_ = 1;
   std::unique_ptr<Recorder> recorder_;
   uint64_t recordings_ = 0;
-  std::set<Stream*> used_;
+  std::vector<Stream*> streams_;  // per device, once it is used
   bool debugSync_ = false;
   int64_t externalBytes_ = 0;
   std::shared_ptr<Completions> completions_;
