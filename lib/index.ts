@@ -15,6 +15,7 @@ export {
   DeviceError,
   DisposedError,
   DTypeError,
+  type ErrorDetails,
   FileNotFoundError,
   FormatError,
   LoadError,
@@ -23,12 +24,11 @@ export {
   OutOfMemoryError,
   ShapeError
 } from './errors'
-export { load } from './load'
 export type { DType } from './native'
 export { arange, eye, full, linspace, ones, zeros } from './ops/creation'
+export { stopGradient } from './ops/elementwise'
 export { setRandomSeed } from './random'
 export { scope } from './scope'
-export { stopGradient } from './ops/elementwise'
 export { type ValueAndGrad, valueAndGrad } from './tape'
 export {
   type NestedArray,
