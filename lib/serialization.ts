@@ -1,0 +1,165 @@
+// Names and classes: what a string stands for, how objects are written to a file as class name and config, and how they come back.
+import { camelCase } from './arguments'
+import { ArgumentError, show } from './errors'
+
+/** The options that make an object again: JSON values only. */
+export type Config = Record<string, unknown>
+
+/** An object as it stands in a file. */
+export interface Serialized {
+  className: string
+  config: Config
+}
+
+/** A function of the user's own, by its name: it comes back from `customObjects`. */
+export interface SerializedFunction {
+  function: string
+}
+
+/** Classes and functions of the user's own, by the names they have in a file. */
+export type CustomObjects = Record<string, unknown>
+
+/** An object that can be written: `new Class(object.getConfig())` makes its equal. */
+export interface Configurable {
+  getConfig(): Config
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: every class has options of its own
+export type Constructor<T> = new (options?: any) => T
+
+let current: CustomObjects = {}
+
+/** Runs `fn` with these classes and functions known besides the library's own. `fn` is synchronous. */
+export function withCustomObjects<T>(objects: CustomObjects | undefined, fn: () => T): T {
+  const outer = current
+  current = { ...outer, ...objects }
+  try {
+    return fn()
+  } finally {
+    current = outer
+  }
+}
+
+/** The class name of an object in files: the static `className` if its class has one of its own, else the class's name. */
+export function classNameOf(object: object): string {
+  const type = object.constructor as { name: string; className?: string }
+  return Object.hasOwn(type, 'className') ? type.className! : type.name
+}
+
+/** One kind of objects (layers, losses, …): their short names, their class names, and how any of the accepted forms becomes an object. */
+export class Registry<T extends object> {
+  private readonly byName = new Map<string, Constructor<T>>()
+  private readonly byClassName = new Map<string, Constructor<T>>()
+
+  /**
+   * @param kind what messages call it, such as `optimizer`
+   * @param base the class of all such objects
+   * @param classes the library's classes by their names in strings
+   * @param aliases further names, such as `mse`
+   */
+  constructor(
+    readonly kind: string,
+    private readonly base: abstract new (...args: never[]) => T,
+    classes: Record<string, Constructor<T>>,
+    aliases: Record<string, string> = {}
+  ) {
+    for (const [name, type] of Object.entries(classes)) {
+      this.byName.set(name, type)
+      this.byClassName.set(classNameOf(type.prototype), type)
+    }
+    for (const [alias, name] of Object.entries(aliases)) this.byName.set(alias, this.byName.get(name)!)
+  }
+
+  /** All names that a string may be. */
+  get names(): string[] {
+    return [...this.byName.keys()]
+  }
+
+  /** The class that a string stands for. @throws ArgumentError with the nearest name */
+  named(name: string): Constructor<T> {
+    const type = this.byName.get(name) ?? (Object.hasOwn(current, name) ? (current[name] as Constructor<T>) : undefined)
+    if (type) return type
+    throw unknownName(this.kind, name, this.names)
+  }
+
+  /** An object from a name, an object, or what {@link serialize} wrote. */
+  get(spec: string | T | Serialized): T {
+    if (typeof spec === 'string') return this.make(this.named(spec), {})
+    if (spec instanceof this.base) return spec
+    if (isSerialized(spec)) return this.deserialize(spec)
+    throw new ArgumentError(`expected ${article(this.kind)} (a name, an object or its config), received ${show(spec)}`)
+  }
+
+  serialize(object: T & Configurable): Serialized {
+    return { className: classNameOf(object), config: object.getConfig() }
+  }
+
+  /** @throws ArgumentError if the class is neither the library's nor among the custom objects */
+  deserialize({ className, config }: Serialized): T {
+    const custom = Object.hasOwn(current, className) ? (current[className] as Constructor<T>) : undefined
+    const type = custom ?? this.byClassName.get(className)
+    if (typeof type !== 'function') throw unknownClass(this.kind, className)
+    return this.make(type, config)
+  }
+
+  private make(type: Constructor<T>, config: Config): T {
+    const object = new type(config)
+    if (object instanceof this.base) return object
+    throw new ArgumentError(`expected ${type.name} to be a class of ${this.kind}s`)
+  }
+}
+
+export function isSerialized(value: unknown): value is Serialized {
+  return typeof value === 'object' && value !== null && typeof (value as Serialized).className === 'string'
+}
+
+/** A function of the user's own as it is written. @throws ArgumentError if it has no name to be found by */
+export function serializeFunction(kind: string, fn: { name: string }): SerializedFunction {
+  if (fn.name) return { function: fn.name }
+  throw new ArgumentError(`${article(kind)} that is saved needs a name: expected a named function, received an anonymous one`)
+}
+
+/** The function that {@link serializeFunction} wrote, from the custom objects, or undefined if `value` is nothing of the kind. */
+export function deserializeFunction(kind: string, value: unknown): ((...args: never[]) => unknown) | undefined {
+  const name = (value as SerializedFunction | null)?.function
+  if (typeof name !== 'string') return undefined
+  const fn = Object.hasOwn(current, name) ? current[name] : undefined
+  if (typeof fn === 'function') return fn as (...args: never[]) => unknown
+  throw unknownClass(kind, name)
+}
+
+/** The error for a name that means nothing: it says the camelCase spelling, or the nearest name. */
+export function unknownName(kind: string, name: string, known: readonly string[]): ArgumentError {
+  const camel = camelCase(name)
+  if (camel !== name && known.includes(camel)) {
+    return new ArgumentError(`unknown ${kind} '${name}': the name is '${camel}'`)
+  }
+  return new ArgumentError(`unknown ${kind} '${name}': did you mean '${nearest(name, known)}'?`)
+}
+
+function unknownClass(kind: string, name: string): ArgumentError {
+  return new ArgumentError(`unknown ${kind} ${name}: pass what it is, as in loadModel(file, { customObjects: { ${name} } })`)
+}
+
+/** The candidate with the smallest edit distance, upper and lower case being the same. */
+export function nearest(name: string, candidates: readonly string[]): string {
+  const distances = candidates.map((c) => editDistance(name.toLowerCase(), c.toLowerCase()))
+  return candidates[distances.indexOf(Math.min(...distances))]!
+}
+
+/** Levenshtein distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    }
+    row = next
+  }
+  return row[b.length]!
+}
+
+function article(noun: string): string {
+  return `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`
+}
