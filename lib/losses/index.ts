@@ -1,0 +1,123 @@
+// losses.*: what training minimises, by name, factory, class or one's own function.
+import { ArgumentError, show } from '../errors'
+import { deserializeFunction, isSerialized, Registry, type Serialized, type SerializedFunction, serializeFunction } from '../serialization'
+import type { Tensor } from '../tensor'
+import { CategoricalHinge, Hinge, SquaredHinge } from './hinge'
+import { Loss, type LossOptions } from './loss'
+import {
+  BinaryCrossentropy,
+  CategoricalCrossentropy,
+  KLDivergence,
+  Poisson,
+  SparseCategoricalCrossentropy,
+  type SmoothedCrossentropyOptions,
+  type SparseCrossentropyOptions
+} from './probabilistic'
+import {
+  CosineSimilarity,
+  type CosineSimilarityOptions,
+  Huber,
+  type HuberOptions,
+  LogCosh,
+  MeanAbsoluteError,
+  MeanAbsolutePercentageError,
+  MeanSquaredError,
+  MeanSquaredLogarithmicError
+} from './regression'
+
+export { Loss, type LossOptions, type Reduction } from './loss'
+export type { CrossentropyOptions, SmoothedCrossentropyOptions, SparseCrossentropyOptions } from './probabilistic'
+export type { CosineSimilarityOptions, HuberOptions } from './regression'
+
+/** A function of the user's own: values per sample, or a scalar. */
+export type LossFunction = (yTrue: Tensor, yPred: Tensor) => Tensor
+
+const classes = {
+  meanSquaredError: MeanSquaredError,
+  meanAbsoluteError: MeanAbsoluteError,
+  meanAbsolutePercentageError: MeanAbsolutePercentageError,
+  meanSquaredLogarithmicError: MeanSquaredLogarithmicError,
+  cosineSimilarity: CosineSimilarity,
+  huber: Huber,
+  logCosh: LogCosh,
+  binaryCrossentropy: BinaryCrossentropy,
+  categoricalCrossentropy: CategoricalCrossentropy,
+  sparseCategoricalCrossentropy: SparseCategoricalCrossentropy,
+  klDivergence: KLDivergence,
+  poisson: Poisson,
+  hinge: Hinge,
+  squaredHinge: SquaredHinge,
+  categoricalHinge: CategoricalHinge
+}
+const aliases = {
+  mse: 'meanSquaredError',
+  mae: 'meanAbsoluteError',
+  mape: 'meanAbsolutePercentageError',
+  msle: 'meanSquaredLogarithmicError',
+  bce: 'binaryCrossentropy',
+  kld: 'klDivergence'
+} as const
+
+/** The names that a loss can be asked for by. */
+export type LossName = keyof typeof classes | keyof typeof aliases
+/** What stands for a loss: its name, an object, a function, or what a file holds. */
+export type LossSpec = LossName | Loss | LossFunction | Serialized | SerializedFunction
+
+const registry = new Registry<Loss>('loss', Loss, classes, aliases)
+
+/** A loss made of a function. */
+class FunctionLoss extends Loss {
+  constructor(readonly fn: LossFunction) {
+    super({ name: fn.name || 'loss' })
+  }
+
+  override values(yTrue: Tensor, yPred: Tensor): Tensor {
+    return this.fn(yTrue, yPred)
+  }
+}
+
+/** Gives the loss that `spec` stands for. @throws ArgumentError for an unknown name, with the nearest */
+export function get(spec: LossSpec): Loss {
+  if (spec instanceof Loss) return spec
+  if (typeof spec === 'function') return new FunctionLoss(spec)
+  if (typeof spec === 'string' || isSerialized(spec)) return registry.get(spec as string)
+  const fn = deserializeFunction('loss', spec)
+  if (fn) return new FunctionLoss(fn as LossFunction)
+  throw new ArgumentError(`expected a loss (a name, an object or a function), received ${show(spec)}`)
+}
+
+/** What a file holds for a loss; {@link get} makes it again. */
+export function serialize(loss: Loss): Serialized | SerializedFunction {
+  return loss instanceof FunctionLoss ? serializeFunction('loss', loss.fn) : registry.serialize(loss)
+}
+
+/** {@link MeanSquaredError} */
+export const meanSquaredError = (options?: LossOptions): Loss => new MeanSquaredError(options)
+/** {@link MeanAbsoluteError} */
+export const meanAbsoluteError = (options?: LossOptions): Loss => new MeanAbsoluteError(options)
+/** {@link MeanAbsolutePercentageError} */
+export const meanAbsolutePercentageError = (options?: LossOptions): Loss => new MeanAbsolutePercentageError(options)
+/** {@link MeanSquaredLogarithmicError} */
+export const meanSquaredLogarithmicError = (options?: LossOptions): Loss => new MeanSquaredLogarithmicError(options)
+/** {@link CosineSimilarity} */
+export const cosineSimilarity = (options?: CosineSimilarityOptions): Loss => new CosineSimilarity(options)
+/** {@link Huber} */
+export const huber = (options?: HuberOptions): Loss => new Huber(options)
+/** {@link LogCosh} */
+export const logCosh = (options?: LossOptions): Loss => new LogCosh(options)
+/** {@link BinaryCrossentropy} */
+export const binaryCrossentropy = (options?: SmoothedCrossentropyOptions): Loss => new BinaryCrossentropy(options)
+/** {@link CategoricalCrossentropy} */
+export const categoricalCrossentropy = (options?: SmoothedCrossentropyOptions): Loss => new CategoricalCrossentropy(options)
+/** {@link SparseCategoricalCrossentropy} */
+export const sparseCategoricalCrossentropy = (options?: SparseCrossentropyOptions): Loss => new SparseCategoricalCrossentropy(options)
+/** {@link KLDivergence} */
+export const klDivergence = (options?: LossOptions): Loss => new KLDivergence(options)
+/** {@link Poisson} */
+export const poisson = (options?: LossOptions): Loss => new Poisson(options)
+/** {@link Hinge} */
+export const hinge = (options?: LossOptions): Loss => new Hinge(options)
+/** {@link SquaredHinge} */
+export const squaredHinge = (options?: LossOptions): Loss => new SquaredHinge(options)
+/** {@link CategoricalHinge} */
+export const categoricalHinge = (options?: LossOptions): Loss => new CategoricalHinge(options)
