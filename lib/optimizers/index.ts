@@ -1,0 +1,33 @@
+// optimizers.*: how gradients change weights.
+import { Registry, type Serialized } from '../serialization'
+import { Adam, type AdamOptions, AdamW } from './adam'
+import { Optimizer } from './optimizer'
+import { RMSprop, type RMSpropOptions } from './rmsprop'
+import { SGD, type SGDOptions } from './sgd'
+
+export type { AdamOptions } from './adam'
+export { type LearningRateSchedule, Optimizer, type OptimizerOptions } from './optimizer'
+export type { RMSpropOptions } from './rmsprop'
+export type { SGDOptions } from './sgd'
+
+const classes = { sgd: SGD, adam: Adam, adamW: AdamW, rmsprop: RMSprop }
+/** The names that an optimizer can be asked for by. */
+export type OptimizerName = keyof typeof classes
+/** What stands for an optimizer. */
+export type OptimizerSpec = OptimizerName | Optimizer | Serialized
+
+const registry = new Registry<Optimizer>('optimizer', Optimizer, classes)
+
+/** Gives the optimizer that `spec` stands for. @throws ArgumentError for an unknown name, with the nearest */
+export const get = (spec: OptimizerSpec): Optimizer => registry.get(spec)
+/** What a file holds for an optimizer, without its state; {@link get} makes it again. */
+export const serialize = (optimizer: Optimizer): Serialized => registry.serialize(optimizer)
+
+/** {@link SGD} */
+export const sgd = (options?: SGDOptions): SGD => new SGD(options)
+/** {@link Adam} */
+export const adam = (options?: AdamOptions): Adam => new Adam(options)
+/** {@link AdamW} */
+export const adamW = (options?: AdamOptions): AdamW => new AdamW(options)
+/** {@link RMSprop} */
+export const rmsprop = (options?: RMSpropOptions): RMSprop => new RMSprop(options)

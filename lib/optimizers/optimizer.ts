@@ -1,0 +1,282 @@
+// The base class of optimizers: learning rate and step counter on the device, clipping, weight decay, averages of the weights, state.
+import { booleanOption, checkOptions, numberOption, optionalNumber } from '../arguments'
+import { inDType } from '../dtype'
+import { ArgumentError, DisposedError, DTypeError, failure, ShapeError, show, showShape } from '../errors'
+import * as ops from '../ops'
+import { increment, squaredNorms, type Clip, type Update } from '../ops/training'
+import { scope } from '../scope'
+import { classNameOf, type Config, deserializeFunction, type SerializedFunction, serializeFunction } from '../serialization'
+import { sameShape, Tensor, Variable, variable } from '../tensor'
+
+/**
+ * A learning rate that changes: a function of the step (a float32 scalar, the number of updates so far), built from ops, so that it
+ * runs inside a captured step.
+ */
+export type LearningRateSchedule = (step: Tensor) => Tensor
+
+/** Options of every optimizer. At most one of the three kinds of clipping. */
+export interface OptimizerOptions {
+  name?: string | undefined
+  /** A number, or a function of the step. */
+  learningRate?: number | LearningRateSchedule | SerializedFunction | undefined
+  /** Decoupled decay: w −= w · weightDecay · learningRate before the update. Default none. */
+  weightDecay?: number | null | undefined
+  /** Scales the gradient of each variable to at most this L2 norm. */
+  clipnorm?: number | null | undefined
+  /** Clips each element of the gradients to [−clipvalue, clipvalue]. */
+  clipvalue?: number | null | undefined
+  /** Scales all gradients together to at most this L2 norm. */
+  globalClipnorm?: number | null | undefined
+  /** Whether to keep an exponential moving average of the weights. Default false. */
+  useEma?: boolean | undefined
+  /** Share of the old average at each step. Default 0.99. */
+  emaMomentum?: number | undefined
+  /** After how many steps, again and again, the weights are set to their average. Default: only by `finalizeVariableValues`. */
+  emaOverwriteFrequency?: number | null | undefined
+}
+
+interface State {
+  slots: Variable[]
+  average: Variable | undefined
+}
+
+/**
+ * An optimizer. `apply(gradients, variables)` makes one step: clip, decay the weights, update, average, count.
+ *
+ * All its state lives on the device, so that a captured step replays without the host: `iterations` and `learningRate` are therefore
+ * read blocking, and setting the rate is a write in stream order.
+ */
+export abstract class Optimizer {
+  readonly name: string
+  readonly weightDecay: number | undefined
+  readonly clipnorm: number | undefined
+  readonly clipvalue: number | undefined
+  readonly globalClipnorm: number | undefined
+  readonly useEma: boolean
+  readonly emaMomentum: number
+  readonly emaOverwriteFrequency: number | undefined
+  private readonly schedule: LearningRateSchedule | undefined
+  private readonly initialRate: number
+  private step: Variable | undefined
+  private rate: Variable | undefined
+  private readonly states = new Map<Variable, State>()
+  private readonly undecayed = new Set<Variable>()
+  private disposed = false
+
+  /** @throws ArgumentError for options out of their range */
+  constructor(options: OptimizerOptions, defaultRate: number) {
+    const kind = this.kind
+    const { name, learningRate = defaultRate } = checkOptions(kind, options)
+    this.name = name ?? kind
+    const schedule = typeof learningRate === 'function' ? learningRate : deserializeFunction('learning rate', learningRate)
+    this.schedule = schedule as LearningRateSchedule | undefined
+    this.initialRate = schedule ? Number.NaN : numberOption(kind, 'learningRate', learningRate, { min: 0 })
+    this.weightDecay = optionalNumber(kind, 'weightDecay', options.weightDecay, { min: 0 })
+    this.clipnorm = optionalNumber(kind, 'clipnorm', options.clipnorm, { above: 0 })
+    this.clipvalue = optionalNumber(kind, 'clipvalue', options.clipvalue, { above: 0 })
+    this.globalClipnorm = optionalNumber(kind, 'globalClipnorm', options.globalClipnorm, { above: 0 })
+    const { clipnorm, clipvalue, globalClipnorm } = this
+    if ([clipnorm, clipvalue, globalClipnorm].filter((v) => v !== undefined).length > 1) {
+      const received = `clipnorm ${show(clipnorm)}, clipvalue ${show(clipvalue)}, globalClipnorm ${show(globalClipnorm)}`
+      throw failure(ArgumentError, kind, `expected at most one of clipnorm, clipvalue and globalClipnorm, received ${received}`)
+    }
+    this.useEma = booleanOption(kind, 'useEma', options.useEma ?? false)
+    this.emaMomentum = numberOption(kind, 'emaMomentum', options.emaMomentum ?? 0.99, { min: 0, max: 1 })
+    this.emaOverwriteFrequency = optionalNumber(kind, 'emaOverwriteFrequency', options.emaOverwriteFrequency, { integer: true, min: 1 })
+  }
+
+  /** Names of the variables that the update keeps for each weight, in the order of the native op. */
+  protected abstract get slotNames(): readonly string[]
+  /** The slots in the order in which they are saved: group by group, within a group variable by variable. */
+  protected get savedGroups(): readonly (readonly string[])[] {
+    return this.slotNames.map((name) => [name])
+  }
+
+  /** Updates all variables in one launch. */
+  protected abstract update(step: Update): void
+
+  /** The name that messages start with. */
+  get kind(): string {
+    const name = classNameOf(this)
+    return name === 'SGD' ? 'sgd' : name === 'RMSprop' ? 'rmsprop' : name.charAt(0).toLowerCase() + name.slice(1)
+  }
+
+  /** Number of updates so far. Reading waits for the device. */
+  get iterations(): number {
+    return this.step ? this.step.dataSync()[0]! : 0
+  }
+
+  set iterations(value: number) {
+    this.counter.assign([numberOption(this.kind, 'iterations', value, { integer: true, min: 0 })])
+  }
+
+  /** The learning rate of the next update. Reading waits for the device; setting is a write in stream order. */
+  get learningRate(): number {
+    if (!this.schedule) return this.rate ? this.rate.dataSync()[0]! : this.initialRate
+    const rate = scope(() => this.currentRate())
+    try {
+      return rate.dataSync()[0]!
+    } finally {
+      rate.dispose()
+    }
+  }
+
+  set learningRate(value: number) {
+    if (this.schedule) throw failure(ArgumentError, this.kind, 'expected no new learningRate, since the rate follows a schedule')
+    this.rateVariable.assign([numberOption(this.kind, 'learningRate', value, { min: 0 })])
+  }
+
+  /** The state to be saved, in the order of Keras: iteration, learning rate, averages, then what the update keeps. */
+  get weights(): Variable[] {
+    const states = [...this.states.values()]
+    const averages = states.flatMap(({ average }) => average ?? [])
+    const slots = this.savedGroups.flatMap((group) => states.flatMap((state) => group.map((name) => state.slots[this.slotNames.indexOf(name)]!)))
+    return [this.counter, this.rateVariable, ...averages, ...slots]
+  }
+
+  /** Makes the state for variables that have none; `apply` does so too. */
+  build(variables: readonly Variable[]): void {
+    if (this.disposed) throw failure(DisposedError, this.kind, 'expected a live optimizer, received one that has been disposed')
+    for (const v of variables) {
+      if (this.states.has(v)) continue
+      if (!(v instanceof Variable)) throw failure(ArgumentError, this.kind, `expected variables, received ${show(v)}`)
+      if (v.dtype !== 'float32') throw failure(DTypeError, this.kind, `expected float32 variables, received ${v.name} of dtype ${v.dtype}`)
+      scope(() => {
+        const slots = this.slotNames.map((name) => variable(ops.zerosLike(v), { name: `${v.name}_${name}`, trainable: false }))
+        const average = this.useEma ? variable(v, { name: `${v.name}_average`, trainable: false }) : undefined
+        this.states.set(v, { slots, average })
+      })
+    }
+  }
+
+  /**
+   * One step. `gradients[i]` belongs to `variables[i]`.
+   * @throws ArgumentError for lists of different lengths, ShapeError for a gradient of another shape than its variable
+   * @example
+   * const { grads } = valueAndGrad(() => loss(y, model.apply(x)), model.trainableVariables)
+   * optimizer.apply(grads, model.trainableVariables)
+   */
+  apply(gradients: readonly Tensor[], variables: readonly Variable[]): void {
+    this.check(gradients, variables)
+    this.build(variables)
+    if (variables.length === 0) return
+    scope(() => {
+      const learningRate = this.schedule ? this.currentRate() : this.rateVariable
+      const weightDecay = this.undecayed.size === 0 ? (this.weightDecay ?? 0) : this.decay(variables, learningRate)
+      const [clip, clipLimit] = this.clipping
+      this.update({
+        learningRate,
+        iterations: this.counter,
+        squaredNorms: clip === 'norm' || clip === 'globalNorm' ? squaredNorms(gradients) : null,
+        groups: variables.map((v, i) => [v, gradients[i]!, ...this.states.get(v)!.slots]),
+        weightDecay,
+        clip,
+        clipLimit
+      })
+      if (this.useEma) this.average(variables)
+      increment(this.counter, 1)
+    })
+  }
+
+  /** Names variables that weight decay leaves alone: biases, say. */
+  excludeFromWeightDecay(variables: readonly Variable[]): void {
+    for (const v of variables) this.undecayed.add(v)
+  }
+
+  /** Sets the weights to their moving averages, at the end of a training with `useEma`. */
+  finalizeVariableValues(variables: readonly Variable[]): void {
+    for (const v of variables) {
+      const average = this.states.get(v)?.average
+      if (average) v.assign(average)
+    }
+  }
+
+  /** The options that make this optimizer again. */
+  getConfig(): Config {
+    return {
+      name: this.name,
+      learningRate: this.schedule ? serializeFunction('learning rate', this.schedule) : this.learningRate,
+      weightDecay: this.weightDecay ?? null,
+      clipnorm: this.clipnorm ?? null,
+      clipvalue: this.clipvalue ?? null,
+      globalClipnorm: this.globalClipnorm ?? null,
+      useEma: this.useEma,
+      emaMomentum: this.emaMomentum,
+      emaOverwriteFrequency: this.emaOverwriteFrequency ?? null
+    }
+  }
+
+  /** Frees the state. */
+  dispose(): void {
+    if (this.disposed) return
+    this.disposed = true
+    this.step?.dispose()
+    this.rate?.dispose()
+    for (const { slots, average } of this.states.values()) for (const v of [...slots, average]) v?.dispose()
+    this.states.clear()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  private get counter(): Variable {
+    this.step ??= scope(() => variable(ops.zeros([1], { dtype: 'int32' }), { name: 'iteration', trainable: false }))
+    return this.step
+  }
+
+  private get rateVariable(): Variable {
+    this.rate ??= scope(() => variable(ops.full([1], this.schedule ? 0 : this.initialRate), { name: 'learning_rate', trainable: false }))
+    return this.rate
+  }
+
+  /** What the schedule says for this step, as the native op takes it: (1). */
+  private currentRate(): Tensor {
+    const rate = this.schedule!(ops.cast(ops.reshape(this.counter, []), 'float32'))
+    if (!(rate instanceof Tensor) || rate.size !== 1) {
+      throw failure(ArgumentError, this.kind, `expected the learning rate schedule to return a scalar tensor, received ${show(rate)}`)
+    }
+    return ops.reshape(inDType(rate, 'float32'), [1])
+  }
+
+  private get clipping(): [kind: Clip, limit: number] {
+    if (this.clipnorm !== undefined) return ['norm', this.clipnorm]
+    if (this.clipvalue !== undefined) return ['value', this.clipvalue]
+    return this.globalClipnorm !== undefined ? ['globalNorm', this.globalClipnorm] : ['none', 0]
+  }
+
+  /** Decays all variables but those excluded here, so that the update has nothing left to decay: returns 0. */
+  private decay(variables: readonly Variable[], rate: Tensor): 0 {
+    if (this.weightDecay === undefined) return 0
+    const factor = ops.mul(ops.reshape(rate, []), this.weightDecay)
+    for (const v of variables) if (!this.undecayed.has(v)) v.assign(ops.sub(v, ops.mul(v, factor)))
+    return 0
+  }
+
+  /** average = m · average + (1 − m) · w, where m is 0 at the first step; then w = average every so many steps. */
+  private average(variables: readonly Variable[]): void {
+    const step = ops.reshape(this.counter, [])
+    const momentum = ops.mul(ops.cast(ops.greater(step, 0), 'float32'), this.emaMomentum)
+    const rest = ops.sub(1, momentum)
+    const frequency = this.emaOverwriteFrequency
+    const overwrite = frequency === undefined ? undefined : ops.equal(ops.mod(ops.add(step, 1), frequency), 0)
+    for (const v of variables) {
+      const average = this.states.get(v)!.average!
+      average.assign(ops.add(ops.mul(average, momentum), ops.mul(v, rest)))
+      if (overwrite) v.assign(ops.where(overwrite, average, v))
+    }
+  }
+
+  private check(gradients: readonly Tensor[], variables: readonly Variable[]): void {
+    if (!Array.isArray(gradients) || !Array.isArray(variables) || gradients.length !== variables.length) {
+      const received = [gradients, variables].map((list) => (Array.isArray(list) ? list.length : show(list)))
+      throw failure(ArgumentError, this.kind, `expected as many gradients as variables, received ${received[0]} and ${received[1]}`)
+    }
+    variables.forEach((v, i) => {
+      const { shape } = gradients[i] as Tensor
+      if (!sameShape(shape, v.shape)) {
+        throw failure(ShapeError, this.kind, `expected the gradient of ${v.name} to be ${showShape(v.shape)}, received ${showShape(shape)}`)
+      }
+    })
+  }
+}
