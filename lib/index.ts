@@ -1,7 +1,14 @@
 // The public API.
+import * as activations from './activations'
+import * as initializers from './initializers'
+import * as layers from './layers'
+import * as losses from './losses'
 import { installMethods } from './methods'
+import * as metrics from './metrics'
 import * as ops from './ops'
+import * as optimizers from './optimizers'
 import * as random from './random'
+import * as regularizers from './regularizers'
 import { Tensor } from './tensor'
 
 installMethods(Tensor.prototype, ops)
@@ -24,10 +31,13 @@ export {
   OutOfMemoryError,
   ShapeError
 } from './errors'
+export { input } from './layers/input'
+export { type CallContext, Layer, type LayerInput, type LayerOptions, type PartialShape, type WeightOptions } from './layers/layer'
 export type { DType } from './native'
 export { arange, eye, full, linspace, ones, zeros } from './ops/creation'
 export { stopGradient } from './ops/elementwise'
 export { setRandomSeed } from './random'
+export type { Config, CustomObjects } from './serialization'
 export { scope } from './scope'
 export { type ValueAndGrad, valueAndGrad } from './tape'
 export {
@@ -43,4 +53,4 @@ export {
   type VariableOptions,
   variable
 } from './tensor'
-export { ops, random }
+export { activations, initializers, layers, losses, metrics, ops, optimizers, random, regularizers }

@@ -1,0 +1,42 @@
+// A layer of any activation, by name or function.
+import * as activations from '../activations'
+import { ArgumentError, failure } from '../errors'
+import type { Config } from '../serialization'
+import type { Tensor } from '../tensor'
+import { Layer, type LayerOptions } from './layer'
+
+export interface ActivationOptions extends LayerOptions {
+  activation: activations.ActivationSpec
+}
+
+/** activation(x), elementwise or along the last axis: the shape stays. */
+export class Activation extends Layer {
+  private readonly activation: activations.Activation
+
+  constructor(options: ActivationOptions) {
+    super(options)
+    if (options.activation === undefined) throw failure(ArgumentError, 'activation', 'expected the option activation, received undefined')
+    this.activation = activations.get(options.activation)
+  }
+
+  override get takesIntegers(): boolean {
+    return false
+  }
+
+  override call(x: Tensor): Tensor {
+    return this.activation.fn(x)
+  }
+
+  override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
+    const { name } = this.activation
+    return name === 'softmax' || name === 'sigmoid' ? name : undefined
+  }
+
+  override callLogits(x: Tensor): Tensor {
+    return x
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), activation: activations.serialize(this.activation) }
+  }
+}

@@ -1,0 +1,110 @@
+// The fully connected layer.
+import { booleanOption, numberOption } from '../arguments'
+import * as activations from '../activations'
+import { ShapeError, showShape } from '../errors'
+import * as initializers from '../initializers'
+import * as ops from '../ops'
+import * as regularizers from '../regularizers'
+import type { Config } from '../serialization'
+import type { Tensor, Variable } from '../tensor'
+import { Layer, type LayerOptions, type PartialShape } from './layer'
+
+export interface DenseOptions extends LayerOptions {
+  /** Size of the output's last axis. */
+  units: number
+  /** Default `'linear'`. */
+  activation?: activations.ActivationSpec | null | undefined
+  /** Default true. */
+  useBias?: boolean | undefined
+  /** Default `'glorotUniform'`. */
+  kernelInitializer?: initializers.InitializerSpec | undefined
+  /** Default `'zeros'`. */
+  biasInitializer?: initializers.InitializerSpec | undefined
+  kernelRegularizer?: regularizers.RegularizerSpec | null | undefined
+  biasRegularizer?: regularizers.RegularizerSpec | null | undefined
+}
+
+/** Activations that the matrix product applies while it stores its result. */
+type Fused = 'none' | 'relu' | 'sigmoid' | 'tanh'
+const fused: Partial<Record<string, Fused>> = { linear: 'none', relu: 'relu', sigmoid: 'sigmoid', tanh: 'tanh' }
+
+/**
+ * activation(x · kernel + bias) on the last axis: (B, …, C) → (B, …, units). Weights: kernel (C, units), bias (units).
+ * Bias and the activations relu, sigmoid and tanh are part of the matrix product's kernel.
+ */
+export class Dense extends Layer {
+  readonly units: number
+  readonly useBias: boolean
+  /** (C, units) */
+  kernel: Variable | undefined
+  /** (units) */
+  bias: Variable | undefined
+  private readonly activation: activations.Activation
+  private readonly kernelInitializer: initializers.Initializer
+  private readonly biasInitializer: initializers.Initializer
+  private readonly kernelRegularizer: regularizers.Regularizer | undefined
+  private readonly biasRegularizer: regularizers.Regularizer | undefined
+
+  constructor(options: DenseOptions) {
+    super(options)
+    this.units = numberOption('dense', 'units', options.units, { integer: true, min: 1 })
+    this.useBias = booleanOption('dense', 'useBias', options.useBias ?? true)
+    this.activation = activations.get(options.activation)
+    this.kernelInitializer = initializers.get(options.kernelInitializer ?? 'glorotUniform')
+    this.biasInitializer = initializers.get(options.biasInitializer ?? 'zeros')
+    this.kernelRegularizer = regularizers.get(options.kernelRegularizer)
+    this.biasRegularizer = regularizers.get(options.biasRegularizer)
+  }
+
+  override get takesIntegers(): boolean {
+    return false
+  }
+
+  override build(shape: PartialShape): void {
+    const channels = shape.at(-1)
+    if (channels === undefined || channels === null || shape.length < 2) {
+      throw this.failure(ShapeError, `expected an input of rank 2 or more whose last axis is known, received ${showShape(shape)}`)
+    }
+    const { units, kernelInitializer, biasInitializer, kernelRegularizer, biasRegularizer } = this
+    this.kernel = this.addWeight({ name: 'kernel', shape: [channels, units], initializer: kernelInitializer, regularizer: kernelRegularizer })
+    if (this.useBias) this.bias = this.addWeight({ name: 'bias', shape: [units], initializer: biasInitializer, regularizer: biasRegularizer })
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const [channels] = this.kernel!.shape
+    if (shape.length < 2 || shape.at(-1) !== channels) {
+      throw this.failure(ShapeError, `expected the last axis to be ${channels}, received ${showShape(shape)}`)
+    }
+  }
+
+  override call(x: Tensor): Tensor {
+    const inKernel = this.activation.name && fused[this.activation.name]
+    return inKernel ? this.product(x, inKernel) : this.activation.fn(this.product(x, 'none'))
+  }
+
+  override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
+    const { name } = this.activation
+    return name === 'softmax' || name === 'sigmoid' ? name : undefined
+  }
+
+  override callLogits(x: Tensor): Tensor {
+    return this.product(x, 'none')
+  }
+
+  private product(x: Tensor, activation: Fused): Tensor {
+    return ops.matmul(x, this.cast(this.kernel!), { bias: this.bias && this.cast(this.bias), activation })
+  }
+
+  override getConfig(): Config {
+    return {
+      ...super.getConfig(),
+      units: this.units,
+      activation: activations.serialize(this.activation),
+      useBias: this.useBias,
+      kernelInitializer: initializers.serialize(this.kernelInitializer),
+      biasInitializer: initializers.serialize(this.biasInitializer),
+      kernelRegularizer: regularizers.serialize(this.kernelRegularizer) ?? null,
+      biasRegularizer: regularizers.serialize(this.biasRegularizer) ?? null
+    }
+  }
+}

@@ -1,0 +1,33 @@
+// The exponential linear unit as a layer.
+import { numberOption } from '../arguments'
+import * as ops from '../ops'
+import type { Config } from '../serialization'
+import type { Tensor } from '../tensor'
+import { Layer, type LayerOptions } from './layer'
+
+export interface ELUOptions extends LayerOptions {
+  /** The limit toward −∞ is −alpha. Default 1. */
+  alpha?: number | undefined
+}
+
+/** x where x > 0, else alpha · (exp(x) − 1). Clevert, Unterthiner, Hochreiter, 2015. */
+export class ELU extends Layer {
+  readonly alpha: number
+
+  constructor(options: ELUOptions = {}) {
+    super(options)
+    this.alpha = numberOption('elu', 'alpha', options.alpha ?? 1)
+  }
+
+  override get takesIntegers(): boolean {
+    return false
+  }
+
+  override call(x: Tensor): Tensor {
+    return ops.elu(x, { alpha: this.alpha })
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), alpha: this.alpha }
+  }
+}

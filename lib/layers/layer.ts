@@ -1,0 +1,401 @@
+// The base class of all layers: names, weights, building on first use, precision, penalties and the config that makes a layer again.
+import { booleanOption, checkOptions, choice } from '../arguments'
+import { currentPolicy, type Policy, raiseConfiguration } from '../config'
+import { inDType } from '../dtype'
+import { ArgumentError, DisposedError, failure, ShapeError, show, showShape, withLayer } from '../errors'
+import * as initializers from '../initializers'
+import type { DType } from '../native'
+import * as ops from '../ops'
+import { Generator } from '../random'
+import * as regularizers from '../regularizers'
+import { scope } from '../scope'
+import { classNameOf, type Config } from '../serialization'
+import { abstractly, runAbstractly, runConcretely } from '../state'
+import { abstractTensor, publicShape, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
+import { addNode } from './symbolic'
+
+/** A shape in which sizes that only data decide (the batch's, mostly) are null. */
+export type PartialShape = readonly (number | null)[]
+
+/** Options of every layer. */
+export interface LayerOptions {
+  /** A name for messages, files and `model.getLayer`; by default the class's name with a number. */
+  name?: string | undefined
+  /** Whether an optimizer may change the weights. Default true. */
+  trainable?: boolean | undefined
+  /** What the layer computes in; default: the policy of `setPolicy`. Weights are float32 in both. */
+  dtype?: Policy | undefined
+  /** Shape of the input without the batch dimension, for the first layer of a model; null for sizes that vary. */
+  inputShape?: PartialShape | undefined
+  /** Shape of the input with the batch dimension. */
+  batchInputShape?: PartialShape | undefined
+  /** Penalty on the output, divided by the batch size. */
+  activityRegularizer?: regularizers.RegularizerSpec | null | undefined
+}
+
+/** What `call` is told besides its input. */
+export interface CallContext {
+  /** True in `fit` and `trainOnBatch`, and where `apply` was asked for it. */
+  training: boolean
+}
+
+/** Options of `addWeight`. */
+export interface WeightOptions {
+  name: string
+  shape: readonly number[]
+  /** Default `'glorotUniform'` for a rank of at least 2, else `'zeros'`. */
+  initializer?: initializers.InitializerSpec | undefined
+  /** Default float32. */
+  dtype?: DType | undefined
+  /** Whether training changes it. Default true. */
+  trainable?: boolean | undefined
+  /** Penalty that is added to the loss. */
+  regularizer?: regularizers.RegularizerSpec | null | undefined
+}
+
+/** One tensor, or several for a layer with several inputs. */
+export type LayerInput = Tensor | readonly Tensor[]
+
+/** How many layers had each default name so far, as in Keras: dense, dense_1, dense_2, … */
+const counts = new Map<string, number>()
+/** How deep in calls of layers we are. */
+let depth = 0
+/** Whether any layer holds losses from `addLoss`, so that others need not look. */
+let lossesAdded = false
+
+/**
+ * A layer: weights, made on first use, and a function of a tensor (`call`). One's own layer extends this class.
+ *
+ * Under the policy `mixed_bfloat16` floats arrive in `call` as bfloat16 while weights stay float32: use them as `this.cast(w)`.
+ *
+ * @example
+ * class Scale extends Layer {
+ *   gain!: Variable
+ *   override build(shape: PartialShape) { this.gain = this.addWeight({ name: 'gain', shape: [shape.at(-1)!], initializer: 'ones' }) }
+ *   override call(x: Tensor) { return x.mul(this.gain) }
+ * }
+ */
+export abstract class Layer {
+  /** The name given, or one from the class's name. */
+  name: string
+  /** Whether the weights are there. */
+  built = false
+  /** What the layer computes in. */
+  readonly policy: Policy
+  /** Shape of the input with the batch dimension, if the options told it. */
+  readonly batchInputShape: PartialShape | undefined
+  private namedByDefault: boolean
+  private isTrainable: boolean
+  private disposed = false
+  private readonly activityRegularizer: regularizers.Regularizer | undefined
+  private readonly ownWeights: { variable: Variable; regularizer: regularizers.Regularizer | undefined }[] = []
+  private readonly ownGenerators: Generator[] = []
+  private added: Tensor[] = []
+
+  /** @throws ArgumentError for options out of their range */
+  constructor(options: LayerOptions = {}) {
+    const kind = this.kind
+    checkOptions(kind, options)
+    const { name, trainable = true, dtype = currentPolicy(), inputShape, batchInputShape } = options
+    if (name !== undefined && (typeof name !== 'string' || name === '')) {
+      throw failure(ArgumentError, kind, `expected name to be a string that is not empty, received ${show(name)}`)
+    }
+    this.namedByDefault = name === undefined
+    this.name = name ?? defaultName(kind)
+    this.isTrainable = booleanOption(kind, 'trainable', trainable)
+    this.policy = choice(kind, 'dtype', dtype, ['float32', 'mixed_bfloat16'])
+    if (inputShape) checkInputShape(kind, 'inputShape', inputShape)
+    if (batchInputShape) checkInputShape(kind, 'batchInputShape', batchInputShape)
+    this.batchInputShape = batchInputShape ?? (inputShape && [null, ...inputShape])
+    this.activityRegularizer = regularizers.get(options.activityRegularizer)
+    this.guardBuild()
+  }
+
+  /** Makes the weights for inputs of this shape (a list of shapes for several inputs). Called once, before the first `call`. */
+  build(_shape: PartialShape | readonly PartialShape[]): void {}
+
+  /** What the layer computes. Also run on tensors without values to find the shape of the output, with NaN for sizes not yet known. */
+  abstract call(x: LayerInput, context: CallContext): Tensor
+
+  /**
+   * The activation at the layer's end, if it is one that cross-entropies can do without: then `callLogits` gives what enters it.
+   * A model whose loss is a cross-entropy is trained from there.
+   */
+  get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
+    return undefined
+  }
+
+  /** As `call`, without the activation `logitsActivation` at the end. */
+  callLogits?(x: LayerInput, context: CallContext): Tensor
+
+  /** Whether `call` takes integers as they are; if not, they are cast to the dtype that the layer computes in. */
+  get takesIntegers(): boolean {
+    return true
+  }
+
+  /** The dtype in which `call` gets floats. */
+  get computeDType(): 'float32' | 'bfloat16' {
+    return this.policy === 'mixed_bfloat16' ? 'bfloat16' : 'float32'
+  }
+
+  /** The name that messages and default names start with: the class's name in camelCase. */
+  get kind(): string {
+    const name = classNameOf(this)
+    const capitals = /^[A-Z]+(?![a-z])/.exec(name)?.[0] ?? name.charAt(0)
+    return capitals.toLowerCase() + name.slice(capitals.length)
+  }
+
+  /**
+   * Applies the layer: to symbolic tensors while a model is drawn, to tensors to compute. Builds it on first use.
+   * @throws ShapeError if the input is not what the layer was built for; DisposedError
+   */
+  apply(x: SymbolicTensor | readonly SymbolicTensor[], options?: Partial<CallContext>): SymbolicTensor
+  apply(x: LayerInput, options?: Partial<CallContext>): Tensor
+  apply(x: LayerInput | SymbolicTensor | readonly SymbolicTensor[], { training = false }: Partial<CallContext> = {}): Tensor | SymbolicTensor {
+    if (isSymbolic(x)) return this.applySymbolic(x)
+    return this.use(x as LayerInput, (input) => this.call(input, { training }))
+  }
+
+  /** As `apply`, without the activation `logitsActivation` at the end. */
+  applyLogits(x: LayerInput, { training = false }: Partial<CallContext> = {}): Tensor {
+    return this.use(x, (input) => this.callLogits!(input, { training }))
+  }
+
+  /** Makes a weight. Called in `build`. @throws ArgumentError, ShapeError for a name or shape that cannot be */
+  protected addWeight({ name, shape, initializer, dtype = 'float32', trainable = true, regularizer }: WeightOptions): Variable {
+    if (shape.some((size) => !Number.isSafeInteger(size) || size < 0)) {
+      throw this.failure(ShapeError, `expected sizes that are known for the weight ${name}, received ${showShape(shape)}`)
+    }
+    const initial = initializers.get(initializer ?? (shape.length >= 2 ? 'glorotUniform' : 'zeros')).initialize(shape, dtype)
+    const weight = variable(initial, { name, trainable })
+    this.ownWeights.push({ variable: weight, regularizer: regularizers.get(regularizer) })
+    return weight
+  }
+
+  /** Makes a source of random numbers, whose state is saved with the layer. Called in the constructor. */
+  protected addGenerator(seed?: number): Generator {
+    const generator = new Generator({ seed })
+    this.ownGenerators.push(generator)
+    return generator
+  }
+
+  /** Adds a scalar to the loss that training minimises. Called in `call`; it counts until the next call of the model. */
+  protected addLoss(loss: Tensor): void {
+    if (abstractly) return
+    this.added.push(loss)
+    lossesAdded = true
+  }
+
+  /** A weight in the dtype that the layer computes in. */
+  protected cast(w: Tensor): Tensor {
+    return inDType(w, this.computeDType)
+  }
+
+  /** Checks the shape of an input against what the layer was built for. */
+  protected checkInput(_shape: PartialShape | readonly PartialShape[]): void {}
+
+  /** An error that names the class and the layer: `[dense "head"] …`. */
+  protected failure(Type: typeof ShapeError | typeof ArgumentError, message: string): Error {
+    return new Type(`[${this.kind} "${this.name}"] ${message}`, { layer: this.name })
+  }
+
+  /** The layers that are fields of this one, in their order. */
+  get sublayers(): readonly Layer[] {
+    return Object.values(this).flatMap((value) => (Array.isArray(value) ? value : [value])).filter((value) => value instanceof Layer)
+  }
+
+  /** Whether an optimizer may change the weights. Setting it also sets it for the layers in this one. */
+  get trainable(): boolean {
+    return this.isTrainable
+  }
+
+  set trainable(value: boolean) {
+    this.isTrainable = booleanOption(this.kind, 'trainable', value)
+    for (const layer of this.sublayers) layer.trainable = value
+    raiseConfiguration()
+  }
+
+  /** All weights: the trained ones, then the others, then those of the layers in this one. The live variables, not copies. */
+  get weights(): Variable[] {
+    const own = this.ownWeights.map(({ variable }) => variable)
+    return [...own.filter((w) => w.trainable), ...own.filter((w) => !w.trainable), ...this.sublayers.flatMap((layer) => layer.weights)]
+  }
+
+  /** The weights that training changes now. */
+  get trainableVariables(): Variable[] {
+    if (!this.isTrainable) return []
+    const own = this.ownWeights.map(({ variable }) => variable).filter((w) => w.trainable)
+    return [...own, ...this.sublayers.flatMap((layer) => layer.trainableVariables)]
+  }
+
+  /** The weights that training does not change now. */
+  get nonTrainableVariables(): Variable[] {
+    const trained = new Set(this.trainableVariables)
+    return this.weights.filter((w) => !trained.has(w))
+  }
+
+  /** The layer's sources of random numbers, and those of the layers in it. */
+  get generators(): Generator[] {
+    return [...this.ownGenerators, ...this.sublayers.flatMap((layer) => layer.generators)]
+  }
+
+  /** What belongs to the loss: penalties on trainable weights, computed now, and what `addLoss` got in the last call. */
+  get losses(): Tensor[] {
+    return [...this.penalties(), ...this.addedLosses()]
+  }
+
+  /** Number of elements of all weights. */
+  countParams(): number {
+    return this.weights.reduce((sum, w) => sum + w.size, 0)
+  }
+
+  /** Copies of the weights, which the caller owns. */
+  getWeights(): Tensor[] {
+    return this.weights.map((w) => ops.copy(w))
+  }
+
+  /** Replaces the weights' values, in the order of `weights`. @throws ArgumentError for another number of values, ShapeError for other shapes */
+  setWeights(values: readonly Parameters<Variable['assign']>[0][]): void {
+    const { weights } = this
+    if (values.length !== weights.length) {
+      throw this.failure(ArgumentError, `expected values for ${weights.length} weights, received ${values.length}`)
+    }
+    weights.forEach((w, i) => void w.assign(values[i]!))
+  }
+
+  /** The options that make this layer again: `new Class(layer.getConfig())`. A subclass adds its own. */
+  getConfig(): Config {
+    const { name, isTrainable, policy, batchInputShape, activityRegularizer } = this
+    return {
+      name,
+      trainable: isTrainable,
+      dtype: policy,
+      ...(batchInputShape && { batchInputShape }),
+      ...(activityRegularizer && { activityRegularizer: regularizers.serialize(activityRegularizer) })
+    }
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    if (this.disposed) return
+    this.disposed = true
+    for (const { variable } of this.ownWeights) variable.dispose()
+    for (const generator of this.ownGenerators) generator.dispose()
+    for (const loss of this.added) loss.dispose()
+    for (const layer of this.sublayers) layer.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  /** @internal Gives a layer that was named by default the first of `dense`, `dense_1`, … that is not taken; a model does so once. */
+  nameWithin(taken: ReadonlySet<string>): void {
+    if (!this.namedByDefault) return
+    this.namedByDefault = false
+    const base = snakeCase(this.kind)
+    for (let i = 0, name = base; ; name = `${base}_${++i}`) {
+      if (taken.has(name)) continue
+      this.name = name
+      return
+    }
+  }
+
+  /** Wraps `build`, so that it runs once, computes (also where a model is only drawn) and frees its temporaries. */
+  private guardBuild(): void {
+    const build = this.build
+    const guarded = (shape: PartialShape | readonly PartialShape[]): void => {
+      if (this.built) return
+      withLayer(this.name, () => runConcretely(() => scope(() => build.call(this, shape))))
+      this.built = true
+    }
+    Object.defineProperty(this, 'build', { value: guarded, writable: true, configurable: true })
+  }
+
+  /** Runs `fn` on the inputs as `call` gets them, and frees all but its result and added losses. */
+  private use(x: LayerInput, fn: (input: LayerInput) => Tensor): Tensor {
+    if (this.disposed) throw failure(DisposedError, this.kind, `expected a live layer, received ${this.name} that has been disposed`)
+    const outermost = depth === 0
+    if (outermost && lossesAdded) this.clearLosses()
+    this.prepare(Array.isArray(x) ? x.map((t) => publicShape(t.shape)) : publicShape((x as Tensor).shape))
+    depth++
+    try {
+      return withLayer(this.name, () => scope(() => this.compute(x, fn))).output
+    } finally {
+      depth--
+    }
+  }
+
+  private compute(x: LayerInput, fn: (input: LayerInput) => Tensor): { output: Tensor; losses: Tensor[] } {
+    const output = fn(Array.isArray(x) ? x.map((t) => this.castInput(t)) : this.castInput(x as Tensor))
+    if (!(output instanceof Tensor)) throw this.failure(ArgumentError, `expected call to return a tensor, received ${show(output)}`)
+    if (this.activityRegularizer) this.addLoss(ops.div(this.activityRegularizer.penalty(output), output.shape[0] ?? 1))
+    return { output, losses: lossesAdded ? this.addedLosses() : [] }
+  }
+
+  private castInput(x: Tensor): Tensor {
+    const { computeDType } = this
+    if (x.dtype === computeDType) return x
+    const isFloat = x.dtype === 'float32' || x.dtype === 'bfloat16'
+    return isFloat || !this.takesIntegers ? inDType(x, computeDType) : x
+  }
+
+  private applySymbolic(x: SymbolicTensor | readonly SymbolicTensor[]): SymbolicTensor {
+    const inputs = Array.isArray(x) ? (x as readonly SymbolicTensor[]) : [x as SymbolicTensor]
+    this.prepare(Array.isArray(x) ? inputs.map(({ shape }) => shape) : inputs[0]!.shape)
+    const { shape, dtype } = runAbstractly(() => {
+      const abstract = inputs.map((input) => this.castInput(abstractTensor(input.shape, input.dtype)))
+      return withLayer(this.name, () => this.call(Array.isArray(x) ? abstract : abstract[0]!, { training: false }))
+    })
+    return addNode({ layer: this, inputs, output: new SymbolicTensor(publicShape(shape), dtype, this.name) })
+  }
+
+  private prepare(shape: PartialShape | readonly PartialShape[]): void {
+    if (!this.built) {
+      this.build(shape)
+      this.built = true
+    }
+    this.checkInput(shape)
+  }
+
+  private penalties(): Tensor[] {
+    if (!this.isTrainable) return []
+    const own = this.ownWeights.filter(({ variable, regularizer }) => variable.trainable && regularizer)
+    return [
+      ...own.map(({ variable, regularizer }) => scope(() => regularizer!.penalty(variable))),
+      ...this.sublayers.flatMap((layer) => layer.penalties())
+    ]
+  }
+
+  private addedLosses(): Tensor[] {
+    return [...this.added, ...this.sublayers.flatMap((layer) => layer.addedLosses())]
+  }
+
+  private clearLosses(): void {
+    for (const loss of this.added) loss.dispose()
+    this.added = []
+    for (const layer of this.sublayers) layer.clearLosses()
+  }
+}
+
+/** `dense`, `dense_1`, … in the order of construction. */
+function defaultName(kind: string): string {
+  const base = snakeCase(kind)
+  const count = counts.get(base) ?? 0
+  counts.set(base, count + 1)
+  return count === 0 ? base : `${base}_${count}`
+}
+
+/** `maxPooling2d` → `max_pooling2d`, as names of layers are in Keras. */
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+function isSymbolic(x: unknown): x is SymbolicTensor | readonly SymbolicTensor[] {
+  return x instanceof SymbolicTensor || (Array.isArray(x) && x[0] instanceof SymbolicTensor)
+}
+
+function checkInputShape(kind: string, name: string, shape: unknown): void {
+  const fits = Array.isArray(shape) && shape.every((size) => size === null || (Number.isSafeInteger(size) && size > 0))
+  if (!fits) throw failure(ArgumentError, kind, `expected ${name} to be sizes or null, received ${show(shape)}`)
+}

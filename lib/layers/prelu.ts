@@ -1,0 +1,62 @@
+// The rectifier whose slope below 0 is learned.
+import { numberOption } from '../arguments'
+import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
+import * as initializers from '../initializers'
+import * as ops from '../ops'
+import * as regularizers from '../regularizers'
+import type { Config } from '../serialization'
+import type { Tensor, Variable } from '../tensor'
+import { Layer, type LayerOptions, type PartialShape } from './layer'
+
+export interface PReLUOptions extends LayerOptions {
+  /** Default `'zeros'`. */
+  alphaInitializer?: initializers.InitializerSpec | undefined
+  alphaRegularizer?: regularizers.RegularizerSpec | null | undefined
+  /** Axes along which the slope is the same, the batch being axis 0. */
+  sharedAxes?: readonly number[] | null | undefined
+}
+
+/** x where x > 0, else alpha · x. Weight: alpha, of the input's shape without the batch, 1 along shared axes. He et al., 2015. */
+export class PReLU extends Layer {
+  readonly sharedAxes: readonly number[]
+  alpha: Variable | undefined
+  private readonly alphaInitializer: initializers.Initializer
+  private readonly alphaRegularizer: regularizers.Regularizer | undefined
+
+  constructor(options: PReLUOptions = {}) {
+    super(options)
+    const { sharedAxes } = options
+    if (sharedAxes != null && !Array.isArray(sharedAxes)) {
+      throw failure(ArgumentError, 'prelu', `expected sharedAxes to be a list of axes, received ${show(sharedAxes)}`)
+    }
+    this.sharedAxes = (sharedAxes ?? []).map((axis: unknown) => numberOption('prelu', 'sharedAxes', axis, { integer: true, min: 1 }))
+    this.alphaInitializer = initializers.get(options.alphaInitializer ?? 'zeros')
+    this.alphaRegularizer = regularizers.get(options.alphaRegularizer)
+  }
+
+  override get takesIntegers(): boolean {
+    return false
+  }
+
+  override build(shape: PartialShape): void {
+    const sizes = shape.slice(1).map((size, i) => (this.sharedAxes.includes(i + 1) ? 1 : size))
+    if (sizes.includes(null)) {
+      throw this.failure(ShapeError, `expected sizes that are known along axes that are not shared, received ${showShape(shape)}`)
+    }
+    const { alphaInitializer: initializer, alphaRegularizer: regularizer } = this
+    this.alpha = this.addWeight({ name: 'alpha', shape: sizes as number[], initializer, regularizer })
+  }
+
+  override call(x: Tensor): Tensor {
+    return ops.sub(ops.relu(x), ops.mul(ops.relu(ops.neg(x)), this.cast(this.alpha!)))
+  }
+
+  override getConfig(): Config {
+    return {
+      ...super.getConfig(),
+      alphaInitializer: initializers.serialize(this.alphaInitializer),
+      alphaRegularizer: regularizers.serialize(this.alphaRegularizer) ?? null,
+      sharedAxes: this.sharedAxes
+    }
+  }
+}

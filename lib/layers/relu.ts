@@ -1,0 +1,41 @@
+// The rectifier as a layer, with slope, limit and threshold.
+import { relu } from '../activations'
+import { numberOption, optionalNumber } from '../arguments'
+import type { Config } from '../serialization'
+import type { Tensor } from '../tensor'
+import { Layer, type LayerOptions } from './layer'
+
+export interface ReLUOptions extends LayerOptions {
+  /** The largest output; unlimited by default. */
+  maxValue?: number | null | undefined
+  /** Slope below the threshold. Default 0. */
+  negativeSlope?: number | undefined
+  /** Where the line with slope 1 begins. Default 0. */
+  threshold?: number | undefined
+}
+
+/** x where x > threshold, else negativeSlope · (x − threshold); at most maxValue. */
+export class ReLU extends Layer {
+  readonly maxValue: number | undefined
+  readonly negativeSlope: number
+  readonly threshold: number
+
+  constructor(options: ReLUOptions = {}) {
+    super(options)
+    this.maxValue = optionalNumber('relu', 'maxValue', options.maxValue, { min: 0 })
+    this.negativeSlope = numberOption('relu', 'negativeSlope', options.negativeSlope ?? 0, { min: 0 })
+    this.threshold = numberOption('relu', 'threshold', options.threshold ?? 0, { min: 0 })
+  }
+
+  override get takesIntegers(): boolean {
+    return false
+  }
+
+  override call(x: Tensor): Tensor {
+    return relu(x, this)
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), maxValue: this.maxValue ?? null, negativeSlope: this.negativeSlope, threshold: this.threshold }
+  }
+}

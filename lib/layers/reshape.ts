@@ -1,0 +1,42 @@
+// Gives the elements of each sample another shape.
+import { ArgumentError, failure, show } from '../errors'
+import * as ops from '../ops'
+import type { Config } from '../serialization'
+import type { Tensor } from '../tensor'
+import { Layer, type LayerOptions } from './layer'
+
+export interface ReshapeOptions extends LayerOptions {
+  /** Shape without the batch dimension; one size may be −1, which is then what remains. */
+  targetShape: readonly number[]
+}
+
+/** (B, …) → (B, …targetShape), the elements in the same order. */
+export class Reshape extends Layer {
+  readonly targetShape: readonly number[]
+
+  constructor(options: ReshapeOptions) {
+    super(options)
+    const { targetShape } = options
+    const fits =
+      Array.isArray(targetShape) &&
+      targetShape.every((size) => size === -1 || (Number.isSafeInteger(size) && size > 0)) &&
+      targetShape.filter((size) => size === -1).length <= 1
+    if (!fits) throw failure(ArgumentError, 'reshape', `expected targetShape to be positive sizes, at most one of them -1, received ${show(targetShape)}`)
+    this.targetShape = targetShape
+  }
+
+  override call(x: Tensor): Tensor {
+    return ops.reshape(x, [x.shape[0]!, ...this.resolve(x.shape.slice(1))])
+  }
+
+  /** The target shape without −1. A size that is not known makes the rest unknown too. */
+  private resolve(shape: readonly number[]): number[] {
+    const known = this.targetShape.reduce((size, n) => (n === -1 ? size : size * n), 1)
+    const size = shape.reduce((product, n) => product * n, 1)
+    return this.targetShape.map((n) => (n === -1 ? Math.floor(size / known) : n))
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), targetShape: this.targetShape }
+  }
+}

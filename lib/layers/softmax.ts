@@ -1,0 +1,41 @@
+// Softmax as a layer.
+import { numberOption } from '../arguments'
+import * as ops from '../ops'
+import type { Config } from '../serialization'
+import type { Tensor } from '../tensor'
+import { Layer, type LayerOptions } from './layer'
+
+export interface SoftmaxOptions extends LayerOptions {
+  /** Default −1. */
+  axis?: number | undefined
+}
+
+/** exp(x) / Σ exp(x) along an axis: the shape stays. */
+export class Softmax extends Layer {
+  readonly axis: number
+
+  constructor(options: SoftmaxOptions = {}) {
+    super(options)
+    this.axis = numberOption('softmax', 'axis', options.axis ?? -1, { integer: true })
+  }
+
+  override get takesIntegers(): boolean {
+    return false
+  }
+
+  override call(x: Tensor): Tensor {
+    return ops.softmax(x, this.axis)
+  }
+
+  override get logitsActivation(): 'softmax' | undefined {
+    return this.axis === -1 ? 'softmax' : undefined
+  }
+
+  override callLogits(x: Tensor): Tensor {
+    return x
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), axis: this.axis }
+  }
+}
