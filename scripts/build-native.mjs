@@ -86,6 +86,11 @@ export function buildCuda(folder, archs) {
   return buildInto(folder, '-DNEURITE_CUDA=on', `-DNEURITE_CUDA_ARCHS=${archs}`)
 }
 
+/** A further target of CMakeLists.txt, in the folder of the usual build. */
+export function buildTarget(target) {
+  return buildWithCMake() && run('cmake', ['--build', 'build', '--target', target, '--parallel', jobs])
+}
+
 /** What this machine can build. */
 export function buildNative() {
   return hasCMake() ? buildWithCMake() : buildWithNodeGyp()

@@ -1,0 +1,30 @@
+# Programs that use the CPU kernels without Node: test/native/*.cc and bench/native/*.cc, each once per instruction set, as
+# build/native/NAME-SET. Only built when asked for: the targets are native_tests and native_benches.
+
+# As archives, a program takes only the files that it uses.
+add_library(runtime_archive STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:runtime>)
+foreach(set baseline avx2 avx512 amx)
+  if(TARGET cpu_${set})
+    list(APPEND sets ${set})
+    add_library(cpu_${set}_archive STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:cpu_${set}>)
+    list(APPEND archives cpu_${set}_archive)
+  endif()
+endforeach()
+list(REMOVE_ITEM sets amx)
+
+foreach(kind test bench)
+  file(GLOB programs CONFIGURE_DEPENDS ${kind}/native/*.cc)
+  add_custom_target(native_${kind}s)
+  foreach(file ${programs})
+    get_filename_component(name ${file} NAME_WE)
+    foreach(set ${sets})
+      set(program ${name}-${set})
+      add_executable(${program} EXCLUDE_FROM_ALL ${file})
+      get_target_property(options cpu_${set} COMPILE_OPTIONS)
+      target_compile_options(${program} PRIVATE ${options})
+      target_link_libraries(${program} PRIVATE common -Wl,--start-group ${archives} runtime_archive -Wl,--end-group)
+      set_target_properties(${program} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/native)
+      add_dependencies(native_${kind}s ${program})
+    endforeach()
+  endforeach()
+endforeach()
