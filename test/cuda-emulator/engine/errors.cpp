@@ -9,7 +9,11 @@
 
 namespace emulator {
 
-std::string siteOf(const Location& at) { return std::string(at.file_name()) + ":" + std::to_string(at.line()); }
+std::string siteOf(const Location& at) {
+  const char* file = at.file_name();
+  while (std::strncmp(file, "../", 3) == 0) file += 3;  // as seen from a build folder
+  return std::string(file) + ":" + std::to_string(at.line());
+}
 
 std::string indexText(uint3 index) {
   return "(" + std::to_string(index.x) + "," + std::to_string(index.y) + "," + std::to_string(index.z) + ")";

@@ -38,16 +38,28 @@ inline void release(void* sync) { __tsan_release(sync); }
 // What the engine does in here, also through memcpy and malloc, is not the kernel's access.
 class EngineAccess {
  public:
-  EngineAccess() {
+  EngineAccess() { begin(); }
+  ~EngineAccess() { end(); }
+  EngineAccess(const EngineAccess&) = delete;
+  EngineAccess& operator=(const EngineAccess&) = delete;
+
+  // For a fiber that leaves for good from within.
+  static void endAll() {
+    while (depth_ > 0) end();
+  }
+
+ private:
+  static void begin() {
+    depth_++;
     AnnotateIgnoreReadsBegin("", 0);
     AnnotateIgnoreWritesBegin("", 0);
   }
-  ~EngineAccess() {
+  static void end() {
+    depth_--;
     AnnotateIgnoreReadsEnd("", 0);
     AnnotateIgnoreWritesEnd("", 0);
   }
-  EngineAccess(const EngineAccess&) = delete;
-  EngineAccess& operator=(const EngineAccess&) = delete;
+  static inline thread_local int depth_ = 0;
 };
 #else
 constexpr bool kTsan = false;
@@ -56,6 +68,7 @@ inline void release(void*) {}
 class EngineAccess {
  public:
   EngineAccess() {}
+  static void endAll() {}
 };
 #endif
 

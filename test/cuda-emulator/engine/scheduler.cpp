@@ -51,7 +51,7 @@ std::string Scheduler::run(const Launch& launch) {
   running = false;
   if (!error_.empty()) discardFibers();
   acquire(&launchSync_);
-  usedArenas_.clear();
+  usedBlocks_.clear();
   return error_;
 }
 
@@ -67,6 +67,11 @@ void Scheduler::runResident(size_t first, size_t count) {
   exited_ = 0;
   gridBarrier_ = Barrier{};
   resident_ = count;
+  if (kTsan) {
+    // An address means one block's variable or barrier for as long as the launch runs.
+    for (auto& block : blocks_) usedBlocks_.push_back(std::move(block));
+    blocks_.clear();
+  }
   while (blocks_.size() < count) blocks_.push_back(std::make_unique<Block>());
   size_t threads = 0;
   for (size_t i = 0; i < count; i++) {
@@ -99,7 +104,6 @@ void Scheduler::prepare(Block& block, size_t index) {
   block.index = {unsigned(index % grid.x), unsigned(index / grid.x % grid.y), unsigned(index / grid.x / grid.y)};
   const unsigned threads = shape.x * shape.y * shape.z;
   block.exited = 0;
-  if (kTsan && block.arena) usedArenas_.push_back(std::move(block.arena));  // an address means one block's variable
   if (!block.arena) block.arena = std::make_unique<Arena>();
   block.arena->reset(launch_->dynamicSharedBytes);
   block.threads.resize(threads);
@@ -215,6 +219,7 @@ Thread* Scheduler::exitThread() {
 
 void Scheduler::stop(std::string error) {
   error_ = std::move(error);
+  EngineAccess::endAll();
   Fiber& from = *current_->fiber;
   from.switchTo(*home_);
   std::abort();  // nobody switches back to a thread that failed

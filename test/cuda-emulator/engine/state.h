@@ -157,7 +157,7 @@ class Scheduler {
   Thread* current_ = nullptr;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_;
-  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<std::unique_ptr<Block>> blocks_, usedBlocks_;
   size_t resident_ = 0;
   size_t exited_ = 0;
   std::vector<Thread*> ready_;
@@ -166,7 +166,6 @@ class Scheduler {
   uint64_t launches_ = 0;
   std::string error_;
   Barrier gridBarrier_;
-  std::vector<std::unique_ptr<Arena>> usedArenas_;
   char launchSync_ = 0, fenceSync_ = 0;
 };
 

@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "watchdog.h"
 #if defined(__x86_64__)
@@ -170,7 +169,7 @@ bool Device::anyCapture() const {
 }
 
 void Device::setError(cudaError_t error, const std::string& text) {
-  std::fprintf(stderr, "emulator: %s\n", text.c_str());
+  report(text);
   std::lock_guard lock(mutex);
   if (error_ == cudaSuccess) error_ = error;
 }

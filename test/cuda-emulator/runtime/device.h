@@ -101,7 +101,6 @@ class Device {
   bool onDeviceThread() const { return std::this_thread::get_id() == threadId_; }
 
  private:
-
   void runThread();
   void runUntil(std::unique_lock<std::mutex>& lock, Stream& stream, uint64_t position);
   void runOlder(std::unique_lock<std::mutex>& lock, Stream& stream, uint64_t number);
@@ -121,6 +120,8 @@ Device& device();
 cudaError_t finish(cudaError_t error);
 // Begins every function that the sticky error makes fail; host functions must not call the API at all.
 cudaError_t checkUsable();
+// Prints a text on stderr and remembers it.
+void report(const std::string& text);
 // finish(), after a line on stderr that says what was wrong with the call.
 cudaError_t reject(cudaError_t error, const std::string& text);
 

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "device.h"
+#include "diagnostics.h"
 
 namespace emulator {
 namespace {
@@ -50,6 +51,16 @@ constexpr ErrorText kErrors[] = {
 };
 #undef ERROR_TEXT
 
+struct Reports {
+  std::mutex mutex;
+  std::string last;
+  bool quiet = false;
+};
+Reports& reports() {
+  static Reports* const instance = new Reports;
+  return *instance;
+}
+
 const ErrorText* find(cudaError_t error) {
   for (const ErrorText& known : kErrors)
     if (known.error == error) return &known;
@@ -70,8 +81,24 @@ cudaError_t checkUsable() {
   return d.error();
 }
 
+void report(const std::string& text) {
+  std::lock_guard lock(reports().mutex);
+  reports().last = text;
+  if (!reports().quiet) std::fprintf(stderr, "emulator: %s\n", text.c_str());
+}
+
+std::string lastErrorText() {
+  std::lock_guard lock(reports().mutex);
+  return reports().last;
+}
+
+void quietErrors(bool quiet) {
+  std::lock_guard lock(reports().mutex);
+  reports().quiet = quiet;
+}
+
 cudaError_t reject(cudaError_t error, const std::string& text) {
-  std::fprintf(stderr, "emulator: %s\n", text.c_str());
+  report(text);
   return finish(error);
 }
 
