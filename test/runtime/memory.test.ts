@@ -1,0 +1,72 @@
+// The allocator: exact accounting, reuse in stream order, caps, and what happens when memory is not there.
+import { capture, devices, memory, ops, random, scope, setMemoryLimit, synchronize, type Tensor, tensor, zeros } from '../../lib'
+import { native } from '../../lib/addon'
+import { currentDevice } from '../../lib/device'
+
+const bytes = () => memory().bytes
+
+test('bytes and tensors are counted exactly and return to what they were', () => {
+  const before = memory()
+  const a = zeros([1024])
+  expect(memory()).toMatchObject({ tensors: before.tensors + 1, bytes: before.bytes + 4096 })
+  const b = a.reshape([32, 32])
+  expect(memory()).toMatchObject({ tensors: before.tensors + 2, bytes: before.bytes + 4096 })
+  a.dispose()
+  expect(bytes()).toBe(before.bytes + 4096)
+  b.dispose()
+  expect(memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes })
+})
+
+test('a block is reused by the next op without waiting for the ops that use it', async () => {
+  const results: Promise<unknown>[] = []
+  for (let i = 0; i < 200; i++) {
+    const value = scope(() => ops.full([50_000], i).add(1).mul(2))
+    results.push(value.data().then((data) => expect([data[0], data.at(-1)]).toEqual([2 * i + 2, 2 * i + 2])))
+    value.dispose()
+  }
+  await Promise.all(results)
+})
+
+test('a steady loop asks the device for no memory', async () => {
+  const x = random.normal([256, 256])
+  const step = (t: Tensor) => t.matmul(x).relu().sub(0.5).mean()
+  const run = async (fn: (t: Tensor) => Tensor, times: number) => {
+    for (let i = 0; i < times; i++) fn(x).dispose()
+    await synchronize()
+    return native.memory(currentDevice()).allocations
+  }
+  const eager = (t: Tensor) => scope(() => step(t))
+  const captured = capture(step)
+  for (const fn of [eager, captured]) {
+    const after = await run(fn, 3)
+    expect(await run(fn, 100)).toBe(after)
+  }
+  captured.dispose()
+  x.dispose()
+})
+
+test('memory that is not there is refused, and the process goes on', () => {
+  expect(() => zeros([1e6, 1e6])).toThrow(
+    expect.objectContaining({ code: 'OutOfMemoryError', message: expect.stringMatching(/3\.6 TiB .*limit/) })
+  )
+  const x = tensor([1, 2])
+  expect([...x.add(1).dataSync()]).toEqual([2, 3])
+  x.dispose()
+})
+
+test('a limit is kept; cached blocks are given back before it stops anybody', async () => {
+  const { name, memory: all } = devices()[currentDevice()]!
+  const limit = memory().pool + 64 * 2 ** 20
+  setMemoryLimit(limit, { device: name })
+  try {
+    const big = zeros([12 * 2 ** 20])
+    expect(() => zeros([12 * 2 ** 20])).toThrow(expect.objectContaining({ code: 'OutOfMemoryError' }))
+    big.dispose()
+    // Another size: the cached 48 MiB must go.
+    zeros([13 * 2 ** 20]).dispose()
+    await synchronize()
+    expect(memory().pool).toBeLessThanOrEqual(limit)
+  } finally {
+    setMemoryLimit(all, { device: name })
+  }
+})

@@ -1,0 +1,52 @@
+// Worker threads: several at once, ended at any moment. They need the built package, so they run the files of dist/.
+import { resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { memory, tensor } from '../../lib'
+
+const program = `
+  const { parentPort } = require('node:worker_threads')
+  const { capture, ops, random, setRandomSeed, synchronize } = require(${JSON.stringify(resolve(__dirname, '../../dist/index.js'))})
+  setRandomSeed(3)
+  const x = random.normal([64, 64])
+  const step = capture((t) => t.matmul(x).tanh().add(t))
+  ;(async () => {
+    let t = random.normal([64, 64])
+    for (let i = 1; ; i++) {
+      const next = step(t)
+      t.dispose()
+      t = next
+      if (i === 50) parentPort.postMessage(await t.data())
+      if (i % 50 === 0) await synchronize()
+    }
+  })()
+`
+const start = () => new Worker(program, { eval: true })
+const firstMessage = (worker: Worker) =>
+  new Promise<Float32Array>((done, fail) => {
+    worker.once('message', done)
+    worker.once('error', fail)
+  })
+
+test('workers compute the same, side by side, and are ended in the middle of it', async () => {
+  const workers = [start(), start(), start()]
+  const [a, b, c] = await Promise.all(workers.map(firstMessage))
+  expect(a!.every(Number.isFinite)).toBe(true)
+  expect(b).toEqual(a)
+  expect(c).toEqual(a)
+  await Promise.all(workers.map((worker) => worker.terminate()))
+})
+
+test('workers ended at any moment leave nothing behind', async () => {
+  const before = memory().bytes
+  for (let i = 0; i < 12; i++) {
+    const worker = start()
+    await new Promise((online) => worker.once('online', online))
+    await new Promise((later) => setTimeout(later, (i * 13) % 60))
+    await worker.terminate()
+  }
+  // What stays is the arena that all programs of the stream share.
+  expect(memory().bytes - before).toBeLessThan(2 ** 20)
+  const x = tensor([1, 2])
+  expect([...x.add(x).dataSync()]).toEqual([2, 4])
+  x.dispose()
+})
