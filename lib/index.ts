@@ -1,5 +1,7 @@
 // The public API.
 import * as activations from './activations'
+import * as callbacks from './callbacks'
+import * as datasets from './datasets'
 import * as initializers from './initializers'
 import * as layers from './layers'
 import * as losses from './losses'
@@ -13,8 +15,12 @@ import { Tensor } from './tensor'
 
 installMethods(Tensor.prototype, ops)
 
+export type { Callback, CallbackParams, Logs } from './callbacks/callback'
+export type { History } from './callbacks/history'
 export { type Captured, capture } from './capture'
 export { type Policy, type Precision, setPolicy, setPrecision } from './config'
+export type { ClassWeight } from './data/class-weights'
+export type { Batches, BatchItem, BatchRecord, ModelValues, Values } from './data/values'
 export { type Device, devices, type MemoryInfo, memory, setDevice, setMemoryLimit, synchronize } from './device'
 export {
   ArgumentError,
@@ -31,14 +37,26 @@ export {
   OutOfMemoryError,
   ShapeError
 } from './errors'
+export { type LoadModelOptions, loadModel } from './io/load-model'
+export type { SaveOptions } from './io/model-file'
+export type { LoadWeightsOptions } from './io/weights-file'
 export { input } from './layers/input'
 export { type CallContext, Layer, type LayerInput, type LayerOptions, type PartialShape, type WeightOptions } from './layers/layer'
+export type { BatchOptions } from './models/batch'
+export type { CompileOptions } from './models/compiled'
+export type { EvaluateOptions } from './models/evaluate'
+export type { FitOptions } from './models/fit'
+export { Model } from './models/model'
+export type { PredictOptions } from './models/predict'
+export { Sequential, type SequentialOptions, sequential } from './models/sequential'
+export type { SummaryOptions } from './models/summary'
+export type { Verbosity } from './models/verbose'
 export type { DType } from './native'
 export { arange, eye, full, linspace, ones, zeros } from './ops/creation'
 export { stopGradient } from './ops/elementwise'
 export { setRandomSeed } from './random'
-export type { Config, CustomObjects } from './serialization'
 export { scope } from './scope'
+export type { Config, CustomObjects } from './serialization'
 export { type ValueAndGrad, valueAndGrad } from './tape'
 export {
   type NestedArray,
@@ -53,4 +71,4 @@ export {
   type VariableOptions,
   variable
 } from './tensor'
-export { activations, initializers, layers, losses, metrics, ops, optimizers, random, regularizers }
+export { activations, callbacks, datasets, initializers, layers, losses, metrics, ops, optimizers, random, regularizers }

@@ -4,6 +4,9 @@ export type DType = 'float32' | 'bfloat16' | 'int32' | 'uint8' | 'bool'
 /** The dtypes in the order of native/tensor.h: their index is what crosses the boundary. */
 export const dtypes: readonly DType[] = ['float32', 'bfloat16', 'int32', 'uint8', 'bool']
 
+/** Bytes of an element. */
+export const dtypeBytes: Readonly<Record<DType, number>> = { float32: 4, bfloat16: 2, int32: 4, uint8: 1, bool: 1 }
+
 /** A tensor's handle: generation · 2³² + slot. 0 is no tensor. */
 export type Handle = number
 

@@ -81,7 +81,8 @@ export interface IntegersOptions {
  * captured functions.
  */
 export class Generator {
-  private key: [low: number, high: number]
+  /** @internal Two words of 32 bits, signed. */
+  key: [low: number, high: number]
   private stateOnDevice: Variable | undefined
   private readonly deviceIndex: number | undefined
   /** Blocks of four words that were drawn on the host, by `shuffled`. Saved with a model beside `state`. */

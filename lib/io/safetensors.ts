@@ -1,9 +1,9 @@
 // The safetensors format: a JSON header with names, dtypes, shapes and offsets, then the bytes of all tensors without holes.
 import { randomBytes } from 'node:crypto'
-import { open, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileNotFoundError, FormatError } from '../errors'
-import type { DType } from '../native'
+import { type DType, dtypeBytes } from '../native'
 
 /** What a safetensors file says of one of its tensors. */
 export interface TensorEntry {
@@ -28,7 +28,6 @@ interface PlacedEntry extends TensorEntry {
 const maximumHeader = 100_000_000
 const formatNames: Readonly<Record<DType, string>> = { float32: 'F32', bfloat16: 'BF16', int32: 'I32', uint8: 'U8', bool: 'BOOL' }
 const dtypeOfName = new Map(Object.entries(formatNames).map(([dtype, name]) => [name, dtype as DType]))
-const sizes: Readonly<Record<DType, number>> = { float32: 4, bfloat16: 2, int32: 4, uint8: 1, bool: 1 }
 
 // How files begin that people take for a model.
 const strangers: [magic: string, what: string][] = [
@@ -191,7 +190,7 @@ function parseEntry(path: string, name: string, value: Record<string, unknown>, 
     throw new FormatError(`${where}: expected two data_offsets, received ${JSON.stringify(offsets)}`)
   }
   const [begin, end] = offsets as [number, number]
-  const bytes = shape.reduce<number>((product, size) => product * size, sizes[dtype])
+  const bytes = shape.reduce<number>((product, size) => product * size, dtypeBytes[dtype])
   if (end - begin !== bytes) {
     throw new FormatError(`${where}: [${shape.join(', ')}] of ${dtype} needs ${bytes} bytes, its data_offsets give ${end - begin}`)
   }
@@ -209,7 +208,7 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {}
 ): Promise<void> {
   // The widest elements first: every tensor is then aligned to its element, since the header is padded to 8 bytes.
-  const ordered = [...tensors].sort((a, b) => sizes[b.dtype] - sizes[a.dtype])
+  const ordered = [...tensors].sort((a, b) => dtypeBytes[b.dtype] - dtypeBytes[a.dtype])
   const header = encodeHeader(ordered, metadata)
   // Through a symbolic link the file that it points to is replaced, not the link.
   const target = await realpath(path).catch(() => path)
@@ -243,7 +242,7 @@ function encodeHeader(tensors: readonly TensorData[], metadata: Readonly<Record<
   for (const { name, dtype, shape, data } of tensors) {
     if (names.has(name)) throw new FormatError(`two tensors of the name "${name}" cannot be in one file`)
     names.add(name)
-    const bytes = shape.reduce((product, size) => product * size, sizes[dtype])
+    const bytes = shape.reduce((product, size) => product * size, dtypeBytes[dtype])
     if (bytes !== data.byteLength) throw new FormatError(`tensor "${name}": expected ${bytes} bytes of data, received ${data.byteLength}`)
     const entry = { dtype: formatNames[dtype], shape, data_offsets: [end, end + bytes] }
     fields.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`)

@@ -4,7 +4,8 @@ import { currentPolicy, type Policy, raiseConfiguration } from '../config'
 import { inDType } from '../dtype'
 import { ArgumentError, DisposedError, failure, ShapeError, show, showShape, withLayer } from '../errors'
 import * as initializers from '../initializers'
-import type { DType } from '../native'
+import { spendWeight } from '../io/weight-budget'
+import { type DType, dtypeBytes } from '../native'
 import * as ops from '../ops'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
@@ -166,6 +167,7 @@ export abstract class Layer {
     if (shape.some((size) => !Number.isSafeInteger(size) || size < 0)) {
       throw this.failure(ShapeError, `expected sizes that are known for the weight ${name}, received ${showShape(shape)}`)
     }
+    spendWeight(name, shape, dtypeBytes[dtype])
     const initial = initializers.get(initializer ?? (shape.length >= 2 ? 'glorotUniform' : 'zeros')).initialize(shape, dtype)
     const weight = variable(initial, { name, trainable })
     this.ownWeights.push({ variable: weight, regularizer: regularizers.get(regularizer) })

@@ -134,6 +134,11 @@ export abstract class Optimizer {
     return [this.counter, this.rateVariable, ...averages, ...slots]
   }
 
+  /** The variables that there is state for, in the order of that state. */
+  get variables(): Variable[] {
+    return [...this.states.keys()]
+  }
+
   /** Makes the state for variables that have none; `apply` does so too. */
   build(variables: readonly Variable[]): void {
     if (this.disposed) throw failure(DisposedError, this.kind, 'expected a live optimizer, received one that has been disposed')

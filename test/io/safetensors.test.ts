@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SafetensorsFile, writeSafetensors, type TensorData } from '../../lib/io/safetensors'
+import { SafetensorsFile, type TensorData, writeSafetensors } from '../../lib/io/safetensors'
 import golden from './safetensors.golden.json'
 
 const folder = mkdtempSync(join(tmpdir(), 'neurite-'))

@@ -1,0 +1,103 @@
+// What a callback is, and the list of them that fit, evaluate and predict call.
+import { ArgumentError } from '../errors'
+import type { Model } from '../models/model'
+
+/** Loss and metrics as numbers, by their key. */
+export type Logs = Record<string, number>
+
+/** What a callback may want to know of the run that begins. */
+export interface CallbackParams {
+  /** Index after the last epoch. */
+  epochs: number
+  /** Steps of an epoch; undefined if the data do not tell. */
+  steps: number | undefined
+}
+
+/**
+ * A plain object with any of these hooks. A hook may return a promise, which is awaited before training goes on.
+ *
+ * With a hook for batches, the run waits for each step and gives its logs; without one, many steps are on their way to the device at
+ * once. `onProgress` is the light alternative: it gets the latest known logs about ten times a second and slows nothing down.
+ * Logs are the running means of the epoch. What a hook adds to the logs of an epoch is seen by the callbacks after it and kept in the history.
+ *
+ * @example
+ * await model.fit(x, y, { callbacks: [{ onEpochEnd: (epoch, logs, model) => { if (logs.loss! < 0.1) model.stopTraining = true } }] })
+ */
+export interface Callback {
+  setParams?(params: CallbackParams): unknown
+  onTrainBegin?(logs: Logs, model: Model): unknown
+  onTrainEnd?(logs: Logs, model: Model): unknown
+  onEpochBegin?(epoch: number, logs: Logs, model: Model): unknown
+  onEpochEnd?(epoch: number, logs: Logs, model: Model): unknown
+  onTrainBatchBegin?(batch: number, logs: Logs, model: Model): unknown
+  onTrainBatchEnd?(batch: number, logs: Logs, model: Model): unknown
+  onTestBegin?(logs: Logs, model: Model): unknown
+  onTestEnd?(logs: Logs, model: Model): unknown
+  onTestBatchBegin?(batch: number, logs: Logs, model: Model): unknown
+  onTestBatchEnd?(batch: number, logs: Logs, model: Model): unknown
+  onPredictBegin?(logs: Logs, model: Model): unknown
+  onPredictEnd?(logs: Logs, model: Model): unknown
+  onPredictBatchBegin?(batch: number, logs: Logs, model: Model): unknown
+  onPredictBatchEnd?(batch: number, logs: Logs, model: Model): unknown
+  /** `batch` is the number of steps of this epoch that are done. */
+  onProgress?(batch: number, logs: Logs, model: Model): unknown
+}
+
+/** The kinds of run, as they stand in the names of the hooks. */
+export type RunKind = 'Train' | 'Test' | 'Predict'
+
+/** Calls the callbacks of one run in their order. */
+export class CallbackList {
+  constructor(
+    private readonly callbacks: readonly Callback[],
+    private readonly model: Model
+  ) {
+    for (const callback of callbacks) {
+      if (typeof callback !== 'object' || callback === null) {
+        throw new ArgumentError(`expected each of callbacks to be an object with hooks, received ${String(callback)}`)
+      }
+    }
+  }
+
+  /** Whether somebody wants every batch of such a run, so that it must wait for each. */
+  wantsBatches(kind: RunKind): boolean {
+    return this.callbacks.some((c) => c[`on${kind}BatchBegin`] !== undefined || c[`on${kind}BatchEnd`] !== undefined)
+  }
+
+  /** Whether somebody wants sampled logs. */
+  get wantsProgress(): boolean {
+    return this.callbacks.some((c) => c.onProgress !== undefined)
+  }
+
+  async setParams(params: CallbackParams): Promise<void> {
+    for (const callback of this.callbacks) await callback.setParams?.(params)
+  }
+
+  async begin(kind: RunKind): Promise<void> {
+    for (const callback of this.callbacks) await callback[`on${kind}Begin`]?.({}, this.model)
+  }
+
+  async end(kind: RunKind, logs: Logs): Promise<void> {
+    for (const callback of this.callbacks) await callback[`on${kind}End`]?.(logs, this.model)
+  }
+
+  async epochBegin(epoch: number): Promise<void> {
+    for (const callback of this.callbacks) await callback.onEpochBegin?.(epoch, {}, this.model)
+  }
+
+  async epochEnd(epoch: number, logs: Logs): Promise<void> {
+    for (const callback of this.callbacks) await callback.onEpochEnd?.(epoch, logs, this.model)
+  }
+
+  async batchBegin(kind: RunKind, batch: number): Promise<void> {
+    for (const callback of this.callbacks) await callback[`on${kind}BatchBegin`]?.(batch, {}, this.model)
+  }
+
+  async batchEnd(kind: RunKind, batch: number, logs: Logs): Promise<void> {
+    for (const callback of this.callbacks) await callback[`on${kind}BatchEnd`]?.(batch, logs, this.model)
+  }
+
+  async progress(batch: number, logs: Logs): Promise<void> {
+    for (const callback of this.callbacks) await callback.onProgress?.(batch, logs, this.model)
+  }
+}

@@ -1,0 +1,93 @@
+// Puts data on the device: what fits, as a whole and in slices that leave the event loop its turns.
+import { currentDevice, devices, memory } from '../device'
+import { OutOfMemoryError } from '../errors'
+import { concat } from '../ops'
+import { type NestedArray, Tensor, type TypedArray, tensor, typedArrayKind } from '../tensor'
+import { breathe } from './event-loop'
+import type { CheckedData, CheckedValues } from './values'
+
+// Elements that are copied in about 5 ms: at memory speed if they are as the device wants them, else one by one.
+const sliceAsIs = 1 << 22
+const sliceConverted = 1 << 18
+const asIs = new Set(['Float32Array', 'Int32Array', 'Uint8Array', 'Uint8ClampedArray'])
+
+/** Data on the device. */
+export interface ResidentData {
+  samples: number
+  xs: readonly Tensor[]
+  ys: readonly Tensor[]
+  sampleWeight: Tensor | undefined
+  /** The tensors that were made here, which the holder disposes of. */
+  owned: readonly Tensor[]
+}
+
+/** Share of the device's memory that training data may take. */
+const share = 0.5
+
+/** Uploads all data, or returns undefined if they are too large to be kept on the device. */
+export async function uploadData(data: CheckedData): Promise<ResidentData | undefined> {
+  const all = [...data.xs, ...data.ys, ...(data.sampleWeight === undefined ? [] : [data.sampleWeight])]
+  const bytes = all.reduce((sum, one) => sum + bytesToUpload(one), 0)
+  if (bytes > residentLimit()) return undefined
+  // All begin at once, so that data of one slice are copied before the caller goes on.
+  const uploads = await Promise.allSettled(all.map((one) => (one.values instanceof Tensor ? one.values : uploadRows(one))))
+  const owned = uploads.flatMap((upload, i) => (upload.status === 'fulfilled' && upload.value !== all[i]!.values ? [upload.value] : []))
+  const failed = uploads.find((upload) => upload.status === 'rejected')
+  if (failed !== undefined) {
+    for (const tensor of owned) tensor.dispose()
+    // The estimate was too hopeful: the data can still be streamed.
+    if (failed.reason instanceof OutOfMemoryError) return undefined
+    throw failed.reason
+  }
+  const tensors = uploads.map((upload) => (upload as PromiseFulfilledResult<Tensor>).value)
+  const targets = data.xs.length + data.ys.length
+  return {
+    samples: data.samples,
+    xs: tensors.slice(0, data.xs.length),
+    ys: tensors.slice(data.xs.length, targets),
+    sampleWeight: tensors[targets],
+    owned
+  }
+}
+
+let limit: number | undefined
+
+/** @internal Sets how many bytes of data may be kept on the device, for tests; undefined: a share of its memory. */
+export function setResidentLimit(bytes: number | undefined): void {
+  limit = bytes
+}
+
+function residentLimit(): number {
+  if (limit !== undefined) return limit
+  return share * devices()[currentDevice()]!.memory - memory().bytes
+}
+
+function bytesToUpload({ values, shape }: CheckedValues): number {
+  if (values instanceof Tensor) return 0
+  const kind = typedArrayKind(values)
+  const bytes = kind === 'Uint8Array' || kind === 'Uint8ClampedArray' ? 1 : 4
+  return shape.reduce((a, b) => a * b, bytes)
+}
+
+/** Uploads values of any form, a slice of samples at a time. */
+async function uploadRows({ values, shape }: CheckedValues): Promise<Tensor> {
+  const [samples, ...row] = shape as [number, ...number[]]
+  const size = row.reduce((a, b) => a * b, 1)
+  const kind = typedArrayKind(values)
+  const slice = Math.max(1, Math.floor((kind !== undefined && asIs.has(kind) ? sliceAsIs : sliceConverted) / Math.max(1, size)))
+  const part = (from: number, to: number): Tensor =>
+    kind === undefined
+      ? tensor((values as readonly NestedArray[]).slice(from, to), row.length === 0 ? [to - from] : undefined)
+      : tensor((values as TypedArray).subarray(from * size, to * size), [to - from, ...row])
+  if (slice >= samples) return part(0, samples)
+  const parts: Tensor[] = []
+  try {
+    for (let from = 0; from < samples; from += slice) {
+      parts.push(part(from, Math.min(samples, from + slice)))
+      await breathe()
+    }
+    return concat(parts, 0)
+  } finally {
+    for (const tensor of parts) tensor.dispose()
+  }
+}

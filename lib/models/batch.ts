@@ -1,0 +1,54 @@
+// trainOnBatch and testOnBatch: one step on one batch.
+import type { Logs } from '../callbacks/callback'
+import { type ClassWeight, ClassWeights } from '../data/class-weights'
+import { makeBatch } from '../data/streams'
+import type { ModelValues, Values } from '../data/values'
+import type { Compiled } from './compiled'
+import type { Model } from './model'
+
+export interface BatchOptions {
+  /** A weight for each sample. */
+  sampleWeight?: Values | undefined
+  /** A weight for each class; those that are not named weigh 1. */
+  classWeight?: ClassWeight | undefined
+}
+
+/** One step of training; loss and metrics of this batch alone. */
+export async function trainOnBatch(
+  model: Model,
+  compiled: Compiled,
+  x: ModelValues,
+  y: ModelValues,
+  { sampleWeight, classWeight }: BatchOptions
+): Promise<Logs> {
+  const weights = ClassWeights.from('trainOnBatch', classWeight, sampleWeight !== undefined)
+  const batch = makeBatch(model.dataShapes('trainOnBatch'), { x, y, sampleWeight })
+  const { owned } = batch
+  try {
+    compiled.training.reset()
+    compiled.train(weights === undefined ? batch : { ...batch, sampleWeight: weights.of(batch.ys) })
+    return await compiled.training.read()
+  } finally {
+    weights?.dispose()
+    for (const tensor of owned) tensor.dispose()
+  }
+}
+
+/** Loss and metrics of one batch. */
+export async function testOnBatch(
+  model: Model,
+  compiled: Compiled,
+  x: ModelValues,
+  y: ModelValues,
+  { sampleWeight }: { sampleWeight?: Values | undefined }
+): Promise<Logs> {
+  const batch = makeBatch(model.dataShapes('testOnBatch'), { x, y, sampleWeight })
+  const evaluation = compiled.takeEvaluation()
+  try {
+    evaluation.test(batch)
+    return await evaluation.tracker.read()
+  } finally {
+    compiled.giveBack(evaluation)
+    for (const tensor of batch.owned) tensor.dispose()
+  }
+}

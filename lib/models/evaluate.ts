@@ -1,0 +1,75 @@
+// evaluate: loss and metrics on data.
+import { checkOptions, numberOption } from '../arguments'
+import { type Callback, CallbackList, type Logs } from '../callbacks/callback'
+import { type BatchStream, ItemStream } from '../data/streams'
+import { type Batches, checkData, isBatches, type ModelValues, type Values } from '../data/values'
+import type { Compiled, Evaluation } from './compiled'
+import type { Model } from './model'
+import { openStream } from './open'
+import { Runner } from './run'
+import { StreamSource } from './sources'
+import { barFor, type Verbosity } from './verbose'
+
+export interface EvaluateOptions {
+  /** Default 32. */
+  batchSize?: number | undefined
+  /** Default 0. */
+  verbose?: Verbosity | undefined
+  /** A weight for each sample. */
+  sampleWeight?: Values | undefined
+  /** How many batches to take. */
+  steps?: number | undefined
+  callbacks?: readonly Callback[] | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** Evaluates a model on data or batches. */
+export async function evaluate(
+  model: Model,
+  compiled: Compiled,
+  x: ModelValues | Batches,
+  y: ModelValues | undefined,
+  options: EvaluateOptions
+): Promise<Logs> {
+  const { batchSize = 32, verbose = 0, sampleWeight, steps, callbacks = [], signal } = checkOptions('evaluate', options)
+  numberOption('evaluate', 'batchSize', batchSize, { integer: true, min: 1 })
+  if (steps !== undefined) numberOption('evaluate', 'steps', steps, { integer: true, min: 1 })
+  const shapes = model.dataShapes('evaluate')
+  let stream: BatchStream
+  if (isBatches(x)) stream = new ItemStream(x, shapes)
+  else {
+    const data = checkData(shapes, { x, y, sampleWeight })
+    stream = await openStream(data, 0, data.samples, batchSize)
+  }
+  const list = new CallbackList([...callbacks, ...barFor(verbose)], model)
+  try {
+    await list.setParams({ epochs: 1, steps: steps ?? stream.steps })
+    return await evaluateStream(compiled, stream, list, steps, signal)
+  } finally {
+    stream.close()
+  }
+}
+
+/** One pass over a stream, or `steps` of it. The stream stays open. */
+export async function evaluateStream(
+  compiled: Compiled,
+  stream: BatchStream,
+  callbacks: CallbackList,
+  steps: number | undefined,
+  signal: AbortSignal | undefined
+): Promise<Logs> {
+  const evaluation: Evaluation = compiled.takeEvaluation()
+  try {
+    const { tracker } = evaluation
+    const source = new StreamSource(stream, (batch) => evaluation.test(batch))
+    const read = () => tracker.read()
+    const runner = new Runner(source, { where: 'evaluate', kind: 'Test', callbacks, signal, fence: () => tracker.fence(), read })
+    await callbacks.begin('Test')
+    await runner.run(steps)
+    const logs = await tracker.read()
+    await callbacks.end('Test', logs)
+    return logs
+  } finally {
+    compiled.giveBack(evaluation)
+  }
+}

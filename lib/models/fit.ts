@@ -1,0 +1,219 @@
+// fit: epochs of training, with validation, callbacks and a way to stop.
+import { booleanOption, checkOptions, numberOption } from '../arguments'
+import { type Callback, CallbackList, type Logs } from '../callbacks/callback'
+import { History } from '../callbacks/history'
+import { type ClassWeight, ClassWeights } from '../data/class-weights'
+import { inOrder } from '../data/shuffle'
+import { trainingCount } from '../data/split'
+import { type BatchStream, HostStream, ItemStream, SliceStream, type StreamedBatch } from '../data/streams'
+import { uploadData } from '../data/upload'
+import {
+  type Batches,
+  type BatchItem,
+  type BatchRecord,
+  type CheckedData,
+  checkData,
+  isBatches,
+  type ModelValues,
+  splitItem,
+  type Values
+} from '../data/values'
+import { ArgumentError, failure } from '../errors'
+import type { Compiled } from './compiled'
+import { evaluateStream } from './evaluate'
+import type { Model } from './model'
+import { openStream } from './open'
+import { abortError, Runner, type StepSource } from './run'
+import { type OrderSource, ResidentSource, StreamSource, shuffledOrders } from './sources'
+import { barFor, type Verbosity } from './verbose'
+
+export interface FitOptions {
+  /** Index after the last epoch. Default 1. */
+  epochs?: number | undefined
+  /** Samples of a step. Default 32. Batches that are given have sizes of their own. */
+  batchSize?: number | undefined
+  /** The share of the samples, from the end and before shuffling, that is kept for validation. */
+  validationSplit?: number | undefined
+  /** Data to validate with after epochs: `[x, y, sampleWeight?]`, `{ x, y, sampleWeight? }`, or batches. */
+  validationData?: BatchItem | Batches | undefined
+  /** Whether each epoch takes the samples in another order. Default true. */
+  shuffle?: boolean | undefined
+  callbacks?: readonly Callback[] | undefined
+  /** What is printed. Default `auto`. */
+  verbose?: Verbosity | undefined
+  /** Index of the first epoch. Default 0. */
+  initialEpoch?: number | undefined
+  /** Steps of an epoch; the next one goes on where it ended. Default: all data. */
+  stepsPerEpoch?: number | undefined
+  /** Steps of a validation. Default: all data. */
+  validationSteps?: number | undefined
+  /** Default: as `batchSize`. */
+  validationBatchSize?: number | undefined
+  /** After how many epochs to validate, or after which, counted from 1. Default 1. */
+  validationFreq?: number | readonly number[] | undefined
+  /** A weight for each class in the loss; those that are not named weigh 1. */
+  classWeight?: ClassWeight | undefined
+  /** A weight for each sample in the loss. */
+  sampleWeight?: Values | undefined
+  /** Stops the training between two steps: fit rejects with an `AbortError`, the model stays usable. */
+  signal?: AbortSignal | undefined
+}
+
+interface Opened {
+  training: StepSource
+  validation: BatchStream | undefined
+}
+
+/** Trains a model on data or batches. */
+export async function fit(
+  model: Model,
+  compiled: Compiled,
+  x: ModelValues | Batches,
+  y: ModelValues | undefined,
+  given: FitOptions
+): Promise<History> {
+  const options = checkFitOptions(given)
+  const { epochs, callbacks, verbose, initialEpoch, stepsPerEpoch, signal } = options
+  if (signal?.aborted) throw abortError('fit')
+  model.stopTraining = false
+  const record = new History()
+  const list = new CallbackList([...callbacks, ...barFor(verbose), record], model)
+  const weights = ClassWeights.from('fit', options.classWeight, options.sampleWeight !== undefined)
+  const opened: Partial<Opened> = {}
+  try {
+    await open(opened, model, compiled, x, y, options, weights)
+    const { training, validation } = opened as Opened
+    const { training: tracker } = compiled
+    const runner = new Runner(training, {
+      where: 'fit',
+      kind: 'Train',
+      callbacks: list,
+      signal,
+      fence: () => tracker.fence(),
+      read: () => tracker.read(),
+      shouldStop: () => model.stopTraining
+    })
+    await list.setParams({ epochs, steps: stepsPerEpoch ?? training.steps })
+    await list.begin('Train')
+    let logs: Logs = {}
+    for (let epoch = initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
+      tracker.reset()
+      await list.epochBegin(epoch)
+      await runner.run(stepsPerEpoch)
+      logs = await tracker.read()
+      if (validation !== undefined && isDue(options.validationFreq, epoch)) {
+        const validated = await evaluateStream(compiled, validation, list, options.validationSteps, signal)
+        for (const [key, value] of Object.entries(validated)) logs[`val_${key}`] = value
+      }
+      await list.epochEnd(epoch, logs)
+    }
+    compiled.optimizer.finalizeVariableValues(model.trainableVariables)
+    await list.end('Train', logs)
+    return record
+  } finally {
+    opened.training?.close()
+    opened.validation?.close()
+    weights?.dispose()
+  }
+}
+
+function checkFitOptions(given: FitOptions) {
+  const options = checkOptions('fit', given)
+  const { epochs = 1, batchSize = 32, shuffle = true, callbacks = [], verbose = 'auto', initialEpoch = 0, validationFreq = 1 } = options
+  const { stepsPerEpoch, validationSteps, validationBatchSize = batchSize, validationSplit = 0 } = options
+  numberOption('fit', 'epochs', epochs, { integer: true, min: 0 })
+  numberOption('fit', 'initialEpoch', initialEpoch, { integer: true, min: 0 })
+  numberOption('fit', 'batchSize', batchSize, { integer: true, min: 1 })
+  numberOption('fit', 'validationBatchSize', validationBatchSize, { integer: true, min: 1 })
+  booleanOption('fit', 'shuffle', shuffle)
+  for (const [name, value] of Object.entries({ stepsPerEpoch, validationSteps })) {
+    if (value !== undefined) numberOption('fit', name, value, { integer: true, min: 1 })
+  }
+  if (typeof validationFreq === 'number') numberOption('fit', 'validationFreq', validationFreq, { integer: true, min: 1 })
+  if (!Array.isArray(callbacks)) throw failure(ArgumentError, 'fit', 'expected callbacks to be an array')
+  return { ...options, epochs, batchSize, shuffle, callbacks, verbose, initialEpoch, validationFreq, validationBatchSize, validationSplit }
+}
+
+type CheckedOptions = ReturnType<typeof checkFitOptions>
+
+/** Whether to validate after an epoch, which is counted from 0 here. */
+function isDue(frequency: number | readonly number[], epoch: number): boolean {
+  return typeof frequency === 'number' ? (epoch + 1) % frequency === 0 : frequency.includes(epoch + 1)
+}
+
+/** Opens training and validation data; what is open already when something fails is in `opened`. */
+async function open(
+  opened: Partial<Opened>,
+  model: Model,
+  compiled: Compiled,
+  x: ModelValues | Batches,
+  y: ModelValues | undefined,
+  options: CheckedOptions,
+  weights: ClassWeights | undefined
+): Promise<void> {
+  const { sampleWeight, validationData } = options
+  if (isBatches(x)) {
+    for (const name of ['validationSplit', 'sampleWeight'] as const) {
+      if (options[name]) throw failure(ArgumentError, 'fit', `expected no ${name} with batches: ${hints[name]}`)
+    }
+    opened.training = new StreamSource(new ItemStream(x, model.dataShapes('fit')), streamStep(compiled, weights))
+  } else {
+    const data = checkData(model.dataShapes('fit'), { x, y, sampleWeight })
+    await openData(opened, model, compiled, data, options, weights)
+  }
+  if (validationData === undefined) return
+  const shapes = model.dataShapes('fit, validationData')
+  if (isBatches(validationData)) opened.validation = new ItemStream(validationData, shapes)
+  else {
+    const checked = checkData(shapes, splitItem(shapes.where, validationData, true) as BatchRecord)
+    opened.validation = await openStream(checked, 0, checked.samples, options.validationBatchSize)
+  }
+}
+
+const hints = { validationSplit: 'give validationData', sampleWeight: 'a batch brings its own' }
+
+async function openData(
+  opened: Partial<Opened>,
+  model: Model,
+  compiled: Compiled,
+  data: CheckedData,
+  options: CheckedOptions,
+  weights: ClassWeights | undefined
+): Promise<void> {
+  const { batchSize, validationBatchSize, shuffle, validationData } = options
+  const count = validationData === undefined ? trainingCount(data.samples, options.validationSplit) : data.samples
+  const rest = data.samples - count
+  const orders = shuffle ? shuffledOrders(count, model.shuffleState) : ordered(count)
+  const resident = await uploadData(data)
+  if (resident === undefined) {
+    const stream = new HostStream(data, count, batchSize, async () => {
+      const order = await orders.draw()
+      orders.commit()
+      return order
+    })
+    opened.training = new StreamSource(stream, streamStep(compiled, weights))
+    if (rest > 0) opened.validation = new HostStream(data, rest, validationBatchSize, async () => inOrder(count, rest))
+    return
+  }
+  if (rest > 0) opened.validation = new SliceStream(resident, count, rest, validationBatchSize)
+  const { xs, ys, owned } = resident
+  compiled.prepare(xs.map(({ shape }) => shape))
+  const byClass = weights?.of(ys)
+  const training = byClass === undefined ? resident : { ...resident, sampleWeight: byClass, owned: [...owned, byClass] }
+  opened.training = new ResidentSource(training, count, batchSize, orders, (batch) => compiled.trainStep(batch))
+}
+
+function ordered(count: number): OrderSource {
+  return { draw: async () => inOrder(0, count), commit: () => {} }
+}
+
+/** A step of training on a batch that is passed in. */
+function streamStep(compiled: Compiled, weights: ClassWeights | undefined): (batch: StreamedBatch) => void {
+  if (weights === undefined) return (batch) => compiled.train(batch)
+  return (batch) => {
+    if (batch.sampleWeight !== undefined) throw failure(ArgumentError, 'fit', 'expected classWeight or sampleWeight, received both')
+    const sampleWeight = weights.of(batch.ys)
+    compiled.train({ ...batch, sampleWeight })
+    sampleWeight.dispose()
+  }
+}

@@ -1,0 +1,130 @@
+// predict: the outputs for all samples.
+
+import { checkOptions, numberOption } from '../arguments'
+import { type Callback, CallbackList } from '../callbacks/callback'
+import { type Captured, capture } from '../capture'
+import { type BatchStream, ItemStream, makeBatch } from '../data/streams'
+import { type Batches, checkData, isBatches, type ModelValues } from '../data/values'
+import * as ops from '../ops'
+import type { Tensor } from '../tensor'
+import type { Model } from './model'
+import { openStream } from './open'
+import { Runner } from './run'
+import { StreamSource } from './sources'
+import { barFor, type Verbosity } from './verbose'
+
+export interface PredictOptions {
+  /** Default 32. */
+  batchSize?: number | undefined
+  /** Default 0. */
+  verbose?: Verbosity | undefined
+  /** How many batches to take. */
+  steps?: number | undefined
+  callbacks?: readonly Callback[] | undefined
+  signal?: AbortSignal | undefined
+}
+
+// Outputs are put together in groups of so many, so that no more are held apart.
+const groupSize = 256
+
+/** A model's prediction, captured once for all calls. */
+export class Predictor {
+  private readonly forward: Captured<[xs: readonly Tensor[]], Tensor>
+
+  constructor(private readonly model: Model) {
+    this.forward = capture((xs: readonly Tensor[]) => model.apply(xs.length === 1 ? xs[0]! : xs))
+  }
+
+  async predict(x: ModelValues | Batches, options: PredictOptions): Promise<Tensor> {
+    const { batchSize = 32, verbose = 0, steps, callbacks = [], signal } = checkOptions('predict', options)
+    numberOption('predict', 'batchSize', batchSize, { integer: true, min: 1 })
+    if (steps !== undefined) numberOption('predict', 'steps', steps, { integer: true, min: 1 })
+    const shapes = this.model.dataShapes('predict', false)
+    let stream: BatchStream
+    if (isBatches(x)) stream = new ItemStream(x, shapes)
+    else {
+      const data = checkData(shapes, { x })
+      const alone = data.samples <= batchSize && verbose === 0 && callbacks.length === 0 && !signal?.aborted
+      if (alone) return this.predictOnBatch(x)
+      stream = await openStream(data, 0, data.samples, batchSize)
+    }
+    const list = new CallbackList([...callbacks, ...barFor(verbose)], this.model)
+    return this.run(stream, list, steps, signal)
+  }
+
+  predictOnBatch(x: ModelValues): Tensor {
+    const { xs, owned } = makeBatch(this.model.dataShapes('predict', false), { x })
+    try {
+      return this.forward(xs)
+    } finally {
+      for (const tensor of owned) tensor.dispose()
+    }
+  }
+
+  dispose(): void {
+    this.forward.dispose()
+  }
+
+  private async run(
+    stream: BatchStream,
+    callbacks: CallbackList,
+    steps: number | undefined,
+    signal: AbortSignal | undefined
+  ): Promise<Tensor> {
+    let parts: Tensor[] = []
+    const groups: Tensor[] = []
+    const gather = (): void => {
+      if (parts.length > 0) groups.push(concatOf(parts))
+      parts = []
+    }
+    const source = new StreamSource(stream, ({ xs }) => {
+      parts.push(this.forward(xs))
+      if (parts.length === groupSize) gather()
+    })
+    const runner = new Runner(source, {
+      where: 'predict',
+      kind: 'Predict',
+      callbacks,
+      signal,
+      fence: () => fence(parts.at(-1) ?? groups.at(-1)!)
+    })
+    try {
+      await callbacks.setParams({ epochs: 1, steps: steps ?? source.steps })
+      await callbacks.begin('Predict')
+      await runner.run(steps)
+      gather()
+      const result = concatOf(groups.splice(0))
+      await callbacks.end('Predict', {})
+      return result
+    } finally {
+      source.close()
+      for (const tensor of [...parts, ...groups]) tensor.dispose()
+    }
+  }
+}
+
+/** The tensors behind one another; they are disposed of. */
+function concatOf(tensors: readonly Tensor[]): Tensor {
+  if (tensors.length === 1) return tensors[0]!
+  try {
+    return ops.concat(tensors, 0)
+  } finally {
+    for (const tensor of tensors) tensor.dispose()
+  }
+}
+
+/** Resolves when a tensor has been computed, by a read of its first element; rejects if that failed. */
+async function fence(tensor: Tensor): Promise<void> {
+  if (tensor.size === 0) return
+  const starts = tensor.shape.map(() => 0)
+  const first = ops.slice(
+    tensor,
+    starts,
+    starts.map(() => 1)
+  )
+  try {
+    await first.data()
+  } finally {
+    first.dispose()
+  }
+}
