@@ -1,5 +1,5 @@
 // capture(fn): runs fn once, records it once, and from then on replays the recorded commands in one native call.
-import { buffer, native, reserve } from './addon'
+import { native, reserve, shared } from './addon'
 import { configurationVersion } from './config'
 import { currentDevice, deviceName } from './device'
 import { ArgumentError, CaptureError, DisposedError, failure, fromNative, show } from './errors'
@@ -17,6 +17,7 @@ export type Captured<A extends unknown[], R> = ((...args: A) => R) & Disposable 
 interface Program {
   id: number
   device: number
+  results: number
   /** The returned value, with tensors replaced by their specification. */
   template: unknown
   /** With NEURITE_CHECK_CAPTURE: what the recording wrote in place. */
@@ -158,7 +159,7 @@ function runOnce(
       })
       packHandles(results)
       recording = false
-      program = { id: native.endRecording(results.length), device, template, written }
+      program = { id: native.endRecording(results.length), device, results: results.length, template, written }
     }
     return { result, program }
   } catch (error) {
@@ -187,20 +188,20 @@ function ownResults(value: unknown, first: number): unknown {
 }
 
 function packHandles(tensors: readonly Tensor[]): void {
-  reserve(tensors.length)
+  const buffer = reserve(tensors.length)
   for (let i = 0; i < tensors.length; i++) buffer[i] = tensors[i]!.handle
 }
 
 function replay(program: Program, inputs: readonly Tensor[]): unknown {
+  reserve(program.results)
   packHandles(inputs)
-  reserve(1024)
   try {
     native.replay(program.id, inputs.length)
   } catch (error) {
     throw fromNative(error, 'capture')
   }
   let next = 0
-  return instantiate(program.template, program.device, () => buffer[next++]!)
+  return instantiate(program.template, program.device, () => shared.buffer[next++]!)
 }
 
 /** The template with a new tensor for each specification. */

@@ -10,9 +10,9 @@ export interface ErrorDetails {
 /** Base of all errors of this library. */
 export class NeuriteError extends Error {
   /** The op that failed, as in `ops`. */
-  readonly op?: string
+  declare readonly op?: string
   /** Name of the layer that called it. */
-  readonly layer?: string
+  declare readonly layer?: string
 
   constructor(message: string, { op, layer, cause }: ErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause })

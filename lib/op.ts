@@ -1,5 +1,5 @@
 // Runs an op: checks what every op needs, packs the call for the addon, makes the results' tensors, and tells the tapes.
-import { buffer, native, reserve } from './addon'
+import { native, reserve, shared } from './addon'
 import { currentDevice, deviceName } from './device'
 import { ArgumentError, CaptureError, DeviceError, failure, fromNative, show, showShape } from './errors'
 import { type DType, dtypes } from './native'
@@ -60,7 +60,7 @@ export function run(name: string, inputs: readonly (Tensor | null)[], plan: Plan
   const device = deviceOf(name, inputs, plan.device)
   if (abstractly) return new Tensor(0, plan.shape, plan.dtype, device)
   submit(name, inputs, plan, undefined, device, plan.attributes)
-  const result = new Tensor(buffer[0]!, plan.shape, plan.dtype, device)
+  const result = new Tensor(shared.buffer[0]!, plan.shape, plan.dtype, device)
   track(result)
   if (watching && plan.gradient !== undefined) record(inputs, [result], plan.attributes, plan.gradient)
   return result
@@ -71,7 +71,7 @@ export function runAll(name: string, inputs: readonly (Tensor | null)[], plan: P
   const device = deviceOf(name, inputs, undefined)
   if (abstractly) return plan.outputs.map(({ shape, dtype }) => new Tensor(0, shape, dtype, device))
   submit(name, inputs, undefined, plan.outputs, device, plan.attributes)
-  const results = plan.outputs.map(({ shape, dtype }, i) => new Tensor(buffer[i]!, shape, dtype, device))
+  const results = plan.outputs.map(({ shape, dtype }, i) => new Tensor(shared.buffer[i]!, shape, dtype, device))
   for (const result of results) track(result)
   if (watching && plan.gradient !== undefined) record(inputs, results, plan.attributes, plan.gradient)
   return results
@@ -160,8 +160,7 @@ function submit(
   if (op === undefined) throw new Error(`there is no op ${name} in native/ops.def`)
   const outputCount = output === undefined ? outputs!.length : 1
   // Ranks are at most 8, a list of attributes has at most 16 numbers.
-  reserve(8 + inputs.length + 10 * outputCount + 17 * op.names.length)
-  const out = buffer
+  const out = reserve(8 + inputs.length + 10 * outputCount + 17 * op.names.length)
   out[0] = op.index
   out[1] = device
   out[2] = inputs.length
@@ -171,8 +170,8 @@ function submit(
     out[at++] = input == null ? 0 : input.handle
   }
   out[at++] = outputCount
-  if (output !== undefined) at = packSpec(output, at)
-  else for (let i = 0; i < outputCount; i++) at = packSpec(outputs![i]!, at)
+  if (output !== undefined) at = packSpec(output, out, at)
+  else for (let i = 0; i < outputCount; i++) at = packSpec(outputs![i]!, out, at)
   const { names, lists } = op
   for (let i = 0; i < names.length; i++) {
     const value = attributes![names[i]!]
@@ -189,8 +188,7 @@ function submit(
   }
 }
 
-function packSpec({ shape, dtype }: Spec, at: number): number {
-  const out = buffer
+function packSpec({ shape, dtype }: Spec, out: Float64Array, at: number): number {
   out[at++] = dtypeNumbers[dtype]
   out[at++] = shape.length
   for (let i = 0; i < shape.length; i++) out[at++] = shape[i]!

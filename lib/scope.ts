@@ -1,12 +1,12 @@
 // Who frees a tensor: the scope that it was created in, else a finalizer.
-import { buffer, native, reserve } from './addon'
+import { native, reserve, shared } from './addon'
 import { ArgumentError, failure } from './errors'
 import { Tensor, Variable } from './tensor'
 
 let active: Tensor[] | null = null
 
 const finalizers = new FinalizationRegistry<number>((handle) => {
-  buffer[0] = handle
+  shared.buffer[0] = handle
   native.release(1)
 })
 
@@ -25,7 +25,7 @@ export function trackForever(tensor: Tensor): void {
 /** Gives a tensor's memory back. */
 export function releaseHandle(tensor: Tensor): void {
   if (tensor.finalized) finalizers.unregister(tensor)
-  buffer[0] = tensor.handle
+  shared.buffer[0] = tensor.handle
   tensor.handle = 0
   native.release(1)
 }
@@ -61,7 +61,7 @@ function drop(tensor: Tensor, count: number): number {
   tensor.alive = false
   if (tensor.holds > 0) return count
   if (tensor.finalized) finalizers.unregister(tensor)
-  buffer[count] = tensor.handle
+  shared.buffer[count] = tensor.handle
   tensor.handle = 0
   return count + 1
 }

@@ -157,40 +157,52 @@ function forget(tape: Tape, { inputs, outputs }: TapeNode): void {
 /** Walks the tape from its end and frees what it has used. Gradients of an input add up in the order of the walk. */
 function backward(tape: Tape, value: Tensor, variables: readonly Tensor[]): Tensor[] {
   const gradients = new Map<Tensor, Tensor>()
-  const { bit, nodes } = tape
-  if ((value.tapes & bit) !== 0) put(gradients, value, onesLike(value))
-  for (let node = nodes.pop(); node !== undefined; node = nodes.pop()) {
-    const mark = scopeMark()
-    const dys = node.outputs.map((output) => gradients.get(output))
-    if (dys.some((dy) => dy !== undefined)) {
-      node.dys = dys
-      const thunks = node.gradient(dys[0] ?? zerosLike(node.outputs[0]!), node)
-      for (let i = 0; i < node.inputs.length; i++) {
-        const input = node.inputs[i]
-        const thunk = thunks[i]
-        if (input == null || thunk == null || (input.tapes & bit) === 0) continue
-        put(gradients, input, thunk())
-      }
+  try {
+    if ((value.tapes & tape.bit) !== 0) put(gradients, value, onesLike(value))
+    for (let i = tape.nodes.length - 1; i >= 0; i--) {
+      const mark = scopeMark()
+      const node = tape.nodes[i]!
+      step(tape, node, gradients)
+      tape.nodes.pop()
+      forget(tape, node)
+      // An output was last needed by the nodes after its own, which have all been walked.
+      for (const output of node.outputs) if (!output.kept) output.dispose()
+      sweep(mark)
     }
-    for (let i = 0; i < dys.length; i++) {
-      if (dys[i] === undefined) continue
-      gradients.delete(node.outputs[i]!)
-      letGo(dys[i]!)
-    }
-    forget(tape, node)
-    // An output was last needed by the nodes after its own, which have all been walked.
-    for (const output of node.outputs) if (!output.kept) output.dispose()
-    sweep(mark)
+  } catch (error) {
+    for (const gradient of gradients.values()) letGo(gradient)
+    throw error
   }
+  // What is left are the variables' gradients; one tensor may be the gradient of several.
+  for (const gradient of gradients.values()) gradient.holds--
   const taken = new Set<Tensor>()
   return variables.map((variable) => {
     const gradient = gradients.get(variable)
     if (gradient === undefined) return zerosLike(variable)
     if (taken.has(gradient)) return alias(gradient, gradient.shape)
     taken.add(gradient)
-    gradient.holds--
     return gradient
   })
+}
+
+/** From the gradients of a node's outputs, which are then let go of, to those of its inputs. */
+function step({ bit }: Tape, node: TapeNode, gradients: Map<Tensor, Tensor>): void {
+  const { inputs, outputs } = node
+  const dys = outputs.map((output) => gradients.get(output))
+  if (!dys.some((dy) => dy !== undefined)) return
+  node.dys = dys
+  const thunks = node.gradient(dys[0] ?? zerosLike(outputs[0]!), node)
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i]
+    const thunk = thunks[i]
+    if (input != null && thunk != null && (input.tapes & bit) !== 0) put(gradients, input, thunk())
+  }
+  for (let i = 0; i < outputs.length; i++) {
+    const dy = dys[i]
+    if (dy === undefined) continue
+    gradients.delete(outputs[i]!)
+    letGo(dy)
+  }
 }
 
 function put(gradients: Map<Tensor, Tensor>, input: Tensor, gradient: Tensor): void {

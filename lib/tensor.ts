@@ -1,5 +1,5 @@
 // Tensors: dense arrays on a device, their handles, and the ways in from and out to JavaScript values.
-import { buffer, native, reserve } from './addon'
+import { native, reserve, shared } from './addon'
 import { currentDevice, deviceName, deviceNumber } from './device'
 import { ArgumentError, DisposedError, DTypeError, failure, fromNative, OutOfMemoryError, ShapeError, show, showShape } from './errors'
 import { type DType, dtypes } from './native'
@@ -326,7 +326,7 @@ export function view(x: Tensor, shape: readonly number[]): Tensor {
 /** A view that no tape sees. */
 export function alias(x: Tensor, shape: readonly number[]): Tensor {
   expectTensor('reshape', 'x', x)
-  reserve(shape.length + 1)
+  const buffer = reserve(shape.length + 1)
   buffer[0] = shape.length
   for (let i = 0; i < shape.length; i++) buffer[i + 1] = shape[i]!
   let handle: number
@@ -361,7 +361,7 @@ export function tensor(values: TensorValues, shape?: readonly number[] | undefin
 }
 
 function upload(where: string, data: ArrayBufferView, dims: readonly number[], dtype: DType, device: number): number {
-  reserve(dims.length + 1)
+  const buffer = reserve(dims.length + 1)
   buffer[0] = dims.length
   for (let i = 0; i < dims.length; i++) buffer[i + 1] = dims[i]!
   try {
@@ -383,7 +383,7 @@ export function variable(value: Tensor | TensorValues, options: VariableOptions 
   if (source.handle === 0)
     throw failure(ArgumentError, 'variable', 'expected a tensor with elements, received an abstract one: make variables in build()')
   execute('copy', [source], [source], source.deviceIndex, undefined)
-  const result = new Variable(buffer[0]!, source.shape, source.dtype, source.deviceIndex, options)
+  const result = new Variable(shared.buffer[0]!, source.shape, source.dtype, source.deviceIndex, options)
   trackForever(result)
   if (source !== value) source.dispose()
   return result

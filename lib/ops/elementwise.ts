@@ -79,8 +79,10 @@ const modGradient: Gradient = (dy, node) => [
 const powGradient: Gradient = (dy, node) => [
   () => {
     const [x, p] = [node.inputs[0]!, operand(node, 1)]
+    // d a^b / da = b a^(b - 1), which is 0 for b = 0 also where a is.
     if (p === 0) return mul(dy, 0)
-    return back(mul(dy, mul(pow(x, sub(p as number, 1)), p)), node, 0)
+    const less = typeof p === 'number' ? p - 1 : sub(p, 1)
+    return back(mul(dy, mul(pow(x, less), p)), node, 0)
   },
   () => {
     // d a^b / db = a^b ln a; where a <= 0 the logarithm is taken as 0, as in TensorFlow.
@@ -113,7 +115,6 @@ export function add(a: Operand, b: Operand): Tensor {
 
 /** a - b; see `add`. */
 export function sub(a: Operand, b: Operand): Tensor {
-  // Two numbers only meet in the gradients of this file.
   return binary('sub', a, b, numbers, null, subGradient)
 }
 
