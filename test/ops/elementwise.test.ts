@@ -245,7 +245,7 @@ const unaries: Record<string, Unary> = {
   logSigmoid: { reference: (x) => -softplus(-x), low: -20, high: 20 },
   softplus: { reference: softplus, low: -20, high: 20 },
   softsign: { reference: (x) => (Number.isFinite(x) ? x / (1 + Math.abs(x)) : Number.NaN), withoutSpecials: true },
-  relu: { reference: (x) => (x < 0 ? 0 : x) },
+  relu: { reference: (x) => Math.max(x, 0) },
   relu6: { reference: (x) => (Number.isNaN(x) ? x : Math.min(Math.max(x, 0), 6)), low: -3, high: 9 },
   leakyRelu: { reference: (x) => (x < 0 ? 0.2 * x : x) },
   elu: { run: (x) => ops.elu(x, { alpha: 1.5 }), reference: (x) => (x < 0 ? 1.5 * Math.expm1(x) : x) },

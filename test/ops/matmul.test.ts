@@ -9,7 +9,7 @@ interface Attributes {
   activation?: 'relu' | 'sigmoid' | 'tanh'
 }
 
-const activations = { relu: (x: number) => (x < 0 ? 0 : x), sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), tanh: Math.tanh }
+const activations = { relu: (x: number) => Math.max(x, 0), sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), tanh: Math.tanh }
 
 function reference([a, b, bias]: Array64[], { transposeA, transposeB, activation }: Attributes): Array64 {
   const product = matmul(transposeA ? swapLast(a!) : a!, transposeB ? swapLast(b!) : b!)

@@ -136,7 +136,7 @@ export function opSuite<A = undefined>(name: string, suite: Suite<A>): void {
     beforeAll(() => setPrecision('highest'))
     onEveryDevice((device) => {
       const before = { tensors: 0 }
-      beforeAll(async () => {
+      test('starts without garbage', async () => {
         await collected()
         before.tensors = memory().tensors
       })
