@@ -1,0 +1,137 @@
+// Transposition: axes change places, a tile of full vectors at a time.
+#include <cstring>
+
+#include "../pool.h"
+#include "elementwise.h"
+#include "kernels.h"
+#include "movement.h"
+
+namespace neurite::cpu::NEURITE_ISA {
+
+namespace {
+
+// The output's axes after those of size 1 vanished and neighbours that stay neighbours joined.
+struct Axes {
+  int rank = 0;
+  int64_t dims[kMaxRank], strides[kMaxRank];  // strides of the source
+};
+
+Axes collapse(const Tensor& x, const int64_t* permutation) {
+  int64_t strides[kMaxRank], stride = 1;
+  for (int d = x.rank - 1; d >= 0; --d) {
+    strides[d] = stride;
+    stride *= x.dims[d];
+  }
+  Axes axes;
+  for (int d = 0; d < x.rank; ++d) {
+    const int64_t dim = x.dims[permutation[d]], step = strides[permutation[d]];
+    if (dim == 1) continue;
+    if (axes.rank > 0 && axes.strides[axes.rank - 1] == dim * step) {
+      axes.dims[axes.rank - 1] *= dim;
+      axes.strides[axes.rank - 1] = step;
+    } else {
+      axes.dims[axes.rank] = dim;
+      axes.strides[axes.rank++] = step;
+    }
+  }
+  if (axes.rank == 0) axes.dims[0] = 1, axes.strides[0] = 1, axes.rank = 1;
+  return axes;
+}
+
+// y[r * pitchY + c] = x[c * pitchX + r] for r < rows, c < columns: both walk along their own contiguous axis in turn.
+template <class T> void transposeTile(const T* x, int64_t pitchX, T* y, int64_t pitchY, int64_t rows, int64_t columns) {
+  int64_t r = 0;
+  if constexpr (sizeof(T) == 4) {
+    for (; r + kLanes <= rows; r += kLanes) {
+      int64_t c = 0;
+      for (; c + kLanes <= columns; c += kLanes) {
+        F32 block[kLanes];
+        NEURITE_UNROLL
+        for (int i = 0; i < kLanes; ++i) block[i] = load(reinterpret_cast<const float*>(x + (c + i) * pitchX + r));
+        transpose(block);
+        NEURITE_UNROLL
+        for (int i = 0; i < kLanes; ++i) store(reinterpret_cast<float*>(y + (r + i) * pitchY + c), block[i]);
+      }
+      for (; c < columns; ++c) {
+        for (int i = 0; i < kLanes; ++i) y[(r + i) * pitchY + c] = x[c * pitchX + r + i];
+      }
+    }
+  }
+  for (; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) y[r * pitchY + c] = x[c * pitchX + r];
+  }
+}
+
+// Square tiles of this side: a tile's two ends are 64 lines each, which the first-level cache holds.
+constexpr int64_t kTile = 64;
+
+template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
+  const int last = axes.rank - 1;
+  int64_t pitch[kMaxRank], size = 1;
+  for (int d = last; d >= 0; --d) {
+    pitch[d] = size;
+    size *= axes.dims[d];
+  }
+  if (axes.strides[last] == 1) {  // whole runs move
+    const int64_t run = axes.dims[last], runs = size / larger(run, 1);
+    const Split parts = split(runs, run + kMedium);
+    parallelFor(parts.chunks, [&](int64_t chunk) {
+      for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+        int64_t rest = i, source = 0;
+        for (int d = last - 1; d >= 0; --d) {
+          source += rest % axes.dims[d] * axes.strides[d];
+          rest /= axes.dims[d];
+        }
+        T* to = y + i * run;
+        if (run < 16)
+          for (int64_t k = 0; k < run; ++k) to[k] = x[source + k];
+        else
+          memcpy(to, x + source, static_cast<size_t>(run) * sizeof(T));
+      }
+    });
+    return;
+  }
+  int near = 0;  // the output axis along which the source is contiguous
+  while (axes.strides[near] != 1) ++near;
+  const int64_t rows = axes.dims[near], columns = axes.dims[last];
+  const int64_t rowTiles = ceilDivide(rows, kTile), columnTiles = ceilDivide(columns, kTile);
+  const int64_t planes = size / larger(rows * columns, 1), tiles = planes * rowTiles * columnTiles;
+  const Split parts = split(tiles, smaller(rows, kTile) * smaller(columns, kTile) * 2);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+      const int64_t c = i % columnTiles * kTile, r = i / columnTiles % rowTiles * kTile;
+      int64_t rest = i / (columnTiles * rowTiles), source = 0, target = 0;
+      for (int d = last - 1; d >= 0; --d) {
+        if (d == near) continue;
+        const int64_t place = rest % axes.dims[d];
+        rest /= axes.dims[d];
+        source += place * axes.strides[d];
+        target += place * pitch[d];
+      }
+      transposeTile(x + source + c * axes.strides[last] + r, axes.strides[last], y + target + r * pitch[near] + c,
+                    pitch[near], smaller(kTile, rows - r), smaller(kTile, columns - c));
+    }
+  });
+}
+
+}  // namespace
+
+void permute(const Tensor& x, const int64_t* permutation, void* to) {
+  if (x.size() == 0) return;
+  const Axes axes = collapse(x, permutation);
+  if (axes.rank == 1) return copyBytes(to, x.data, static_cast<int64_t>(x.bytes()));
+  switch (dtypeBytes(x.dtype)) {
+    case 4:
+      return permuteAs(axes, x.as<const uint32_t>(), static_cast<uint32_t*>(to));
+    case 2:
+      return permuteAs(axes, x.as<const uint16_t>(), static_cast<uint16_t*>(to));
+    default:
+      return permuteAs(axes, x.as<const uint8_t>(), static_cast<uint8_t*>(to));
+  }
+}
+
+void transpose(const Call& call) {
+  permute(call.in[0], attributesOf<attributes::transpose>(call).permutation.values, call.out[0].data);
+}
+
+}  // namespace neurite::cpu::NEURITE_ISA
