@@ -1,0 +1,138 @@
+// Cross-entropy from logits, with dense targets, with labels, and for independent classes, and the gradients.
+//
+// logits (..., C), rows of C. With lse = log(sum(exp(x))):
+//   softmaxCrossEntropy        loss = sum(t * (lse - x))                   dx = dloss * (exp(x - lse) * sum(t) - t)
+//   sparseSoftmaxCrossEntropy  loss = lse - x[label]                       dx = dloss * (exp(x - lse) - [c = label])
+//   sigmoidCrossEntropy        loss = max(x, 0) - x t + log1p(exp(-|x|))   dx = dloss * (sigmoid(x) - t)
+// A class with target 0 costs nothing, also where it is masked by a logit of -Inf.
+#include "../pool.h"
+#include "elementwise.h"
+#include "indices.h"
+#include "kernels.h"
+#include "rows.h"
+
+namespace neurite::cpu::NEURITE_ISA {
+
+namespace {
+
+// Rows of a float tensor as float32: in place, or widened into a buffer.
+struct RowsOf {
+  const char* data;
+  Convert widen;
+  int64_t bytes, length;
+  RowsOf(const Tensor& x, int64_t length)
+      : data(x.as<const char>()),
+        widen(kWiden[static_cast<int>(x.dtype)]),
+        bytes(static_cast<int64_t>(dtypeBytes(x.dtype)) * length),
+        length(length) {}
+  const float* at(int64_t row, float* buffer) const {
+    const char* p = data + row * bytes;
+    if (!widen) return reinterpret_cast<const float*>(p);
+    widen(p, buffer, length);
+    return buffer;
+  }
+};
+
+// f(row, buffer) for every row of the logits; buffer holds two rows and belongs to the chunk.
+template <class F> void eachRow(const Tensor& logits, F&& f) {
+  const int64_t length = logits.dims[logits.rank - 1];
+  if (logits.size() == 0) return;
+  const Split rows = split(logits.size() / length, (length + 8) * kHeavy);
+  parallelFor(rows.chunks, [&](int64_t chunk) {
+    const int64_t pitch = roundUp(length, kLanes);
+    float* buffer = static_cast<float*>(threadScratch(static_cast<size_t>(2 * pitch) * 4));
+    for (int64_t row = rows.begin(chunk); row < rows.end(chunk); ++row) f(row, buffer, buffer + pitch);
+  });
+}
+
+// dx[i] = value(i, lanes) along a row, stored as the tensor's dtype.
+template <class F> NEURITE_INLINE void storeRow(const Tensor& dx, int64_t row, int64_t length, F&& value) {
+  if (dx.dtype == DType::float32) {
+    float* to = dx.as<float>() + row * length;
+    for (int64_t i = 0; i < length; i += kLanes) storePartial(to + i, value(i, length - i), length - i);
+  } else {
+    uint16_t* to = dx.as<uint16_t>() + row * length;
+    for (int64_t i = 0; i < length; i += kLanes) storeBfloat16Partial(to + i, value(i, length - i), length - i);
+  }
+}
+
+#define ROW_VALUE [&](int64_t i, int64_t left) __attribute__((always_inline))
+
+}  // namespace
+
+void softmaxCrossEntropy(const Call& call) {
+  const Tensor& logits = call.in[0];
+  const int64_t length = logits.dims[logits.rank - 1];
+  const RowsOf xs(logits, length), ts(call.in[1], length);
+  eachRow(logits, [&](int64_t row, float* buffer, float* second) {
+    const float *x = xs.at(row, buffer), *t = ts.at(row, second);
+    const float lse = rowLogSumExp(x, length);
+    call.out[0].as<float>()[row] = sumOver(
+        length, ROW_VALUE {
+          const F32 target = loadPartial(t + i, left);
+          return select(equal(target, zeros()), zeros(), target * (broadcast(lse) - loadPartial(x + i, left)));
+        });
+    call.out[1].as<float>()[row] = lse;
+  });
+}
+
+void softmaxCrossEntropyGrad(const Call& call) {
+  const Tensor &logits = call.in[1], &dx = call.out[0];
+  const int64_t length = logits.dims[logits.rank - 1];
+  const RowsOf xs(logits, length), ts(call.in[2], length);
+  eachRow(logits, [&](int64_t row, float* buffer, float* second) {
+    const float *x = xs.at(row, buffer), *t = ts.at(row, second);
+    const F32 lse = broadcast(call.in[3].as<const float>()[row]), scale = broadcast(call.in[0].as<const float>()[row]);
+    const F32 total = broadcast(sumOver(
+        length, ROW_VALUE { return loadPartial(t + i, left); }));
+    storeRow(
+        dx, row, length,
+        ROW_VALUE { return scale * (exp(loadPartial(x + i, left) - lse) * total - loadPartial(t + i, left)); });
+  });
+}
+
+void sparseSoftmaxCrossEntropy(const Call& call) {
+  const Tensor &logits = call.in[0], &labels = call.in[1];
+  const int64_t length = logits.dims[logits.rank - 1];
+  const RowsOf xs(logits, length);
+  eachRow(logits, [&](int64_t row, float* buffer, float*) {
+    const float* x = xs.at(row, buffer);
+    const float lse = rowLogSumExp(x, length);
+    const int64_t label = checkedIndex(call, indexAt(labels, row), length);
+    call.out[0].as<float>()[row] = lse - x[label];
+    call.out[1].as<float>()[row] = lse;
+  });
+}
+
+void sparseSoftmaxCrossEntropyGrad(const Call& call) {
+  const Tensor &logits = call.in[1], &labels = call.in[2], &dx = call.out[0];
+  const int64_t length = logits.dims[logits.rank - 1];
+  const RowsOf xs(logits, length);
+  eachRow(logits, [&](int64_t row, float* buffer, float*) {
+    const float* x = xs.at(row, buffer);
+    const F32 lse = broadcast(call.in[3].as<const float>()[row]), scale = broadcast(call.in[0].as<const float>()[row]);
+    const I32 label = broadcastInt(static_cast<int32_t>(clampedIndex(indexAt(labels, row), length)));
+    storeRow(
+        dx, row, length, ROW_VALUE {
+          const I32 index = laneNumbers() + static_cast<int32_t>(i);
+          const F32 target = select(equal(index, label), broadcast(1.0f), zeros());
+          return scale * (exp(loadPartial(x + i, left) - lse) - target);
+        });
+  });
+}
+
+void sigmoidCrossEntropy(const Call& call) {
+  elementwise(call, 2, loop2<F32, F32, [](F32 x, F32 t, const Params&) __attribute__((always_inline)) {
+                return relu(x) - x * t + log1p(exp(-abs(x)));
+              }>,
+              {}, kHeavy);
+}
+
+void sigmoidCrossEntropyGrad(const Call& call) {
+  elementwise(call, 3, loop3<F32, F32, [](F32 dloss, F32 x, F32 t, const Params&) __attribute__((always_inline)) {
+                return dloss * (sigmoid(x) - t);
+              }>,
+              {}, kHeavy);
+}
+
+}  // namespace neurite::cpu::NEURITE_ISA

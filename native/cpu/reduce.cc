@@ -1,0 +1,516 @@
+// Reductions over any axes: sum, mean, prod, max, min, all, any, logSumExp, variance, squared norms. Index reductions are in arg-reduce.cc.
+//
+// Axes are brought to (outer, reduce, inner). With inner = 1 a row is contiguous and is folded a vector at a time; otherwise
+// rows of `inner` elements are combined. Long reductions are cut into slices whose number depends on the shape alone. Partial
+// results meet as a balanced tree, so that the error of a float32 sum grows with the logarithm of its length.
+#include "reduce.h"
+
+#include <cmath>
+
+#include "../pool.h"
+#include "kernels.h"
+#include "movement.h"
+#include "vector-math.h"
+
+namespace neurite::cpu::NEURITE_ISA {
+
+namespace {
+
+// ---- What is reduced: V is the compute type, map is applied to each element with a parameter of its output.
+
+struct Sum {
+  using V = F32;
+  static NEURITE_INLINE V identity() { return zeros(); }
+  static NEURITE_INLINE V map(V x, V) { return x; }
+  static NEURITE_INLINE V combine(V a, V b) { return a + b; }
+};
+struct SquaredDeviations : Sum {
+  static NEURITE_INLINE V map(V x, V mean) { return (x - mean) * (x - mean); }
+};
+struct Squares : Sum {
+  static NEURITE_INLINE V map(V x, V) { return x * x; }
+};
+struct Exponentials : Sum {
+  static NEURITE_INLINE V map(V x, V max) { return exp(x - max); }
+};
+struct Product : Sum {
+  static NEURITE_INLINE V identity() { return broadcast(1.0f); }
+  static NEURITE_INLINE V combine(V a, V b) { return a * b; }
+};
+struct Max : Sum {
+  static NEURITE_INLINE V identity() { return broadcast(-__builtin_inff()); }
+  static NEURITE_INLINE V combine(V a, V b) { return maximum(a, b); }
+};
+struct Min : Sum {
+  static NEURITE_INLINE V identity() { return broadcast(__builtin_inff()); }
+  static NEURITE_INLINE V combine(V a, V b) { return minimum(a, b); }
+};
+typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
+struct IntSum {
+  using V = I32;
+  static NEURITE_INLINE V identity() { return I32{}; }
+  static NEURITE_INLINE V map(V x, V) { return x; }
+  static NEURITE_INLINE V combine(V a, V b) { return (I32)((U32)a + (U32)b); }
+};
+struct IntProduct : IntSum {
+  static NEURITE_INLINE V identity() { return broadcastInt(1); }
+  static NEURITE_INLINE V combine(V a, V b) { return (I32)((U32)a * (U32)b); }
+};
+struct IntMax : IntSum {
+  static NEURITE_INLINE V identity() { return broadcastInt(INT32_MIN); }
+  static NEURITE_INLINE V combine(V a, V b) { return select(less(a, b), b, a); }
+};
+struct IntMin : IntSum {
+  static NEURITE_INLINE V identity() { return broadcastInt(INT32_MAX); }
+  static NEURITE_INLINE V combine(V a, V b) { return select(less(b, a), b, a); }
+};
+
+// ---- One pass
+
+constexpr int64_t kRowBlock =
+    64 * kLanes;                      // elements of a contiguous run between two pushes to the tree: four chains of 16
+constexpr int64_t kRowSlice = 32768;  // elements of a row that one chunk takes
+constexpr int64_t kPanel = 512;       // columns that one chunk takes: its accumulators stay in the first-level cache
+constexpr int64_t kGroup = 8;         // rows that are combined in registers
+constexpr int64_t kFlush = 16;        // groups that meet in one accumulator
+constexpr int64_t kColumnSlice = 2048;  // rows that one chunk takes
+
+// How a pass is cut; `partials` values per output wait in scratch when it is more than one.
+struct Plan {
+  int64_t slice, slices;
+};
+Plan planOf(const Geometry& g) {
+  const int64_t most =
+      g.inner == 1 ? kRowSlice : larger(kGroup * kFlush, smaller(kColumnSlice, 4 * kRowSlice / g.inner));
+  if (g.reduce <= most) return {g.reduce, 1};
+  return {most, ceilDivide(g.reduce, most)};
+}
+int64_t partialBytes(const Geometry& g) {
+  const Plan plan = planOf(g);
+  return plan.slices == 1 ? 0 : roundUp(plan.slices * g.outer * g.inner * 4, 64);
+}
+
+template <class Op> using LaneOfOp = Lane<typename Op::V>;
+template <class T> constexpr DType kStoredAs = DType::int32;
+template <> constexpr DType kStoredAs<float> = DType::float32;
+
+// A contiguous run of at most kRowBlock elements.
+template <class Op> NEURITE_INLINE typename Op::V reduceBlock(const LaneOfOp<Op>* x, int64_t n, typename Op::V param) {
+  using V = typename Op::V;
+  V acc[4] = {Op::identity(), Op::identity(), Op::identity(), Op::identity()};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    NEURITE_UNROLL
+    for (int k = 0; k < 4; ++k) acc[k] = Op::combine(acc[k], Op::map(load(x + i + k * kLanes), param));
+  }
+  for (; i + kLanes <= n; i += kLanes) acc[0] = Op::combine(acc[0], Op::map(load(x + i), param));
+  if (i < n)
+    acc[1] = Op::combine(acc[1], firstLanesOr(Op::map(loadPartial(x + i, n - i), param), Op::identity(), n - i));
+  return Op::combine(Op::combine(acc[0], acc[1]), Op::combine(acc[2], acc[3]));
+}
+
+// A contiguous run of any length.
+template <class Op> LaneOfOp<Op> reduceRun(const char* data, DType dtype, int64_t n, LaneOfOp<Op> param) {
+  const auto params = broadcastLane(param);
+  const Convert widen = kWiden[static_cast<int>(dtype)];
+  alignas(64) LaneOfOp<Op> buffer[kRowBlock];
+  const auto block = [&](int64_t count) {
+    const LaneOfOp<Op>* x = reinterpret_cast<const LaneOfOp<Op>*>(data);
+    if (widen) {
+      widen(data, buffer, count);
+      x = buffer;
+    }
+    data += count * static_cast<int64_t>(dtypeBytes(dtype));
+    return reduceBlock<Op>(x, count, params);
+  };
+  const auto combine = [](typename Op::V a, typename Op::V b) __attribute__((always_inline)) {
+    return Op::combine(a, b);
+  };
+  if (n <= kRowBlock) return fold(block(n), combine);
+  Tree<Op> tree;
+  for (int64_t i = 0; i < n; i += kRowBlock) tree.push(block(smaller(kRowBlock, n - i)));
+  return fold(tree.result(), combine);
+}
+
+// acc[j] = combine(acc[j], x[0][j], …, x[rows - 1][j]) for j < width.
+template <class Op, int rows>
+void addRows(const LaneOfOp<Op>* x, int64_t pitch, int64_t width, const LaneOfOp<Op>* params, LaneOfOp<Op>* acc) {
+  using V = typename Op::V;
+  for (int64_t j = 0; j < width; j += kLanes) {
+    const bool whole = j + kLanes <= width;
+    const V param = params ? load(params + j) : V{};
+    V v[rows];
+    NEURITE_UNROLL
+    for (int r = 0; r < rows; ++r) {
+      v[r] = Op::map(whole ? load(x + r * pitch + j) : loadPartial(x + r * pitch + j, width - j), param);
+    }
+    NEURITE_UNROLL
+    for (int span = 1; span < rows; span *= 2) {
+      for (int r = 0; r + span < rows; r += 2 * span) v[r] = Op::combine(v[r], v[r + span]);
+    }
+    store(acc + j, Op::combine(load(acc + j), v[0]));
+  }
+}
+
+template <class Op> void clear(LaneOfOp<Op>* acc, int64_t width) {
+  for (int64_t j = 0; j < width; j += kLanes) store(acc + j, Op::identity());
+}
+
+// Rows [begin, end) of `width` columns at x, `pitch` elements apart, into result. params and result hold a multiple of kLanes.
+template <class Op>
+void reducePanel(const char* data, DType dtype, int64_t pitch, int64_t rows, int64_t width, const LaneOfOp<Op>* params,
+                 LaneOfOp<Op>* result) {
+  using T = LaneOfOp<Op>;
+  const Convert widen = kWiden[static_cast<int>(dtype)];
+  const int64_t bytes = static_cast<int64_t>(dtypeBytes(dtype)) * pitch;
+  alignas(64) T near[kPanel], buffer[kGroup * kPanel];
+  clear<Op>(near, width);
+  clear<Op>(result, width);
+  const auto flush = [&] {
+    for (int64_t j = 0; j < width; j += kLanes) store(result + j, Op::combine(load(result + j), load(near + j)));
+  };
+  int64_t groups = 0;
+  for (int64_t r = 0; r < rows;) {
+    const int64_t count = rows - r >= kGroup ? kGroup : 1;
+    const T* x = reinterpret_cast<const T*>(data + r * bytes);
+    int64_t step = pitch;
+    if (widen) {
+      for (int64_t i = 0; i < count; ++i) widen(data + (r + i) * bytes, buffer + i * kPanel, width);
+      x = buffer;
+      step = kPanel;
+    }
+    if (count == kGroup)
+      addRows<Op, kGroup>(x, step, width, params, near);
+    else
+      addRows<Op, 1>(x, step, width, params, near);
+    r += count;
+    if (++groups % kFlush == 0) {
+      flush();
+      clear<Op>(near, width);
+    }
+  }
+  flush();
+}
+
+// The same for few columns: `fold` rows become one, and their groups of columns meet at the end.
+template <class Op>
+void reduceNarrow(const char* data, DType dtype, int64_t inner, int64_t rows, const LaneOfOp<Op>* params,
+                  LaneOfOp<Op>* result) {
+  using T = LaneOfOp<Op>;
+  const int64_t together = larger(1, smaller(rows, kPanel / inner)), width = together * inner;
+  alignas(64) T repeated[kPanel], acc[kPanel], rest[kPanel];
+  if (params) {
+    for (int64_t i = 0; i < width; ++i) repeated[i] = params[i % inner];
+    for (int64_t i = width; i < roundUp(width, kLanes); ++i) repeated[i] = T{};
+  }
+  const T* wide = params ? repeated : nullptr;
+  reducePanel<Op>(data, dtype, width, rows / together, width, wide, acc);
+  if (const int64_t more = rows % together * inner; more > 0) {
+    const char* tail = data + (rows - rows % together) * inner * static_cast<int64_t>(dtypeBytes(dtype));
+    reducePanel<Op>(tail, dtype, more, 1, more, wide, rest);
+    for (int64_t j = 0; j < more; j += kLanes) {
+      store(acc + j, Op::combine(load(acc + j), firstLanesOr(load(rest + j), Op::identity(), more - j)));
+    }
+  }
+  for (int64_t groups = together; groups > 1;) {
+    const int64_t kept = (groups + 1) / 2, moved = (groups - kept) * inner;
+    for (int64_t j = 0; j < moved; j += kLanes) {
+      const auto sum = Op::combine(load(acc + j), loadPartial(acc + kept * inner + j, moved - j));
+      storePartial(acc + j, sum, moved - j);
+    }
+    groups = kept;
+  }
+  for (int64_t j = 0; j < inner; ++j) result[j] = acc[j];
+}
+
+// One slice of rows of one outer index, columns [column, column + width).
+template <class Op>
+void reduceColumns(const Geometry& g, int64_t outer, int64_t row, int64_t rows, int64_t column, int64_t width,
+                   const LaneOfOp<Op>* params, LaneOfOp<Op>* result) {
+  using T = LaneOfOp<Op>;
+  const int64_t bytes = static_cast<int64_t>(dtypeBytes(g.dtype));
+  const char* data = static_cast<const char*>(g.data) + ((outer * g.reduce + row) * g.inner + column) * bytes;
+  if (g.inner <= kPanel / 2) return reduceNarrow<Op>(data, g.dtype, g.inner, rows, params, result);
+  alignas(64) T padded[kPanel], acc[kPanel];
+  if (params) {
+    for (int64_t j = 0; j < width; ++j) padded[j] = params[j];
+    for (int64_t j = width; j < roundUp(width, kLanes); ++j) padded[j] = T{};
+  }
+  reducePanel<Op>(data, g.dtype, g.inner, rows, width, params ? padded : nullptr, acc);
+  memcpy(result, acc, static_cast<size_t>(width) * sizeof(T));
+}
+
+// result (outer, inner) = the reduction of g, with params (outer, inner) or null for the map. `partials` is partialBytes(g) long.
+template <class Op> void reduceTo(const Geometry& g, const void* params, void* result, void* partials) {
+  using T = LaneOfOp<Op>;
+  const Plan plan = planOf(g);
+  const int64_t outputs = g.outer * g.inner;
+  T* const to = static_cast<T*>(plan.slices == 1 ? result : partials);
+  const T* param = static_cast<const T*>(params);
+  if (g.inner == 1) {
+    const Split parts = split(g.outer * plan.slices, plan.slice + 8);
+    const int64_t bytes = static_cast<int64_t>(dtypeBytes(g.dtype));
+    parallelFor(parts.chunks, [&](int64_t chunk) {
+      for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+        const int64_t outer = plan.slices == 1 ? i : i / plan.slices, begin = (i - outer * plan.slices) * plan.slice;
+        to[i] = reduceRun<Op>(static_cast<const char*>(g.data) + (outer * g.reduce + begin) * bytes, g.dtype,
+                              smaller(plan.slice, g.reduce - begin), param ? param[outer] : T{});
+      }
+    });
+  } else {
+    const int64_t panels = g.inner <= kPanel / 2 ? 1 : ceilDivide(g.inner, kPanel);
+    const int64_t panel = panels == 1 ? g.inner : kPanel;
+    const Split parts = split(g.outer * plan.slices * panels, plan.slice * panel + 32);
+    parallelFor(parts.chunks, [&](int64_t chunk) {
+      for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+        const int64_t column = i % panels * panel, outer = i / (panels * plan.slices), slice = i / panels % plan.slices;
+        const int64_t row = slice * plan.slice, width = smaller(panel, g.inner - column);
+        reduceColumns<Op>(g, outer, row, smaller(plan.slice, g.reduce - row), column, width,
+                          param ? param + outer * g.inner + column : nullptr,
+                          to + (outer * plan.slices + slice) * g.inner + column);
+      }
+    });
+  }
+  if (plan.slices == 1) return;
+  // The slices' results, which are few, as one more reduction, without the map.
+  struct Meet : Op {
+    static NEURITE_INLINE typename Op::V map(typename Op::V x, typename Op::V) { return x; }
+  };
+  const T* slices = static_cast<const T*>(partials);
+  const Split parts = split(outputs, plan.slices);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    for (int64_t i = parts.begin(chunk); i < parts.end(chunk);) {
+      const int64_t outer = i / g.inner, column = i % g.inner;
+      const T* x = slices + outer * plan.slices * g.inner + column;
+      if (g.inner == 1) {
+        static_cast<T*>(result)[i++] =
+            reduceRun<Meet>(reinterpret_cast<const char*>(x), kStoredAs<T>, plan.slices, T{});
+        continue;
+      }
+      const int64_t n = smaller(smaller(kLanes, g.inner - column), parts.end(chunk) - i);
+      Tree<Op> tree;
+      for (int64_t s = 0; s < plan.slices; ++s) tree.push(loadPartial(x + s * g.inner, n));
+      storePartial(static_cast<T*>(result) + i, tree.result(), n);
+      i += n;
+    }
+  });
+}
+
+// ---- Any axes
+
+// The collapsed shape, and whether the axes had to change places first.
+struct Arranged {
+  Geometry geometry;
+  bool moved = false;
+  int64_t permutation[kMaxRank];
+};
+Arranged arrange(const Tensor& x, const Ints& axes) {
+  bool reduced[kMaxRank] = {};
+  for (int i = 0; i < axes.count; ++i) reduced[axes[i]] = true;
+  Arranged result;
+  Geometry& g = result.geometry;
+  g.data = x.data;
+  g.dtype = x.dtype;
+  // Runs of kept and of reduced axes: more than kept, reduced, kept cannot be said in three numbers.
+  int state = 0;
+  for (int d = 0; d < x.rank; ++d) {
+    if (x.dims[d] == 1) continue;
+    if (reduced[d] ? state == 2 : false) result.moved = true;
+    if (reduced[d])
+      state = 1;
+    else if (state == 1)
+      state = 2;
+    (reduced[d] ? g.reduce : state == 0 ? g.outer : g.inner) *= x.dims[d];
+  }
+  if (x.size() == 0) result.moved = false;
+  if (result.moved) {
+    int n = 0;
+    for (int pass = 0; pass < 2; ++pass) {
+      for (int d = 0; d < x.rank; ++d) {
+        if (reduced[d] == (pass == 1)) result.permutation[n++] = d;
+      }
+    }
+    g.outer *= g.inner;
+    g.inner = 1;
+  }
+  return result;
+}
+
+// Where a reduction's intermediate values live: one piece of scratch, cut up.
+struct Workspace {
+  char *moved, *partials, *first, *second;
+};
+Workspace reserve(const Tensor& x, const Arranged& a, int values) {
+  const int64_t movedBytes = a.moved ? roundUp(static_cast<int64_t>(x.bytes()), 64) : 0,
+                partials = partialBytes(a.geometry);
+  const int64_t value = roundUp(a.geometry.outer * a.geometry.inner * 4, 64),
+                total = movedBytes + partials + values * value;
+  char* p = total > 0 ? static_cast<char*>(scratch(static_cast<size_t>(total))) : nullptr;
+  return {p, p + movedBytes, p + movedBytes + partials, p + movedBytes + partials + value};
+}
+
+// Brings the axes into place.
+void move(const Tensor& x, Arranged& a, const Workspace& space) {
+  if (!a.moved) return;
+  permute(x, a.permutation, space.moved);
+  a.geometry.data = space.moved;
+}
+
+// A reduction in one pass.
+template <class Op> void reduce(const Call& call, const Ints& axes) {
+  const Tensor &x = call.in[0], &y = call.out[0];
+  Arranged a = arrange(x, axes);
+  const Convert narrow = kNarrow[static_cast<int>(y.dtype)];
+  const Workspace space = reserve(x, a, narrow ? 1 : 0);
+  move(x, a, space);
+  reduceTo<Op>(a.geometry, nullptr, narrow ? space.first : y.data, space.partials);
+  if (narrow) narrow(space.first, y.data, y.size());
+}
+
+// y[i…] = finish(i, values[i…], n), a vector at a time. `values` may be y itself.
+template <class F> void finishInto(const Tensor& y, const float* values, F&& finish) {
+  const Split parts = split(y.size(), kMedium, kBlock);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    const int64_t begin = parts.begin(chunk), n = parts.end(chunk) - begin;
+    for (int64_t i = 0; i < n; i += kLanes) {
+      const F32 v = finish(begin + i, loadPartial(values + begin + i, n - i), n - i);
+      if (y.dtype == DType::float32)
+        storePartial(y.as<float>() + begin + i, v, n - i);
+      else
+        storeBfloat16Partial(y.as<uint16_t>() + begin + i, v, n - i);
+    }
+  });
+}
+
+}  // namespace
+
+void sum(const Call& call) {
+  const Ints& axes = attributesOf<attributes::sum>(call).axes;
+  isFloat(call.in[0].dtype) ? reduce<Sum>(call, axes) : reduce<IntSum>(call, axes);
+}
+void prod(const Call& call) {
+  const Ints& axes = attributesOf<attributes::prod>(call).axes;
+  isFloat(call.in[0].dtype) ? reduce<Product>(call, axes) : reduce<IntProduct>(call, axes);
+}
+void max(const Call& call) {
+  const Ints& axes = attributesOf<attributes::max>(call).axes;
+  isFloat(call.in[0].dtype) ? reduce<Max>(call, axes) : reduce<IntMax>(call, axes);
+}
+void min(const Call& call) {
+  const Ints& axes = attributesOf<attributes::min>(call).axes;
+  isFloat(call.in[0].dtype) ? reduce<Min>(call, axes) : reduce<IntMin>(call, axes);
+}
+void all(const Call& call) { reduce<IntMin>(call, attributesOf<attributes::all>(call).axes); }
+void any(const Call& call) { reduce<IntMax>(call, attributesOf<attributes::any>(call).axes); }
+
+void mean(const Call& call) {
+  const Tensor &x = call.in[0], &y = call.out[0];
+  Arranged a = arrange(x, attributesOf<attributes::mean>(call).axes);
+  const bool wide = y.dtype == DType::float32;
+  const Workspace space = reserve(x, a, wide ? 0 : 1);
+  move(x, a, space);
+  float* sums = wide ? y.as<float>() : reinterpret_cast<float*>(space.first);
+  reduceTo<Sum>(a.geometry, nullptr, sums, space.partials);
+  const float count = static_cast<float>(a.geometry.reduce);
+  finishInto(y, sums, [&](int64_t, F32 v, int64_t) { return v / broadcast(count); });
+}
+
+// Two passes: the mean, then the mean of squared deviations from it.
+void variance(const Call& call) {
+  const Tensor &x = call.in[0], &y = call.out[0];
+  Arranged a = arrange(x, attributesOf<attributes::variance>(call).axes);
+  const Workspace space = reserve(x, a, 2);
+  move(x, a, space);
+  float *means = reinterpret_cast<float*>(space.first), *sums = reinterpret_cast<float*>(space.second);
+  reduceTo<Sum>(a.geometry, nullptr, means, space.partials);
+  const float count = static_cast<float>(a.geometry.reduce);
+  for (int64_t i = 0; i < y.size(); i += kLanes) {
+    storePartial(means + i, loadPartial(means + i, y.size() - i) / broadcast(count), y.size() - i);
+  }
+  reduceTo<SquaredDeviations>(a.geometry, means, sums, space.partials);
+  finishInto(y, sums, [&](int64_t, F32 v, int64_t) { return v / broadcast(count); });
+}
+
+// max + log(sum of exp(x - max)). An infinite maximum is replaced by 0: Inf - Inf would be NaN.
+void logSumExp(const Call& call) {
+  const Tensor& x = call.in[0];
+  Arranged a = arrange(x, attributesOf<attributes::logSumExp>(call).axes);
+  const Workspace space = reserve(x, a, 2);
+  move(x, a, space);
+  float *maxima = reinterpret_cast<float*>(space.first), *sums = reinterpret_cast<float*>(space.second);
+  reduceTo<Max>(a.geometry, nullptr, maxima, space.partials);
+  for (int64_t i = 0; i < a.geometry.outer * a.geometry.inner; ++i) {
+    if (__builtin_fabsf(maxima[i]) == __builtin_inff()) maxima[i] = 0;
+  }
+  reduceTo<Exponentials>(a.geometry, maxima, sums, space.partials);
+  finishInto(call.out[0], sums, [&](int64_t i, F32 v, int64_t n) { return loadPartial(maxima + i, n) + log(v); });
+}
+
+// The sum of squares of each input.
+void squaredNorms(const Call& call) {
+  int64_t most = 0;
+  const auto geometry = [&](int i) { return Geometry{1, call.in[i].size(), 1, call.in[i].data, call.in[i].dtype}; };
+  for (int i = 0; i < call.inputs; ++i) most = larger(most, partialBytes(geometry(i)));
+  void* partials = most > 0 ? scratch(static_cast<size_t>(most)) : nullptr;
+  for (int i = 0; i < call.inputs; ++i) reduceTo<Squares>(geometry(i), nullptr, call.out[0].as<float>() + i, partials);
+}
+
+// dx = dy times the product of all others: products of what comes before, then times products of what comes after.
+void prodGrad(const Call& call) {
+  const Tensor &dy = call.in[0], &x = call.in[1], &dx = call.out[0];
+  const int64_t size = x.size(), outputs = dy.size();
+  if (size == 0) return;
+  Arranged a = arrange(x, attributesOf<attributes::prodGrad>(call).axes);
+  // In float32 and in place order, unless both already are: x, dx and dy.
+  const bool wide = x.dtype == DType::float32;
+  const int64_t bytes = roundUp(size * 4, 64);
+  char* space = static_cast<char*>(scratch(static_cast<size_t>(3 * bytes + roundUp(outputs * 4, 64))));
+  Tensor source = x;
+  if (!wide) {
+    source.data = space;
+    source.dtype = DType::float32;
+    kWiden[static_cast<int>(x.dtype)](x.data, space, size);
+  }
+  const float* from = source.as<const float>();
+  float* to = wide && !a.moved ? dx.as<float>() : reinterpret_cast<float*>(space + bytes);
+  if (a.moved) {
+    permute(source, a.permutation, space + 2 * bytes);
+    from = reinterpret_cast<const float*>(space + 2 * bytes);
+  }
+  const float* scale = dy.as<const float>();
+  if (!wide) {
+    kWiden[static_cast<int>(dy.dtype)](dy.data, space + 3 * bytes, outputs);
+    scale = reinterpret_cast<const float*>(space + 3 * bytes);
+  }
+  const Geometry& g = a.geometry;
+  const Split parts = split(g.outer * g.inner, g.reduce * 4);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+      const int64_t base = i / g.inner * g.reduce * g.inner + i % g.inner;
+      float product = scale[i];
+      for (int64_t r = 0; r < g.reduce; ++r) {
+        to[base + r * g.inner] = product;
+        product *= from[base + r * g.inner];
+      }
+      product = 1;
+      for (int64_t r = g.reduce - 1; r >= 0; --r) {
+        to[base + r * g.inner] *= product;
+        product *= from[base + r * g.inner];
+      }
+    }
+  });
+  if (a.moved) {
+    Tensor moved = source;
+    moved.data = to;
+    int64_t back[kMaxRank];
+    for (int d = 0; d < x.rank; ++d) {
+      moved.dims[d] = x.dims[a.permutation[d]];
+      back[a.permutation[d]] = d;
+    }
+    to = wide ? dx.as<float>() : reinterpret_cast<float*>(space);
+    permute(moved, back, to);
+  }
+  if (!wide) kNarrow[static_cast<int>(dx.dtype)](to, dx.data, size);
+}
+
+}  // namespace neurite::cpu::NEURITE_ISA

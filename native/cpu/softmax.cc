@@ -1,0 +1,168 @@
+// softmax and logSoftmax with their gradients, along any axis.
+//
+// A row is read once from memory and stays in the caches: maximum, exponentials and their sum, result. With inner > 1 the
+// "row" is a column, and kLanes neighbouring columns are handled at once.
+#include "../pool.h"
+#include "kernels.h"
+#include "rows.h"
+
+namespace neurite::cpu::NEURITE_ISA {
+
+namespace {
+
+struct Forward {
+  bool logarithm;
+};
+struct Backward {
+  bool logarithm;
+};
+
+// ---- One contiguous row of float32
+
+void row(Forward f, const float* x, const float*, float* y, int64_t n) {
+  const F32 max = broadcast(rowMaximum(x, n));
+  if (f.logarithm) {
+    const float total = sumOver(
+        n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
+          return firstLanesOr(exp(loadPartial(x + i, left) - max), zeros(), left);
+        });
+    const F32 shift = log(broadcast(total));
+    for (int64_t i = 0; i < n; i += kLanes) storePartial(y + i, (loadPartial(x + i, n - i) - max) - shift, n - i);
+  } else {
+    const float total = sumOver(
+        n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
+          const F32 e = exp(loadPartial(x + i, left) - max);
+          storePartial(y + i, e, left);
+          return firstLanesOr(e, zeros(), left);
+        });
+    const F32 scale = broadcast(1.0f / total);
+    for (int64_t i = 0; i < n; i += kLanes) storePartial(y + i, loadPartial(y + i, n - i) * scale, n - i);
+  }
+}
+
+// softmax: y (dy - sum(dy y)). logSoftmax: dy - e^y sum(dy).
+void row(Backward f, const float* dy, const float* y, float* dx, int64_t n) {
+  if (f.logarithm) {
+    const F32 total = broadcast(sumOver(
+        n, [&](int64_t i, int64_t left) __attribute__((always_inline)) { return loadPartial(dy + i, left); }));
+    for (int64_t i = 0; i < n; i += kLanes) {
+      storePartial(dx + i, loadPartial(dy + i, n - i) - exp(loadPartial(y + i, n - i)) * total, n - i);
+    }
+  } else {
+    const F32 total = broadcast(sumOver(
+        n, [&](int64_t i, int64_t left)
+               __attribute__((always_inline)) { return loadPartial(dy + i, left) * loadPartial(y + i, left); }));
+    for (int64_t i = 0; i < n; i += kLanes) {
+      storePartial(dx + i, loadPartial(y + i, n - i) * (loadPartial(dy + i, n - i) - total), n - i);
+    }
+  }
+}
+
+// ---- Up to kLanes neighbouring columns of `rows` float32, `pitch` apart.
+
+template <class F> NEURITE_INLINE F32 columnSum(int64_t rows, F&& f) {
+  Tree<RowSum> tree;
+  for (int64_t begin = 0; begin < rows; begin += 32) {
+    F32 a = zeros();
+    for (int64_t r = begin; r < smaller(rows, begin + 32); ++r) a += f(r);
+    if (rows <= 32) return a;
+    tree.push(a);
+  }
+  return tree.result();
+}
+
+void columns(Forward f, const float* x, const float*, float* y, int64_t rows, int64_t pitch, int64_t n) {
+  F32 max = loadPartial(x, n);
+  for (int64_t r = 1; r < rows; ++r) max = maximum(max, loadPartial(x + r * pitch, n));
+  if (f.logarithm) {
+    const F32 shift = log(columnSum(
+        rows, [&](int64_t r) __attribute__((always_inline)) { return exp(loadPartial(x + r * pitch, n) - max); }));
+    for (int64_t r = 0; r < rows; ++r) storePartial(y + r * pitch, (loadPartial(x + r * pitch, n) - max) - shift, n);
+  } else {
+    const F32 total = columnSum(
+        rows, [&](int64_t r) __attribute__((always_inline)) {
+          const F32 e = exp(loadPartial(x + r * pitch, n) - max);
+          storePartial(y + r * pitch, e, n);
+          return e;
+        });
+    const F32 scale = broadcast(1.0f) / total;
+    for (int64_t r = 0; r < rows; ++r) storePartial(y + r * pitch, loadPartial(y + r * pitch, n) * scale, n);
+  }
+}
+
+void columns(Backward f, const float* dy, const float* y, float* dx, int64_t rows, int64_t pitch, int64_t n) {
+  const F32 total = columnSum(
+      rows, [&](int64_t r) __attribute__((always_inline)) {
+        const F32 d = loadPartial(dy + r * pitch, n);
+        return f.logarithm ? d : d * loadPartial(y + r * pitch, n);
+      });
+  for (int64_t r = 0; r < rows; ++r) {
+    const F32 d = loadPartial(dy + r * pitch, n), v = loadPartial(y + r * pitch, n);
+    storePartial(dx + r * pitch, f.logarithm ? d - exp(v) * total : v * (d - total), n);
+  }
+}
+
+// ---- Both, over whole tensors: one or two inputs of one float dtype.
+
+template <class Direction> void run(const Call& call, int64_t axis, Direction direction) {
+  const Geometry g = geometryOf(call.in[0], axis);
+  const bool two = call.inputs == 2;
+  if (call.in[0].size() == 0) return;
+  const Convert widen = kWiden[static_cast<int>(g.dtype)], narrow = kNarrow[static_cast<int>(g.dtype)];
+  const int64_t bytes = static_cast<int64_t>(dtypeBytes(g.dtype));
+  const char *a = call.in[0].as<const char>(), *b = two ? call.in[1].as<const char>() : nullptr;
+  char* y = call.out[0].as<char>();
+  const auto at = [](const char* p, int64_t element) { return reinterpret_cast<const float*>(p) + element; };
+  if (g.inner == 1) {
+    const Split parts = split(g.outer, (g.reduce + 8) * kHeavy);
+    parallelFor(parts.chunks, [&](int64_t chunk) {
+      const int64_t pitch = roundUp(g.reduce, kLanes);
+      float* buffer = widen ? static_cast<float*>(threadScratch(static_cast<size_t>(3 * pitch) * 4)) : nullptr;
+      for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+        const int64_t place = i * g.reduce;
+        if (!widen) {
+          row(direction, at(a, place), two ? at(b, place) : nullptr, reinterpret_cast<float*>(y) + place, g.reduce);
+          continue;
+        }
+        widen(a + place * bytes, buffer, g.reduce);
+        if (two) widen(b + place * bytes, buffer + pitch, g.reduce);
+        row(direction, buffer, buffer + pitch, buffer + 2 * pitch, g.reduce);
+        narrow(buffer + 2 * pitch, y + place * bytes, g.reduce);
+      }
+    });
+    return;
+  }
+  const int64_t groups = ceilDivide(g.inner, kLanes);
+  const Split parts = split(g.outer * groups, (g.reduce + 2) * kLanes * kHeavy);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    const int64_t block = g.reduce * kLanes;
+    float* buffer = widen ? static_cast<float*>(threadScratch(static_cast<size_t>(3 * block) * 4)) : nullptr;
+    for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+      const int64_t column = i % groups * kLanes, n = smaller(kLanes, g.inner - column);
+      const int64_t place = i / groups * g.reduce * g.inner + column;
+      if (!widen) {
+        columns(direction, at(a, place), two ? at(b, place) : nullptr, reinterpret_cast<float*>(y) + place, g.reduce,
+                g.inner, n);
+        continue;
+      }
+      for (int64_t r = 0; r < g.reduce; ++r) {
+        widen(a + (place + r * g.inner) * bytes, buffer + r * kLanes, n);
+        if (two) widen(b + (place + r * g.inner) * bytes, buffer + block + r * kLanes, n);
+      }
+      columns(direction, buffer, buffer + block, buffer + 2 * block, g.reduce, kLanes, n);
+      for (int64_t r = 0; r < g.reduce; ++r)
+        narrow(buffer + 2 * block + r * kLanes, y + (place + r * g.inner) * bytes, n);
+    }
+  });
+}
+
+}  // namespace
+
+void softmax(const Call& call) { run(call, attributesOf<attributes::softmax>(call).axis, Forward{false}); }
+void logSoftmax(const Call& call) { run(call, attributesOf<attributes::logSoftmax>(call).axis, Forward{true}); }
+void softmaxGrad(const Call& call) { run(call, attributesOf<attributes::softmaxGrad>(call).axis, Backward{false}); }
+void logSoftmaxGrad(const Call& call) {
+  run(call, attributesOf<attributes::logSoftmaxGrad>(call).axis, Backward{true});
+}
+
+}  // namespace neurite::cpu::NEURITE_ISA
