@@ -15,10 +15,18 @@ namespace {
 
 constexpr size_t kArguments = 4;
 
+// An Error with a `code`; empty if the environment is ending.
 napi_value errorOf(napi_env env, const Failure& failure) {
-  Napi::Error error = Napi::Error::New(env, failure.message);
-  error.Set("code", Napi::String::New(env, failure.code));
-  return error.Value();
+  napi_value code = nullptr, message = nullptr, error = nullptr;
+  if (napi_create_string_utf8(env, failure.code.c_str(), failure.code.size(), &code) != napi_ok ||
+      napi_create_string_utf8(env, failure.message.c_str(), failure.message.size(), &message) != napi_ok)
+    return nullptr;
+  napi_create_error(env, code, message, &error);
+  return error;
+}
+
+void throwError(napi_env env, const Failure& failure) {
+  if (napi_value error = errorOf(env, failure)) napi_throw(env, error);
 }
 
 // Node-API calls are checked here and in Napi's own wrappers; a status other than ok can only be a defect or an environment that ends.
@@ -214,13 +222,13 @@ class Addon {
     try {
       return (static_cast<Addon*>(self)->*method)(arguments);
     } catch (const Error& error) {
-      napi_throw(env, errorOf(env, error.failure()));
+      throwError(env, error.failure());
     } catch (const Napi::Error& error) {
       error.ThrowAsJavaScriptException();
     } catch (const std::bad_alloc&) {
-      napi_throw(env, errorOf(env, {"OutOfMemoryError", "host memory is used up"}));
+      throwError(env, {"OutOfMemoryError", "host memory is used up"});
     } catch (const std::exception& error) {
-      napi_throw(env, errorOf(env, {"NeuriteError", error.what()}));
+      throwError(env, {"NeuriteError", error.what()});
     }
     return nullptr;
   }
@@ -301,7 +309,7 @@ Napi::Value opTable(Napi::Env env) {
 }
 
 napi_value init(napi_env rawEnv, napi_value rawExports) {
-  Napi::Env env(rawEnv);
+  const Napi::Env env(rawEnv);
   Napi::Object exports(rawEnv, rawExports);
   auto* addon = new Addon(env);
   // Runs before the environment's handles are gone: drops queued commands, waits for the running one, frees everything.
@@ -315,11 +323,10 @@ napi_value init(napi_env rawEnv, napi_value rawExports) {
   };
 #define METHOD(name) add(#name, Addon::entry<&Addon::name>);
   METHOD(devices)
-  METHOD(info)
-  METHOD(setBuffer) METHOD(submit) METHOD(upload) METHOD(view) METHOD(release) METHOD(transfer) METHOD(read)
-      METHOD(readSync) METHOD(synchronize) METHOD(beginRecording) METHOD(endRecording) METHOD(abortRecording)
-          METHOD(replay) METHOD(releaseProgram) METHOD(memory) METHOD(setMemoryLimit) METHOD(resetPeak)
-              METHOD(setDebugSync)
+  METHOD(info) METHOD(setBuffer) METHOD(submit) METHOD(upload) METHOD(view) METHOD(release) METHOD(transfer)
+      METHOD(read) METHOD(readSync) METHOD(synchronize) METHOD(beginRecording) METHOD(endRecording)
+          METHOD(abortRecording) METHOD(replay) METHOD(releaseProgram) METHOD(memory) METHOD(setMemoryLimit)
+              METHOD(resetPeak) METHOD(setDebugSync)
 #undef METHOD
                   exports.Set("version", NEURITE_VERSION);
   exports.Set("opsHash", NEURITE_OPS_HASH);

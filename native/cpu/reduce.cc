@@ -80,6 +80,7 @@ struct Plan {
   int64_t slice, slices;
 };
 Plan planOf(const Geometry& g) {
+  if (g.inner == 0) return {g.reduce, 1};  // no outputs
   const int64_t most =
       g.inner == 1 ? kRowSlice : larger(kGroup * kFlush, smaller(kColumnSlice, 4 * kRowSlice / g.inner));
   if (g.reduce <= most) return {g.reduce, 1};

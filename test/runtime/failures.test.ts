@@ -1,6 +1,6 @@
 // What goes wrong while a command runs: it reaches the promise that depends on it, names the op, and nothing else suffers.
 import { ops, synchronize, tensor } from '../../lib'
-import { buffer, native } from '../../lib/addon'
+import { native, reserve } from '../../lib/addon'
 
 test('an index out of range is clamped and told by the next read', async () => {
   const x = tensor([10, 20, 30])
@@ -21,9 +21,9 @@ test('a stale handle is refused, also when its slot is in use again', () => {
 })
 
 test('a call that does not fit the op is refused before it can touch memory', () => {
-  buffer.set([native.ops.findIndex(({ name }) => name === 'add'), 0, 5])
+  reserve(8).set([native.ops.findIndex(({ name }) => name === 'add'), 0, 5])
   expect(() => native.submit()).toThrow(/internal check failed/)
-  buffer.set([1e4, 0, 0])
+  reserve(8).set([1e4, 0, 0])
   expect(() => native.submit()).toThrow(/internal check failed/)
 })
 
