@@ -36,7 +36,8 @@ function shifted(x: Tensor, negativeSlope: number, threshold: number): Tensor {
 /** min(max(x, 0), 6). */
 export const relu6 = (x: Tensor): Tensor => ops.relu6(x)
 /** x where x ≥ 0, else negativeSlope · x; the slope is 0.2 here and 0.3 in `layers.leakyRelu`, as in Keras. */
-export const leakyRelu = (x: Tensor, { negativeSlope = 0.2 }: { negativeSlope?: number | undefined } = {}): Tensor => ops.leakyRelu(x, { negativeSlope })
+export const leakyRelu = (x: Tensor, { negativeSlope = 0.2 }: { negativeSlope?: number | undefined } = {}): Tensor =>
+  ops.leakyRelu(x, { negativeSlope })
 /** x where x > 0, else α (exp(x) − 1). Clevert, Unterthiner, Hochreiter, 2015. */
 export const elu = (x: Tensor, { alpha = 1 }: { alpha?: number | undefined } = {}): Tensor => ops.elu(x, { alpha })
 /** 1.0507 · elu(x) with α = 1.67326. Klambauer et al., Self-Normalizing Neural Networks, 2017. */
@@ -80,7 +81,8 @@ export const softplus = (x: Tensor): Tensor => ops.softplus(x)
 /** x / (1 + |x|). */
 export const softsign = (x: Tensor): Tensor => ops.softsign(x)
 /** ½ (x + √(x² + b)). Barron, 2021. */
-export const squareplus = (x: Tensor, { b = 4 }: { b?: number | undefined } = {}): Tensor => ops.mul(ops.add(x, ops.sqrt(ops.add(ops.square(x), b))), 0.5)
+export const squareplus = (x: Tensor, { b = 4 }: { b?: number | undefined } = {}): Tensor =>
+  ops.mul(ops.add(x, ops.sqrt(ops.add(ops.square(x), b))), 0.5)
 /** 0 for x ≤ −1, x for x ≥ 1, ¼ (x + 1)² between. */
 export function sparsePlus(x: Tensor): Tensor {
   const between = ops.mul(ops.square(ops.clip(ops.add(x, 1), 0, 2)), 0.25)

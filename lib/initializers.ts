@@ -4,7 +4,15 @@ import { ArgumentError, failure, ShapeError, show, showShape } from './errors'
 import type { DType } from './native'
 import * as ops from './ops'
 import { Generator } from './random'
-import { type Config, deserializeFunction, isSerialized, Registry, type Serialized, type SerializedFunction, serializeFunction } from './serialization'
+import {
+  type Config,
+  deserializeFunction,
+  isSerialized,
+  Registry,
+  type Serialized,
+  type SerializedFunction,
+  serializeFunction
+} from './serialization'
 import { type Tensor, tensor } from './tensor'
 
 /** Makes the values that a weight starts with. One's own extends this class, or is a function of shape and dtype. */
@@ -83,15 +91,28 @@ export interface RandomOptions {
   seed?: number | null | undefined
 }
 
-/** Initializers that draw: each has a key of its own, from the global seed and its number in order of construction, or from its seed. */
+/**
+ * Initializers that draw. Each has a key of its own from its construction on, so that weights do not depend on when they are made; one
+ * that is used again takes a new key each time, unless it has a seed: then the numbers are the same again.
+ */
 abstract class RandomInitializer extends Initializer {
   readonly seed: number | undefined
-  protected readonly generator: Generator
+  private generator: Generator | undefined
 
   constructor(owner: string, options: RandomOptions) {
     super()
     this.seed = optionalNumber(owner, 'seed', checkOptions(owner, options).seed, { integer: true })
     this.generator = new Generator({ seed: this.seed })
+  }
+
+  protected draw(fn: (generator: Generator) => Tensor): Tensor {
+    const generator = this.generator ?? new Generator({ seed: this.seed })
+    this.generator = undefined
+    try {
+      return fn(generator)
+    } finally {
+      generator.dispose()
+    }
   }
 
   override getConfig(): Config {
@@ -118,7 +139,7 @@ export class RandomNormal extends RandomInitializer {
   }
 
   override initialize(shape: readonly number[], dtype: DType = 'float32'): Tensor {
-    return this.generator.normal(shape, { mean: this.mean, stddev: this.stddev, dtype })
+    return this.draw((generator) => generator.normal(shape, { mean: this.mean, stddev: this.stddev, dtype }))
   }
 
   override getConfig(): Config {
@@ -138,7 +159,7 @@ export class TruncatedNormal extends RandomInitializer {
   }
 
   override initialize(shape: readonly number[], dtype: DType = 'float32'): Tensor {
-    return this.generator.truncatedNormal(shape, { mean: this.mean, stddev: this.stddev, dtype })
+    return this.draw((generator) => generator.truncatedNormal(shape, { mean: this.mean, stddev: this.stddev, dtype }))
   }
 
   override getConfig(): Config {
@@ -165,7 +186,7 @@ export class RandomUniform extends RandomInitializer {
   }
 
   override initialize(shape: readonly number[], dtype: DType = 'float32'): Tensor {
-    return this.generator.uniform(shape, { minval: this.minval, maxval: this.maxval, dtype })
+    return this.draw((generator) => generator.uniform(shape, { minval: this.minval, maxval: this.maxval, dtype }))
   }
 
   override getConfig(): Config {
@@ -208,12 +229,12 @@ export class VarianceScaling extends RandomInitializer {
     const stddev = Math.sqrt(this.scale / Math.max(1, n))
     switch (this.distribution) {
       case 'truncatedNormal':
-        return this.generator.truncatedNormal(shape, { stddev: stddev / truncatedStddev, dtype })
+        return this.draw((generator) => generator.truncatedNormal(shape, { stddev: stddev / truncatedStddev, dtype }))
       case 'untruncatedNormal':
-        return this.generator.normal(shape, { stddev, dtype })
+        return this.draw((generator) => generator.normal(shape, { stddev, dtype }))
       case 'uniform': {
         const limit = Math.sqrt(3) * stddev
-        return this.generator.uniform(shape, { minval: -limit, maxval: limit, dtype })
+        return this.draw((generator) => generator.uniform(shape, { minval: -limit, maxval: limit, dtype }))
       }
     }
   }
@@ -306,7 +327,7 @@ export class Orthogonal extends RandomInitializer {
     const columns = shape.at(-1)!
     const rows = shape.slice(0, -1).reduce((size, n) => size * n, 1)
     const [length, count] = [Math.max(rows, columns), Math.min(rows, columns)]
-    const draw = this.generator.normal([count, length])
+    const draw = this.draw((generator) => generator.normal([count, length]))
     const vectors = Array.from({ length: count }, (_, i) => Float64Array.from(draw.dataSync().subarray(i * length, (i + 1) * length)))
     draw.dispose()
     orthonormalize(vectors)

@@ -3,7 +3,15 @@ import { checkOptions, numberOption } from './arguments'
 import { inDType } from './dtype'
 import { ArgumentError, show } from './errors'
 import * as ops from './ops'
-import { type Config, deserializeFunction, isSerialized, Registry, type Serialized, type SerializedFunction, serializeFunction } from './serialization'
+import {
+  type Config,
+  deserializeFunction,
+  isSerialized,
+  Registry,
+  type Serialized,
+  type SerializedFunction,
+  serializeFunction
+} from './serialization'
 import type { Tensor } from './tensor'
 
 /** A penalty on a weight. One's own extends this class, or is a function of the weight. */

@@ -46,6 +46,12 @@ export function classNameOf(object: object): string {
   return Object.hasOwn(type, 'className') ? type.className! : type.name
 }
 
+/** The name of a class as messages and defaults spell it: `KLDivergence` → `klDivergence`. */
+export function kindOf({ name }: { name: string }): string {
+  const capitals = /^[A-Z]+(?![a-z])/.exec(name)?.[0] ?? name.charAt(0)
+  return capitals.toLowerCase() + name.slice(capitals.length)
+}
+
 /** One kind of objects (layers, losses, …): their short names, their class names, and how any of the accepted forms becomes an object. */
 export class Registry<T extends object> {
   private readonly byName = new Map<string, Constructor<T>>()

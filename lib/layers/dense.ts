@@ -1,6 +1,7 @@
 // The fully connected layer.
-import { booleanOption, numberOption } from '../arguments'
+
 import * as activations from '../activations'
+import { booleanOption, numberOption } from '../arguments'
 import { ShapeError, showShape } from '../errors'
 import * as initializers from '../initializers'
 import * as ops from '../ops'
@@ -66,8 +67,14 @@ export class Dense extends Layer {
       throw this.failure(ShapeError, `expected an input of rank 2 or more whose last axis is known, received ${showShape(shape)}`)
     }
     const { units, kernelInitializer, biasInitializer, kernelRegularizer, biasRegularizer } = this
-    this.kernel = this.addWeight({ name: 'kernel', shape: [channels, units], initializer: kernelInitializer, regularizer: kernelRegularizer })
-    if (this.useBias) this.bias = this.addWeight({ name: 'bias', shape: [units], initializer: biasInitializer, regularizer: biasRegularizer })
+    this.kernel = this.addWeight({
+      name: 'kernel',
+      shape: [channels, units],
+      initializer: kernelInitializer,
+      regularizer: kernelRegularizer
+    })
+    if (this.useBias)
+      this.bias = this.addWeight({ name: 'bias', shape: [units], initializer: biasInitializer, regularizer: biasRegularizer })
   }
 
   protected override checkInput(shape: PartialShape): void {

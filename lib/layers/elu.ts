@@ -5,16 +5,18 @@ import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { Layer, type LayerOptions } from './layer'
 
-export interface ELUOptions extends LayerOptions {
+export interface EluOptions extends LayerOptions {
   /** The limit toward −∞ is −alpha. Default 1. */
   alpha?: number | undefined
 }
 
 /** x where x > 0, else alpha · (exp(x) − 1). Clevert, Unterthiner, Hochreiter, 2015. */
-export class ELU extends Layer {
+export class Elu extends Layer {
+  /** As in Keras. */
+  static readonly className = 'ELU'
   readonly alpha: number
 
-  constructor(options: ELUOptions = {}) {
+  constructor(options: EluOptions = {}) {
     super(options)
     this.alpha = numberOption('elu', 'alpha', options.alpha ?? 1)
   }

@@ -3,15 +3,15 @@ import { Registry, type Serialized } from '../serialization'
 import { Activation, type ActivationOptions } from './activation'
 import { Dense, type DenseOptions } from './dense'
 import { Dropout, type DropoutOptions } from './dropout'
-import { ELU, type ELUOptions } from './elu'
+import { Elu, type EluOptions } from './elu'
 import { Flatten } from './flatten'
 import { Identity } from './identity'
 import { InputLayer, type InputOptions } from './input'
 import { Lambda, type LambdaOptions } from './lambda'
 import { Layer, type LayerOptions } from './layer'
-import { LeakyReLU, type LeakyReLUOptions } from './leaky-relu'
-import { PReLU, type PReLUOptions } from './prelu'
-import { ReLU, type ReLUOptions } from './relu'
+import { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
+import { Prelu, type PreluOptions } from './prelu'
+import { Relu, type ReluOptions } from './relu'
 import { Rescaling, type RescalingOptions } from './rescaling'
 import { Reshape, type ReshapeOptions } from './reshape'
 import { Softmax, type SoftmaxOptions } from './softmax'
@@ -19,12 +19,12 @@ import { Softmax, type SoftmaxOptions } from './softmax'
 export type { ActivationOptions } from './activation'
 export type { DenseOptions } from './dense'
 export type { DropoutOptions } from './dropout'
-export type { ELUOptions } from './elu'
+export type { EluOptions } from './elu'
 export type { InputOptions } from './input'
 export type { LambdaFunction, LambdaOptions } from './lambda'
-export type { LeakyReLUOptions } from './leaky-relu'
-export type { PReLUOptions } from './prelu'
-export type { ReLUOptions } from './relu'
+export type { LeakyReluOptions } from './leaky-relu'
+export type { PreluOptions } from './prelu'
+export type { ReluOptions } from './relu'
 export type { RescalingOptions } from './rescaling'
 export type { ReshapeOptions } from './reshape'
 export type { SoftmaxOptions } from './softmax'
@@ -33,10 +33,10 @@ const registry = new Registry<Layer>('layer', Layer, {
   inputLayer: InputLayer,
   dense: Dense,
   activation: Activation,
-  relu: ReLU,
-  leakyRelu: LeakyReLU,
-  elu: ELU,
-  prelu: PReLU,
+  relu: Relu,
+  leakyRelu: LeakyRelu,
+  elu: Elu,
+  prelu: Prelu,
   softmax: Softmax,
   flatten: Flatten,
   reshape: Reshape,
@@ -57,14 +57,14 @@ export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(
 export const dense = (options: DenseOptions): Dense => new Dense(options)
 /** {@link Activation} */
 export const activation = (options: ActivationOptions): Activation => new Activation(options)
-/** {@link ReLU} */
-export const relu = (options?: ReLUOptions): ReLU => new ReLU(options)
-/** {@link LeakyReLU} */
-export const leakyRelu = (options?: LeakyReLUOptions): LeakyReLU => new LeakyReLU(options)
-/** {@link ELU} */
-export const elu = (options?: ELUOptions): ELU => new ELU(options)
-/** {@link PReLU} */
-export const prelu = (options?: PReLUOptions): PReLU => new PReLU(options)
+/** {@link Relu} */
+export const relu = (options?: ReluOptions): Relu => new Relu(options)
+/** {@link LeakyRelu} */
+export const leakyRelu = (options?: LeakyReluOptions): LeakyRelu => new LeakyRelu(options)
+/** {@link Elu} */
+export const elu = (options?: EluOptions): Elu => new Elu(options)
+/** {@link Prelu} */
+export const prelu = (options?: PreluOptions): Prelu => new Prelu(options)
 /** {@link Softmax} */
 export const softmax = (options?: SoftmaxOptions): Softmax => new Softmax(options)
 /** {@link Flatten} */

@@ -31,9 +31,13 @@ export class InputLayer extends Layer {
     if ((shape === undefined) === (batchShape === undefined)) {
       throw failure(ArgumentError, 'input', `expected shape or batchShape, received ${shape === undefined ? 'neither' : 'both'}`)
     }
-    if (!dtypes.includes(dtype)) throw failure(ArgumentError, 'input', `expected dtype to be one of ${dtypes.join(', ')}, received ${show(dtype)}`)
+    if (!dtypes.includes(dtype))
+      throw failure(ArgumentError, 'input', `expected dtype to be one of ${dtypes.join(', ')}, received ${show(dtype)}`)
     if (batchSize !== null) numberOption('input', 'batchSize', batchSize, { integer: true, min: 1 })
-    super({ name, ...(batchShape ? { batchInputShape: batchShape } : { batchInputShape: Array.isArray(shape) ? [batchSize, ...shape] : shape }) })
+    super({
+      name,
+      ...(batchShape ? { batchInputShape: batchShape } : { batchInputShape: Array.isArray(shape) ? [batchSize, ...shape] : shape })
+    })
     this.batchShape = this.batchInputShape!
     this.dtype = dtype
     this.output = addNode({ layer: this, inputs: [], output: new SymbolicTensor(this.batchShape, dtype, this.name) })

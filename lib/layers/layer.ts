@@ -10,7 +10,7 @@ import * as ops from '../ops'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
 import { scope } from '../scope'
-import { classNameOf, type Config } from '../serialization'
+import { type Config, classNameOf, kindOf } from '../serialization'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { abstractTensor, publicShape, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
 import { addNode } from './symbolic'
@@ -102,7 +102,7 @@ export abstract class Layer {
       throw failure(ArgumentError, kind, `expected name to be a string that is not empty, received ${show(name)}`)
     }
     this.namedByDefault = name === undefined
-    this.name = name ?? defaultName(kind)
+    this.name = name ?? defaultName(snakeCase(classNameOf(this)))
     this.isTrainable = booleanOption(kind, 'trainable', trainable)
     this.policy = choice(kind, 'dtype', dtype, ['float32', 'mixed_bfloat16'])
     if (inputShape) checkInputShape(kind, 'inputShape', inputShape)
@@ -141,9 +141,7 @@ export abstract class Layer {
 
   /** The name that messages and default names start with: the class's name in camelCase. */
   get kind(): string {
-    const name = classNameOf(this)
-    const capitals = /^[A-Z]+(?![a-z])/.exec(name)?.[0] ?? name.charAt(0)
-    return capitals.toLowerCase() + name.slice(capitals.length)
+    return kindOf(this.constructor)
   }
 
   /**
@@ -152,7 +150,10 @@ export abstract class Layer {
    */
   apply(x: SymbolicTensor | readonly SymbolicTensor[], options?: Partial<CallContext>): SymbolicTensor
   apply(x: LayerInput, options?: Partial<CallContext>): Tensor
-  apply(x: LayerInput | SymbolicTensor | readonly SymbolicTensor[], { training = false }: Partial<CallContext> = {}): Tensor | SymbolicTensor {
+  apply(
+    x: LayerInput | SymbolicTensor | readonly SymbolicTensor[],
+    { training = false }: Partial<CallContext> = {}
+  ): Tensor | SymbolicTensor {
     if (isSymbolic(x)) return this.applySymbolic(x)
     return this.use(x as LayerInput, (input) => this.call(input, { training }))
   }
@@ -203,7 +204,9 @@ export abstract class Layer {
 
   /** The layers that are fields of this one, in their order. */
   get sublayers(): readonly Layer[] {
-    return Object.values(this).flatMap((value) => (Array.isArray(value) ? value : [value])).filter((value) => value instanceof Layer)
+    return Object.values(this)
+      .flatMap((value) => (Array.isArray(value) ? value : [value]))
+      .filter((value) => value instanceof Layer)
   }
 
   /** Whether an optimizer may change the weights. Setting it also sets it for the layers in this one. */
@@ -295,7 +298,7 @@ export abstract class Layer {
   nameWithin(taken: ReadonlySet<string>): void {
     if (!this.namedByDefault) return
     this.namedByDefault = false
-    const base = snakeCase(this.kind)
+    const base = snakeCase(classNameOf(this))
     for (let i = 0, name = base; ; name = `${base}_${++i}`) {
       if (taken.has(name)) continue
       this.name = name
@@ -322,7 +325,9 @@ export abstract class Layer {
     this.prepare(Array.isArray(x) ? x.map((t) => publicShape(t.shape)) : publicShape((x as Tensor).shape))
     depth++
     try {
-      return withLayer(this.name, () => scope(() => this.compute(x, fn))).output
+      const { output } = withLayer(this.name, () => scope(() => this.compute(x, fn)))
+      // An input given back gets a handle of its own, so that either can be disposed of.
+      return outermost && output === x ? ops.reshape(output, output.shape) : output
     } finally {
       depth--
     }
@@ -381,16 +386,18 @@ export abstract class Layer {
 }
 
 /** `dense`, `dense_1`, … in the order of construction. */
-function defaultName(kind: string): string {
-  const base = snakeCase(kind)
+function defaultName(base: string): string {
   const count = counts.get(base) ?? 0
   counts.set(base, count + 1)
   return count === 0 ? base : `${base}_${count}`
 }
 
-/** `maxPooling2d` → `max_pooling2d`, as names of layers are in Keras. */
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+/** `LeakyReLU` → `leaky_re_lu`, as Keras spells the default names of layers. */
+function snakeCase(className: string): string {
+  return className
+    .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .toLowerCase()
 }
 
 function isSymbolic(x: unknown): x is SymbolicTensor | readonly SymbolicTensor[] {

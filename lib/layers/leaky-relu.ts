@@ -5,16 +5,18 @@ import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { Layer, type LayerOptions } from './layer'
 
-export interface LeakyReLUOptions extends LayerOptions {
+export interface LeakyReluOptions extends LayerOptions {
   /** Slope below 0. Default 0.3, as in Keras. */
   negativeSlope?: number | undefined
 }
 
 /** x where x > 0, else negativeSlope · x. Maas, Hannun, Ng, 2013. */
-export class LeakyReLU extends Layer {
+export class LeakyRelu extends Layer {
+  /** As in Keras. */
+  static readonly className = 'LeakyReLU'
   readonly negativeSlope: number
 
-  constructor(options: LeakyReLUOptions = {}) {
+  constructor(options: LeakyReluOptions = {}) {
     super(options)
     this.negativeSlope = numberOption('leakyRelu', 'negativeSlope', options.negativeSlope ?? 0.3)
   }

@@ -8,7 +8,7 @@ import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { Layer, type LayerOptions, type PartialShape } from './layer'
 
-export interface PReLUOptions extends LayerOptions {
+export interface PreluOptions extends LayerOptions {
   /** Default `'zeros'`. */
   alphaInitializer?: initializers.InitializerSpec | undefined
   alphaRegularizer?: regularizers.RegularizerSpec | null | undefined
@@ -17,13 +17,15 @@ export interface PReLUOptions extends LayerOptions {
 }
 
 /** x where x > 0, else alpha · x. Weight: alpha, of the input's shape without the batch, 1 along shared axes. He et al., 2015. */
-export class PReLU extends Layer {
+export class Prelu extends Layer {
+  /** As in Keras. */
+  static readonly className = 'PReLU'
   readonly sharedAxes: readonly number[]
   alpha: Variable | undefined
   private readonly alphaInitializer: initializers.Initializer
   private readonly alphaRegularizer: regularizers.Regularizer | undefined
 
-  constructor(options: PReLUOptions = {}) {
+  constructor(options: PreluOptions = {}) {
     super(options)
     const { sharedAxes } = options
     if (sharedAxes != null && !Array.isArray(sharedAxes)) {

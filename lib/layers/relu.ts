@@ -5,7 +5,7 @@ import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { Layer, type LayerOptions } from './layer'
 
-export interface ReLUOptions extends LayerOptions {
+export interface ReluOptions extends LayerOptions {
   /** The largest output; unlimited by default. */
   maxValue?: number | null | undefined
   /** Slope below the threshold. Default 0. */
@@ -15,12 +15,14 @@ export interface ReLUOptions extends LayerOptions {
 }
 
 /** x where x > threshold, else negativeSlope · (x − threshold); at most maxValue. */
-export class ReLU extends Layer {
+export class Relu extends Layer {
+  /** As in Keras. */
+  static readonly className = 'ReLU'
   readonly maxValue: number | undefined
   readonly negativeSlope: number
   readonly threshold: number
 
-  constructor(options: ReLUOptions = {}) {
+  constructor(options: ReluOptions = {}) {
     super(options)
     this.maxValue = optionalNumber('relu', 'maxValue', options.maxValue, { min: 0 })
     this.negativeSlope = numberOption('relu', 'negativeSlope', options.negativeSlope ?? 0, { min: 0 })

@@ -47,6 +47,7 @@ export class Rescaling extends Layer {
 
 function perChannel(name: string, value: unknown): PerChannel {
   if (!Array.isArray(value)) return numberOption('rescaling', name, value)
-  if (value.length === 0) throw failure(ArgumentError, 'rescaling', `expected ${name} to be a number or a list of numbers, received ${show(value)}`)
+  if (value.length === 0)
+    throw failure(ArgumentError, 'rescaling', `expected ${name} to be a number or a list of numbers, received ${show(value)}`)
   return value.map((v) => numberOption('rescaling', name, v))
 }

@@ -21,7 +21,12 @@ export class Reshape extends Layer {
       Array.isArray(targetShape) &&
       targetShape.every((size) => size === -1 || (Number.isSafeInteger(size) && size > 0)) &&
       targetShape.filter((size) => size === -1).length <= 1
-    if (!fits) throw failure(ArgumentError, 'reshape', `expected targetShape to be positive sizes, at most one of them -1, received ${show(targetShape)}`)
+    if (!fits)
+      throw failure(
+        ArgumentError,
+        'reshape',
+        `expected targetShape to be positive sizes, at most one of them -1, received ${show(targetShape)}`
+      )
     this.targetShape = targetShape
   }
 

@@ -9,8 +9,8 @@ import {
   CategoricalCrossentropy,
   KLDivergence,
   Poisson,
-  SparseCategoricalCrossentropy,
   type SmoothedCrossentropyOptions,
+  SparseCategoricalCrossentropy,
   type SparseCrossentropyOptions
 } from './probabilistic'
 import {

@@ -3,7 +3,7 @@ import { checkOptions, choice } from '../arguments'
 import { inDType } from '../dtype'
 import * as ops from '../ops'
 import { scope } from '../scope'
-import type { Config } from '../serialization'
+import { type Config, kindOf } from '../serialization'
 import type { Tensor } from '../tensor'
 import { matchedWeights } from './shapes'
 
@@ -26,9 +26,10 @@ export interface LossOptions {
   reduction?: Reduction | undefined
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: a loss can be called like a function; the constructor makes it one
+// A loss can be called like a function: its constructor makes it one.
 export interface Loss {
   /** The loss of a batch: see {@link Loss.call}. */
+  // biome-ignore lint/style/useShorthandFunctionType: merged with the class below
   (yTrue: Tensor, yPred: Tensor, sampleWeight?: Tensor): Tensor
 }
 
@@ -52,10 +53,9 @@ export abstract class Loss {
   declare readonly logitsActivation?: 'softmax' | 'sigmoid'
 
   constructor(options: LossOptions = {}) {
-    const { name: className } = new.target
-    const name = options.name ?? className.charAt(0).toLowerCase() + className.slice(1)
-    checkOptions(name, options)
-    const reduction = choice(name, 'reduction', options.reduction ?? 'sumOverBatchSize', reductions)
+    const kind = kindOf(new.target)
+    const { name = kind } = checkOptions(kind, options)
+    const reduction = choice(kind, 'reduction', options.reduction ?? 'sumOverBatchSize', reductions)
     // What `new` gives is a function with the class's methods, so that a loss is called as in Keras. Subclasses add their fields to it.
     const loss = ((yTrue: Tensor, yPred: Tensor, sampleWeight?: Tensor) => loss.call(yTrue, yPred, sampleWeight)) as this
     Object.setPrototypeOf(loss, new.target.prototype)

@@ -18,7 +18,11 @@ export function toSameRank(a: Tensor, b: Tensor): [Tensor, Tensor] {
 export function matched(owner: string, yTrue: Tensor, yPred: Tensor): [Tensor, Tensor] {
   const [t, p] = toSameRank(inDType(yTrue, 'float32'), inDType(yPred, 'float32'))
   if (!sameShape(t.shape, p.shape)) {
-    throw failure(ShapeError, owner, `expected yTrue to have the shape of yPred, ${showShape(yPred.shape)}, received ${showShape(yTrue.shape)}`)
+    throw failure(
+      ShapeError,
+      owner,
+      `expected yTrue to have the shape of yPred, ${showShape(yPred.shape)}, received ${showShape(yTrue.shape)}`
+    )
   }
   return [t, p]
 }
@@ -40,7 +44,11 @@ export function matchedWeights(owner: string, weights: Tensor, values: Tensor): 
   if (w.rank === values.rank + 1 && w.shape.at(-1) === 1) w = ops.squeeze(w, -1)
   if (w.rank > 0 && w.rank < values.rank) w = ops.reshape(w, [...w.shape, ...Array<number>(values.rank - w.rank).fill(1)])
   if (w.rank > values.rank || w.shape.some((size, axis) => size !== 1 && size !== values.shape[axis])) {
-    throw failure(ShapeError, owner, `expected sampleWeight to fit values of shape ${showShape(values.shape)}, received ${showShape(weights.shape)}`)
+    throw failure(
+      ShapeError,
+      owner,
+      `expected sampleWeight to fit values of shape ${showShape(values.shape)}, received ${showShape(weights.shape)}`
+    )
   }
   return w
 }

@@ -1,6 +1,6 @@
 // metrics.*: what training reports, by name, factory, class or one's own function.
 import { ArgumentError, show } from '../errors'
-import { Loss, type CosineSimilarityOptions, type SmoothedCrossentropyOptions, type SparseCrossentropyOptions } from '../losses'
+import { type CosineSimilarityOptions, Loss, type SmoothedCrossentropyOptions, type SparseCrossentropyOptions } from '../losses'
 import { deserializeFunction, isSerialized, Registry, type Serialized, type SerializedFunction, serializeFunction } from '../serialization'
 import type { Tensor } from '../tensor'
 import { Accuracy, BinaryAccuracy, type BinaryAccuracyOptions, CategoricalAccuracy, SparseCategoricalAccuracy } from './accuracy'
@@ -155,7 +155,8 @@ export const cosineSimilarity = (options?: Pick<CosineSimilarityOptions, 'name' 
 /** {@link BinaryCrossentropy} */
 export const binaryCrossentropy = (options?: Omit<SmoothedCrossentropyOptions, 'reduction'>): Metric => new BinaryCrossentropy(options)
 /** {@link CategoricalCrossentropy} */
-export const categoricalCrossentropy = (options?: Omit<SmoothedCrossentropyOptions, 'reduction'>): Metric => new CategoricalCrossentropy(options)
+export const categoricalCrossentropy = (options?: Omit<SmoothedCrossentropyOptions, 'reduction'>): Metric =>
+  new CategoricalCrossentropy(options)
 /** {@link SparseCategoricalCrossentropy} */
 export const sparseCategoricalCrossentropy = (options?: Omit<SparseCrossentropyOptions, 'reduction'>): Metric =>
   new SparseCategoricalCrossentropy(options)

@@ -1,5 +1,5 @@
 // Losses as metrics: their values per sample, averaged over all batches since the reset, without penalties.
-import { type CosineSimilarityOptions, type Loss, type SmoothedCrossentropyOptions, type SparseCrossentropyOptions } from '../losses'
+import type { CosineSimilarityOptions, Loss, SmoothedCrossentropyOptions, SparseCrossentropyOptions } from '../losses'
 import * as hinge from '../losses/hinge'
 import * as probabilistic from '../losses/probabilistic'
 import * as regression from '../losses/regression'

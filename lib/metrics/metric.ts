@@ -5,7 +5,7 @@ import { matchedWeights } from '../losses/shapes'
 import * as ops from '../ops'
 import { accumulate, assign } from '../ops/training'
 import { scope } from '../scope'
-import { classNameOf, type Config } from '../serialization'
+import { type Config, kindOf } from '../serialization'
 import { type Tensor, type Variable, variable } from '../tensor'
 
 /** Options of every metric. */
@@ -31,9 +31,7 @@ export abstract class Metric {
 
   /** The name of the class in camelCase. */
   get kind(): string {
-    const name = classNameOf(this)
-    const capitals = /^[A-Z]+(?![a-z])/.exec(name)?.[0] ?? name.charAt(0)
-    return capitals.toLowerCase() + name.slice(capitals.length)
+    return kindOf(this.constructor)
   }
 
   /** Whether larger values are better. */
@@ -98,10 +96,17 @@ export abstract class MeanMetric extends Metric {
     let weights = sampleWeight && matchedWeights(this.name, sampleWeight, values)
     if (mask) weights = weights ? ops.mul(weights, ops.cast(mask, 'float32')) : ops.cast(mask, 'float32')
     if (!weights) {
-      const means = values.rank > 1 ? ops.mean(values, Array.from({ length: values.rank - 1 }, (_, i) => i + 1)) : values
-      return accumulate(this.totals, means)
+      const means =
+        values.rank > 1
+          ? ops.mean(
+              values,
+              Array.from({ length: values.rank - 1 }, (_, i) => i + 1)
+            )
+          : values
+      accumulate(this.totals, means)
+    } else {
+      const shares = perSample === 1 ? weights : ops.div(weights, perSample)
+      accumulate(this.totals, values, ops.broadcastTo(shares, values.shape))
     }
-    const shares = perSample === 1 ? weights : ops.div(weights, perSample)
-    accumulate(this.totals, values, ops.broadcastTo(shares, values.shape))
   }
 }

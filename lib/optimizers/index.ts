@@ -2,15 +2,15 @@
 import { Registry, type Serialized } from '../serialization'
 import { Adam, type AdamOptions, AdamW } from './adam'
 import { Optimizer } from './optimizer'
-import { RMSprop, type RMSpropOptions } from './rmsprop'
+import { Rmsprop, type RmspropOptions } from './rmsprop'
 import { SGD, type SGDOptions } from './sgd'
 
 export type { AdamOptions } from './adam'
 export { type LearningRateSchedule, Optimizer, type OptimizerOptions } from './optimizer'
-export type { RMSpropOptions } from './rmsprop'
+export type { RmspropOptions } from './rmsprop'
 export type { SGDOptions } from './sgd'
 
-const classes = { sgd: SGD, adam: Adam, adamW: AdamW, rmsprop: RMSprop }
+const classes = { sgd: SGD, adam: Adam, adamW: AdamW, rmsprop: Rmsprop }
 /** The names that an optimizer can be asked for by. */
 export type OptimizerName = keyof typeof classes
 /** What stands for an optimizer. */
@@ -29,5 +29,5 @@ export const sgd = (options?: SGDOptions): SGD => new SGD(options)
 export const adam = (options?: AdamOptions): Adam => new Adam(options)
 /** {@link AdamW} */
 export const adamW = (options?: AdamOptions): AdamW => new AdamW(options)
-/** {@link RMSprop} */
-export const rmsprop = (options?: RMSpropOptions): RMSprop => new RMSprop(options)
+/** {@link Rmsprop} */
+export const rmsprop = (options?: RmspropOptions): Rmsprop => new Rmsprop(options)

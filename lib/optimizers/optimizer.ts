@@ -3,9 +3,9 @@ import { booleanOption, checkOptions, numberOption, optionalNumber } from '../ar
 import { inDType } from '../dtype'
 import { ArgumentError, DisposedError, DTypeError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
-import { increment, squaredNorms, type Clip, type Update } from '../ops/training'
+import { type Clip, increment, squaredNorms, type Update } from '../ops/training'
 import { scope } from '../scope'
-import { classNameOf, type Config, deserializeFunction, type SerializedFunction, serializeFunction } from '../serialization'
+import { type Config, deserializeFunction, kindOf, type SerializedFunction, serializeFunction } from '../serialization'
 import { sameShape, Tensor, Variable, variable } from '../tensor'
 
 /**
@@ -97,8 +97,7 @@ export abstract class Optimizer {
 
   /** The name that messages start with. */
   get kind(): string {
-    const name = classNameOf(this)
-    return name === 'SGD' ? 'sgd' : name === 'RMSprop' ? 'rmsprop' : name.charAt(0).toLowerCase() + name.slice(1)
+    return kindOf(this.constructor)
   }
 
   /** Number of updates so far. Reading waits for the device. */
@@ -112,10 +111,10 @@ export abstract class Optimizer {
 
   /** The learning rate of the next update. Reading waits for the device; setting is a write in stream order. */
   get learningRate(): number {
-    if (!this.schedule) return this.rate ? this.rate.dataSync()[0]! : this.initialRate
+    if (!this.schedule) return this.rate ? shortest(this.rate.dataSync()[0]!) : this.initialRate
     const rate = scope(() => this.currentRate())
     try {
-      return rate.dataSync()[0]!
+      return shortest(rate.dataSync()[0]!)
     } finally {
       rate.dispose()
     }
@@ -130,7 +129,9 @@ export abstract class Optimizer {
   get weights(): Variable[] {
     const states = [...this.states.values()]
     const averages = states.flatMap(({ average }) => average ?? [])
-    const slots = this.savedGroups.flatMap((group) => states.flatMap((state) => group.map((name) => state.slots[this.slotNames.indexOf(name)]!)))
+    const slots = this.savedGroups.flatMap((group) =>
+      states.flatMap((state) => group.map((name) => state.slots[this.slotNames.indexOf(name)]!))
+    )
     return [this.counter, this.rateVariable, ...averages, ...slots]
   }
 
@@ -284,4 +285,13 @@ export abstract class Optimizer {
       }
     })
   }
+}
+
+/** The shortest decimal that is this float32: 0.001 rather than 0.0010000000474974513. */
+function shortest(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const rounded = Number(value.toPrecision(digits))
+    if (Math.fround(rounded) === value) return rounded
+  }
+  return value
 }

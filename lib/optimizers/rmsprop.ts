@@ -4,7 +4,7 @@ import { rmsprop, type Update } from '../ops/training'
 import type { Config } from '../serialization'
 import { Optimizer, type OptimizerOptions } from './optimizer'
 
-export interface RMSpropOptions extends OptimizerOptions {
+export interface RmspropOptions extends OptimizerOptions {
   /** Decay of the mean of squares. Default 0.9. */
   rho?: number | undefined
   /** In [0, 1]. Default 0. */
@@ -20,13 +20,15 @@ export interface RMSpropOptions extends OptimizerOptions {
  * momentum μ: m = μ m + i, w −= m. ε is inside the root, as in Keras. The learning rate is 0.001 by default.
  * Hinton, Neural Networks for Machine Learning, lecture 6e; Graves, 2013, for the centered form.
  */
-export class RMSprop extends Optimizer {
+export class Rmsprop extends Optimizer {
+  /** As in Keras. */
+  static readonly className = 'RMSprop'
   readonly rho: number
   readonly momentum: number
   readonly epsilon: number
   readonly centered: boolean
 
-  constructor(options: RMSpropOptions = {}) {
+  constructor(options: RmspropOptions = {}) {
     super(options, 0.001)
     this.rho = numberOption('rmsprop', 'rho', options.rho ?? 0.9, { min: 0, below: 1 })
     this.momentum = numberOption('rmsprop', 'momentum', options.momentum ?? 0, { min: 0, max: 1 })
