@@ -1,0 +1,272 @@
+# Makes the goldens of layers, activations, losses, metrics, optimizers and initializers with Keras 3.
+#
+#   python3 -m venv venv && venv/bin/pip install torch==2.13.0 keras==3.15.1
+#   venv/bin/python test/goldens/make-layers.py
+#
+# Options are written in neurite's spelling (camelCase), values as float32 with nine digits, which is exact.
+import json
+import os
+import re
+from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "torch"
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+folder = Path(__file__).parent
+rng = np.random.default_rng(20)
+
+
+def camel(name):
+    return re.sub(r"_([a-z0-9])", lambda m: m[1].upper(), name)
+
+
+def options(kwargs):
+    """Keras keyword arguments in neurite's spelling: keys always, values when they name something."""
+    named = {"activation", "kernel_initializer", "bias_initializer", "reduction", "mode", "distribution"}
+    return {camel(k): camel(v) if k in named else v for k, v in kwargs.items()}
+
+
+def numbers(array):
+    """Shape and flat values of an array or tensor."""
+    if hasattr(array, "detach"):
+        array = array.detach().cpu().numpy()
+    array = np.asarray(array)
+    if array.dtype.kind == "f":
+        values = [float(f"{v:.9g}") if np.isfinite(v) else str(v) for v in array.astype(np.float32).ravel()]
+    else:
+        values = [int(v) for v in array.ravel()]
+    return {"shape": list(array.shape), "values": values}
+
+
+def normal(*shape):
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def write(name, cases):
+    text = "[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]\n"
+    (folder / f"{name}.golden.json").write_text(text)
+
+
+# ---- Layers: output, and the gradients of sum(y * seed) for the input and the weights.
+def layer_case(factory, cls, x, training=False, **kwargs):
+    layer = cls(**kwargs)
+    layer.build(x.shape)
+    weights = [normal(*w.shape) * 0.5 for w in layer.weights]
+    layer.set_weights(weights)
+    tx = torch.tensor(x, requires_grad=True)
+    y = layer(tx, training=training) if cls is keras.layers.Dropout else layer(tx)
+    seed = normal(*y.shape)
+    penalty = sum(layer.losses) if layer.losses else torch.zeros(())
+    ((y * torch.tensor(seed)).sum() + penalty).backward()
+    kwargs = {k: ({"l1": float(v.l1), "l2": float(v.l2)} if isinstance(v, keras.regularizers.L1L2) else v) for k, v in kwargs.items()}
+    return {
+        "layer": factory, "options": options(kwargs), "x": numbers(x), "y": numbers(y), "seed": numbers(seed),
+        "weights": [numbers(w) for w in weights], "dx": numbers(tx.grad),
+        "dw": [numbers(w.value.grad) for w in layer.trainable_weights],
+        "penalty": numbers(penalty), "parameters": layer.count_params(),
+    }
+
+
+activations = ["linear", "relu", "relu6", "sigmoid", "tanh", "softmax", "log_softmax", "elu", "selu", "softplus", "softsign", "gelu",
+               "silu", "exponential", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "log_sigmoid", "mish", "celu", "glu",
+               "soft_shrink", "hard_shrink", "tanh_shrink", "squareplus", "sparse_plus", "sparse_sigmoid", "threshold"]
+L = keras.layers
+layers = [
+    *(layer_case("dense", L.Dense, normal(4, 5), units=4, activation=a) for a in ["relu", "sigmoid", "tanh", "gelu", "softmax", "elu"]),
+    layer_case("dense", L.Dense, normal(4, 5), units=3, use_bias=False),
+    layer_case("dense", L.Dense, normal(2, 3, 5), units=3, activation="relu"),
+    layer_case("dense", L.Dense, normal(4, 5), units=2, kernel_regularizer=keras.regularizers.L1L2(0.1, 0.02), bias_regularizer=keras.regularizers.L1L2(0.0, 0.3)),
+    *(layer_case("activation", L.Activation, normal(3, 6) * 2, activation=a) for a in activations if a not in ("threshold",)),
+    layer_case("relu", L.ReLU, normal(3, 8) * 3),
+    layer_case("relu", L.ReLU, normal(3, 8) * 3, max_value=2.0, negative_slope=0.1, threshold=0.5),
+    layer_case("relu", L.ReLU, normal(3, 8) * 3, max_value=2.0),
+    layer_case("relu", L.ReLU, normal(3, 8) * 3, negative_slope=0.25),
+    layer_case("relu", L.ReLU, normal(3, 8) * 3, threshold=1.0),
+    layer_case("leakyRelu", L.LeakyReLU, normal(3, 8)),
+    layer_case("leakyRelu", L.LeakyReLU, normal(3, 8), negative_slope=0.1),
+    layer_case("elu", L.ELU, normal(3, 8)),
+    layer_case("elu", L.ELU, normal(3, 8), alpha=0.4),
+    layer_case("prelu", L.PReLU, normal(3, 4)),
+    layer_case("prelu", L.PReLU, normal(3, 4, 5), shared_axes=[1]),
+    layer_case("softmax", L.Softmax, normal(3, 4)),
+    layer_case("softmax", L.Softmax, normal(3, 4, 2), axis=1),
+    layer_case("flatten", L.Flatten, normal(2, 3, 4)),
+    layer_case("flatten", L.Flatten, normal(3)),
+    layer_case("reshape", L.Reshape, normal(2, 3, 4), target_shape=[4, 3]),
+    layer_case("reshape", L.Reshape, normal(2, 3, 4), target_shape=[-1, 2]),
+    layer_case("dropout", L.Dropout, normal(3, 4), rate=0.4),
+    layer_case("rescaling", L.Rescaling, normal(3, 4), scale=0.5),
+    layer_case("rescaling", L.Rescaling, normal(3, 4), scale=2.0, offset=-1.0),
+    layer_case("rescaling", L.Rescaling, normal(3, 4), scale=[1.0, 2.0, 3.0, 4.0], offset=[0.5, 0.0, -0.5, 1.0]),
+    layer_case("identity", L.Identity, normal(3, 4)),
+]
+write("layers", layers)
+
+
+# ---- Losses: value for each reduction, with and without sample weights, and the gradient of the mean for the prediction.
+def loss_case(factory, cls, y_true, y_pred, weights=None, **kwargs):
+    tp = torch.tensor(y_pred, requires_grad=True)
+    cls(**kwargs)(y_true, tp, sample_weight=weights).backward()
+    results = {camel(r): numbers(cls(reduction=r, **kwargs)(y_true, y_pred, sample_weight=weights))
+               for r in ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"]}
+    case = {"loss": factory, "options": options(kwargs), "yTrue": numbers(y_true), "yPred": numbers(y_pred), "results": results, "gradient": numbers(tp.grad)}
+    if weights is not None:
+        case["sampleWeight"] = numbers(weights)
+    return case
+
+
+def probabilities(*shape):
+    e = np.exp(normal(*shape))
+    return (e / e.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def unit(*shape):
+    return rng.uniform(0.02, 0.98, size=shape).astype(np.float32)
+
+
+def one_hot(classes, *shape):
+    return np.eye(classes, dtype=np.float32)[rng.integers(0, classes, size=shape)]
+
+
+def bits(*shape):
+    return rng.integers(0, 2, size=shape).astype(np.float32)
+
+
+l = keras.losses
+w4 = np.array([2, 0.5, 0, 1], dtype=np.float32)
+losses = []
+for factory, cls, make in [
+    ("meanSquaredError", l.MeanSquaredError, lambda *s: (normal(*s), normal(*s))),
+    ("meanAbsoluteError", l.MeanAbsoluteError, lambda *s: (normal(*s), normal(*s))),
+    ("meanAbsolutePercentageError", l.MeanAbsolutePercentageError, lambda *s: (normal(*s), normal(*s))),
+    ("meanSquaredLogarithmicError", l.MeanSquaredLogarithmicError, lambda *s: (unit(*s) * 3, normal(*s) * 2)),
+    ("cosineSimilarity", l.CosineSimilarity, lambda *s: (normal(*s), normal(*s))),
+    ("huber", l.Huber, lambda *s: (normal(*s), normal(*s) * 2)),
+    ("logCosh", l.LogCosh, lambda *s: (normal(*s), normal(*s) * 3)),
+    ("poisson", l.Poisson, lambda *s: (unit(*s) * 4, unit(*s) * 3)),
+    ("klDivergence", l.KLDivergence, lambda *s: (probabilities(*s), probabilities(*s))),
+    ("hinge", l.Hinge, lambda *s: (bits(*s), normal(*s))),
+    ("squaredHinge", l.SquaredHinge, lambda *s: (bits(*s) * 2 - 1, normal(*s))),
+    ("categoricalHinge", l.CategoricalHinge, lambda *s: (one_hot(s[-1], *s[:-1]), normal(*s))),
+    ("binaryCrossentropy", l.BinaryCrossentropy, lambda *s: (bits(*s), unit(*s))),
+    ("categoricalCrossentropy", l.CategoricalCrossentropy, lambda *s: (one_hot(s[-1], *s[:-1]), probabilities(*s))),
+    ("sparseCategoricalCrossentropy", l.SparseCategoricalCrossentropy, lambda *s: (rng.integers(0, s[-1], size=s[:-1]).astype(np.int32), probabilities(*s))),
+]:
+    losses.append(loss_case(factory, cls, *make(4, 3)))
+    losses.append(loss_case(factory, cls, *make(4, 3), weights=w4))
+    losses.append(loss_case(factory, cls, *make(4, 2, 3), weights=w4.reshape(4, 1)))
+    losses.append(loss_case(factory, cls, *make(4, 2, 3), weights=unit(4, 2)))
+losses += [
+    loss_case("meanSquaredError", l.MeanSquaredError, normal(4), normal(4, 1)),
+    loss_case("meanSquaredError", l.MeanSquaredError, normal(4, 1), normal(4, 1), weights=w4.reshape(4, 1)),
+    loss_case("hinge", l.Hinge, bits(4, 3) * 2 - 1, normal(4, 3)),
+    loss_case("huber", l.Huber, normal(4, 3), normal(4, 3) * 2, delta=0.4),
+    loss_case("cosineSimilarity", l.CosineSimilarity, normal(4, 3, 2), normal(4, 3, 2), axis=1),
+    loss_case("binaryCrossentropy", l.BinaryCrossentropy, bits(4), unit(4, 1)),
+    loss_case("binaryCrossentropy", l.BinaryCrossentropy, bits(4, 3), normal(4, 3) * 5, from_logits=True),
+    loss_case("binaryCrossentropy", l.BinaryCrossentropy, bits(4, 3), unit(4, 3), label_smoothing=0.2),
+    loss_case("binaryCrossentropy", l.BinaryCrossentropy, bits(4, 3), normal(4, 3), from_logits=True, label_smoothing=0.1),
+    loss_case("binaryCrossentropy", l.BinaryCrossentropy, bits(2, 3), np.array([[0, 1, 0.5], [1, 0, 1e-9]], dtype=np.float32)),
+    loss_case("categoricalCrossentropy", l.CategoricalCrossentropy, one_hot(5, 4), normal(4, 5) * 5, from_logits=True),
+    loss_case("categoricalCrossentropy", l.CategoricalCrossentropy, one_hot(5, 4), normal(4, 5), from_logits=True, label_smoothing=0.1),
+    loss_case("categoricalCrossentropy", l.CategoricalCrossentropy, one_hot(5, 4), probabilities(4, 5) * 2, label_smoothing=0.3),
+    loss_case("categoricalCrossentropy", l.CategoricalCrossentropy, one_hot(3, 2), np.array([[0, 1, 0], [0.5, 0.5, 0]], dtype=np.float32)),
+    loss_case("categoricalCrossentropy", l.CategoricalCrossentropy, np.moveaxis(one_hot(3, 4, 2), -1, 1), normal(4, 3, 2), from_logits=True, axis=1),
+    loss_case("sparseCategoricalCrossentropy", l.SparseCategoricalCrossentropy, rng.integers(0, 5, size=(4,)).astype(np.int32), normal(4, 5) * 5, from_logits=True),
+    loss_case("sparseCategoricalCrossentropy", l.SparseCategoricalCrossentropy, rng.integers(0, 5, size=(4, 1)).astype(np.int32), normal(4, 5), from_logits=True),
+    loss_case("sparseCategoricalCrossentropy", l.SparseCategoricalCrossentropy, np.array([0, 3, 1, 3], dtype=np.int32), normal(4, 5), from_logits=True, ignore_class=3),
+    loss_case("sparseCategoricalCrossentropy", l.SparseCategoricalCrossentropy, np.array([0, -1, 1, -1], dtype=np.int32), probabilities(4, 5), ignore_class=-1),
+    loss_case("sparseCategoricalCrossentropy", l.SparseCategoricalCrossentropy, np.array([0, -1, 1, 2], dtype=np.int32), probabilities(4, 5), ignore_class=-1, weights=w4),
+]
+write("losses", losses)
+
+
+# ---- Metrics: the result after each of three updates.
+def metric_case(factory, cls, batches, **kwargs):
+    metric, updates = cls(**kwargs), []
+    for y_true, y_pred, weights in batches:
+        metric.update_state(y_true, y_pred, sample_weight=weights)
+        update = {"yTrue": numbers(y_true), "yPred": numbers(y_pred), "result": numbers(metric.result())["values"][0]}
+        if weights is not None:
+            update["sampleWeight"] = numbers(weights)
+        updates.append(update)
+    return {"metric": factory, "options": options(kwargs), "updates": updates}
+
+
+m = keras.metrics
+metrics = []
+for factory, cls, make, kwargs in [
+    ("accuracy", m.Accuracy, lambda *s: (rng.integers(0, 2, size=s).astype(np.int32), rng.integers(0, 2, size=s).astype(np.float32)), {}),
+    ("binaryAccuracy", m.BinaryAccuracy, lambda *s: (bits(*s), unit(*s)), {}),
+    ("binaryAccuracy", m.BinaryAccuracy, lambda *s: (bits(*s), unit(*s)), {"threshold": 0.3}),
+    ("categoricalAccuracy", m.CategoricalAccuracy, lambda *s: (one_hot(s[-1], *s[:-1]), probabilities(*s)), {}),
+    ("sparseCategoricalAccuracy", m.SparseCategoricalAccuracy, lambda *s: (rng.integers(0, s[-1], size=s[:-1]).astype(np.int32), probabilities(*s)), {}),
+    ("meanSquaredError", m.MeanSquaredError, lambda *s: (normal(*s), normal(*s)), {}),
+    ("rootMeanSquaredError", m.RootMeanSquaredError, lambda *s: (normal(*s), normal(*s)), {}),
+    ("meanAbsoluteError", m.MeanAbsoluteError, lambda *s: (normal(*s), normal(*s)), {}),
+    ("meanAbsolutePercentageError", m.MeanAbsolutePercentageError, lambda *s: (normal(*s), normal(*s)), {}),
+    ("meanSquaredLogarithmicError", m.MeanSquaredLogarithmicError, lambda *s: (unit(*s), unit(*s)), {}),
+    ("cosineSimilarity", m.CosineSimilarity, lambda *s: (normal(*s), normal(*s)), {}),
+    ("logCoshError", m.LogCoshError, lambda *s: (normal(*s), normal(*s)), {}),
+    ("poisson", m.Poisson, lambda *s: (unit(*s), unit(*s)), {}),
+    ("klDivergence", m.KLDivergence, lambda *s: (probabilities(*s), probabilities(*s)), {}),
+    ("hinge", m.Hinge, lambda *s: (bits(*s), normal(*s)), {}),
+    ("squaredHinge", m.SquaredHinge, lambda *s: (bits(*s), normal(*s)), {}),
+    ("categoricalHinge", m.CategoricalHinge, lambda *s: (one_hot(s[-1], *s[:-1]), normal(*s)), {}),
+    ("binaryCrossentropy", m.BinaryCrossentropy, lambda *s: (bits(*s), unit(*s)), {}),
+    ("binaryCrossentropy", m.BinaryCrossentropy, lambda *s: (bits(*s), normal(*s)), {"from_logits": True, "label_smoothing": 0.1}),
+    ("categoricalCrossentropy", m.CategoricalCrossentropy, lambda *s: (one_hot(s[-1], *s[:-1]), probabilities(*s)), {}),
+    ("sparseCategoricalCrossentropy", m.SparseCategoricalCrossentropy, lambda *s: (rng.integers(0, s[-1], size=s[:-1]).astype(np.int32), probabilities(*s)), {}),
+]:
+    metrics.append(metric_case(factory, cls, [(*make(4, 3), None), (*make(2, 3), None), (*make(4, 3), w4)], **kwargs))
+    metrics.append(metric_case(factory, cls, [(*make(4, 2, 3), None), (*make(4, 2, 3), w4.reshape(4, 1)), (*make(4, 2, 3), unit(4, 2))], **kwargs))
+metrics.append(metric_case("binaryAccuracy", m.BinaryAccuracy, [(bits(4), unit(4, 1), None), (bits(4, 1), unit(4, 1), w4)]))
+metrics.append(metric_case("sparseCategoricalAccuracy", m.SparseCategoricalAccuracy, [(rng.integers(0, 3, size=(4, 1)).astype(np.int32), unit(4, 3), None)]))
+write("metrics", metrics)
+
+
+# ---- Optimizers: two variables over five steps.
+def optimizer_case(factory, cls, **kwargs):
+    optimizer = cls(**kwargs)
+    start = [normal(2, 3), normal(3)]
+    variables = [keras.Variable(v, name=n) for v, n in zip(start, ["kernel", "bias"])]
+    steps = []
+    for _ in range(5):
+        gradients = [normal(2, 3), normal(3)]
+        optimizer.apply([torch.tensor(g) for g in gradients], variables)
+        steps.append({"gradients": [numbers(g) for g in gradients], "variables": [numbers(v.value) for v in variables]})
+    weights = [{"name": v.path.split("/")[-1], **numbers(v.value)} for v in optimizer.variables]
+    return {"optimizer": factory, "options": options(kwargs), "start": [numbers(v) for v in start], "steps": steps, "weights": weights}
+
+
+o = keras.optimizers
+common = [{}, {"weight_decay": 0.05}, {"clipvalue": 0.3}, {"clipnorm": 0.5}, {"global_clipnorm": 0.7}, {"weight_decay": 0.05, "global_clipnorm": 0.7},
+          {"use_ema": True, "ema_momentum": 0.8}]
+write("optimizers", [
+    *(optimizer_case("sgd", o.SGD, **c) for c in common),
+    optimizer_case("sgd", o.SGD, learning_rate=0.1, momentum=0.9),
+    optimizer_case("sgd", o.SGD, learning_rate=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+    *(optimizer_case("adam", o.Adam, **c) for c in common),
+    optimizer_case("adam", o.Adam, learning_rate=0.05, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
+    optimizer_case("adam", o.Adam, learning_rate=0.05, amsgrad=True, beta_2=0.5),
+    *(optimizer_case("adamW", o.AdamW, **c) for c in common),
+    *(optimizer_case("rmsprop", o.RMSprop, **c) for c in common),
+    optimizer_case("rmsprop", o.RMSprop, learning_rate=0.01, rho=0.8, momentum=0.9),
+    optimizer_case("rmsprop", o.RMSprop, learning_rate=0.01, centered=True, epsilon=1e-3),
+    optimizer_case("rmsprop", o.RMSprop, learning_rate=0.01, centered=True, momentum=0.5),
+])
+
+
+# ---- Initializers: the limit or the standard deviation that Keras derives from a shape; regularizers: their value.
+from keras.src.initializers.random_initializers import compute_fans  # noqa: E402
+
+write("initializers", [
+    {"shape": list(shape), "fans": [int(f) for f in compute_fans(shape)]} for shape in [(), (7,), (4, 6), (3, 4, 6), (3, 5, 4, 6), (2, 3, 5, 4, 6)]
+])
+r, w = keras.regularizers, normal(3, 4)
+write("regularizers", [
+    {"regularizer": factory, "options": options(kwargs), "w": numbers(w), "value": numbers(cls(**kwargs)(torch.tensor(w)))}
+    for factory, cls, kwargs in [("l1", r.L1, {}), ("l1", r.L1, {"l1": 0.2}), ("l2", r.L2, {}), ("l2", r.L2, {"l2": 0.2}), ("l1l2", r.L1L2, {"l1": 0.1, "l2": 0.3}), ("l1l2", r.L1L2, {})]
+])

@@ -1,0 +1,4 @@
+// The dense layer against Keras.
+import { layerSuite } from '../support/layer-suite'
+
+layerSuite('dense')

@@ -1,0 +1,4 @@
+// The dropout layer against Keras.
+import { layerSuite } from '../support/layer-suite'
+
+layerSuite('dropout')

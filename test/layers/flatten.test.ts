@@ -1,0 +1,4 @@
+// The flatten layer against Keras.
+import { layerSuite } from '../support/layer-suite'
+
+layerSuite('flatten')

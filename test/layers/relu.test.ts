@@ -1,0 +1,4 @@
+// The relu layer against Keras.
+import { layerSuite } from '../support/layer-suite'
+
+layerSuite('relu')

@@ -1,0 +1,4 @@
+// The rescaling layer against Keras.
+import { layerSuite } from '../support/layer-suite'
+
+layerSuite('rescaling')

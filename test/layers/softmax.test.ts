@@ -1,0 +1,4 @@
+// The softmax layer against Keras.
+import { layerSuite } from '../support/layer-suite'
+
+layerSuite('softmax')

@@ -1,0 +1,128 @@
+// layerSuite: runs a layer's golden cases on every device that is there. Checks output, gradients, penalty, number of parameters, the
+// shape found without data, the config's round trip, bfloat16, a captured training step against an eager one, and that nothing leaks.
+import { capture, input, type Layer, layers, memory, optimizers, scope, setPrecision, type Tensor, valueAndGrad } from '../../lib'
+import type { Serialized } from '../../lib/serialization'
+import goldens from '../goldens/layers.golden.json'
+import { expectClose, fromGolden, type GoldenArray } from './golden'
+import { collected, onEveryDevice } from './op-suite'
+
+interface LayerGolden {
+  layer: string
+  options: Record<string, unknown>
+  x: GoldenArray
+  y: GoldenArray
+  /** The gradients are those of sum(y · seed) + penalty. */
+  seed: GoldenArray
+  weights: GoldenArray[]
+  dx: GoldenArray
+  dw: GoldenArray[]
+  penalty: GoldenArray
+  parameters: number
+}
+
+type Factory = (options: object) => Layer
+
+/** Options as a user writes them: the goldens hold l1 and l2 of a regularizer. */
+function userOptions(options: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(options).map(([key, value]) => [
+      key,
+      key.endsWith('Regularizer') ? { className: 'L1L2', config: value as object } : value
+    ])
+  )
+}
+
+/** Declares the tests of a layer: those of all its cases in layers.golden.json. */
+export function layerSuite(name: string): void {
+  const cases = (goldens as unknown as LayerGolden[]).filter(({ layer }) => layer === name)
+  if (cases.length === 0) throw new Error(`there is no golden of ${name}`)
+  describe(name, () => {
+    beforeAll(() => setPrecision('highest'))
+    onEveryDevice((device) => {
+      test.each(cases.map((golden) => [JSON.stringify(golden.options), golden] as const))('%s', async (title, golden) => {
+        await collected()
+        const { tensors } = memory()
+        await check(`${device.name} ${name} ${title}`, layers[name as 'dense'] as unknown as Factory, golden)
+        expect(memory().tensors).toBe(tensors)
+      })
+    })
+  })
+}
+
+async function check(what: string, factory: Factory, golden: LayerGolden): Promise<void> {
+  const owned: { dispose(): void }[] = []
+  const own = <T extends { dispose(): void }>(value: T): T => {
+    owned.push(value)
+    return value
+  }
+  const make = (options: object = {}): Layer => own(factory({ ...userOptions(golden.options), ...options }))
+  const [x, seed] = [own(fromGolden(golden.x)), own(fromGolden(golden.seed))]
+  const values = golden.weights.map((w) => own(fromGolden(w)))
+
+  const layer = make()
+  expect(layer.built).toBe(false)
+  layer.build(golden.x.shape)
+  layer.setWeights(values)
+  await expectClose(own(layer.apply(x)), golden.y, `${what}: y`)
+  expect(layer.countParams()).toBe(golden.parameters)
+
+  const objective = () => scope(() => layer.losses.reduce((sum, loss) => sum.add(loss), layer.apply(x).mul(seed).sum()))
+  const { value, grads } = valueAndGrad(objective, [x, ...layer.trainableVariables])
+  for (const t of [value, ...grads]) own(t)
+  await expectClose(grads[0]!, golden.dx, `${what}: dx`)
+  for (const [i, dw] of golden.dw.entries()) await expectClose(grads[i + 1]!, dw, `${what}: dw ${i}`)
+  const penalty = own(scope(() => layer.losses.reduce((sum, loss) => sum.add(loss), x.sum().mul(0))))
+  await expectClose(penalty, golden.penalty, `${what}: penalty`)
+
+  const symbolic = make().apply(input({ shape: golden.x.shape.slice(1) }))
+  expect(symbolic.shape).toEqual([null, ...golden.y.shape.slice(1)])
+  expect(symbolic.dtype).toBe('float32')
+
+  const written = JSON.parse(JSON.stringify(layers.serialize(layer))) as Serialized
+  const again = own(layers.deserialize(written))
+  expect(JSON.parse(JSON.stringify(layers.serialize(again)))).toEqual(written)
+  again.build(golden.x.shape)
+  again.setWeights(values)
+  const [y, copy] = [own(layer.apply(x)), own(again.apply(x))]
+  expect(await copy.data()).toEqual(await y.data())
+
+  const half = make({ dtype: 'mixed_bfloat16' })
+  half.build(golden.x.shape)
+  half.setWeights(values)
+  const rounded = own(half.apply(x))
+  expect(rounded.dtype).toBe('bfloat16')
+  expect(half.weights.every((w) => w.dtype === 'float32')).toBe(true)
+  await expectClose(rounded, golden.y, `${what}: in bfloat16`, 0.06)
+
+  const [eager, captured] = [await train(layer, x, seed, values, false), await train(layer, x, seed, values, true)]
+  expect(captured).toEqual(eager)
+  for (const o of owned) o.dispose()
+}
+
+/** The loss and the weights after three steps. */
+async function train(layer: Layer, x: Tensor, seed: Tensor, values: Tensor[], isCaptured: boolean): Promise<number[][]> {
+  layer.setWeights(values)
+  using optimizer = optimizers.sgd({ learningRate: 0.1, momentum: 0.5 })
+  const step = (input: Tensor): Tensor => {
+    const { value, grads } = valueAndGrad(
+      () => layer.losses.reduce((sum, loss) => sum.add(loss), layer.apply(input, { training: true }).mul(seed).mean()),
+      layer.trainableVariables
+    )
+    optimizer.apply(grads, layer.trainableVariables)
+    for (const g of grads) g.dispose()
+    return value
+  }
+  const captured = isCaptured ? capture(step) : undefined
+  const run = captured ?? step
+  const results: number[][] = []
+  for (let i = 0; i < 3; i++) {
+    using loss = run(x)
+    if (!isRandom(layer)) results.push([...(await loss.data())])
+  }
+  captured?.dispose()
+  for (const w of layer.weights) results.push([...(await w.data())])
+  return results
+}
+
+/** Dropout's losses differ from step to step. */
+const isRandom = (layer: Layer): boolean => layer.generators.length > 0
