@@ -246,6 +246,7 @@ template <class Op> void reduceTo(const Geometry& g, const void* params, void* r
   using T = LaneOfOp<Op>;
   const Plan plan = planOf(g);
   const int64_t outputs = g.outer * g.inner;
+  if (outputs == 0) return;
   T* const to = static_cast<T*>(plan.slices == 1 ? result : partials);
   const T* param = static_cast<const T*>(params);
   if (g.inner == 1) {
