@@ -9,10 +9,12 @@
 
 namespace emulator {
 
-std::string siteOf(const Location& at) {
+Site siteOf(const Location& at) {
   const char* file = at.file_name();
   while (std::strncmp(file, "../", 3) == 0) file += 3;  // as seen from a build folder
-  return std::string(file) + ":" + std::to_string(at.line());
+  Site site;
+  std::snprintf(site.text, sizeof site.text, "%s:%u", file, unsigned(at.line()));
+  return site;
 }
 
 std::string indexText(uint3 index) {
@@ -35,7 +37,8 @@ void fail(const Location& at, const char* format, ...) {
     std::fprintf(stderr, "emulator: %s: %s (called outside of a kernel)\n", siteOf(at).c_str(), text);
     std::abort();
   }
-  s.stop(siteOf(at) + ": " + text + s.where());
+  s.setError(std::string(siteOf(at).c_str()) + ": " + text + s.where());
+  s.abandonThread();  // nothing on this stack is destroyed
 }
 
 Thread& currentThread(const char* what) {

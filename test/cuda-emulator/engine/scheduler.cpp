@@ -190,6 +190,7 @@ void Scheduler::wait(const char* what, const Location& at) {
   me->state = ThreadState::Waiting;
   me->waitsIn = what;
   me->waitsAt = at;
+  release(&launchSync_);  // should the launch end in an error, this thread has done what it has done
   Thread* const next = pop();
   if (next == me) {
     makeCurrent(me);
@@ -217,9 +218,9 @@ Thread* Scheduler::exitThread() {
   return pop();
 }
 
-void Scheduler::stop(std::string error) {
-  error_ = std::move(error);
+void Scheduler::abandonThread() {
   EngineAccess::endAll();
+  release(&launchSync_);
   Fiber& from = *current_->fiber;
   from.switchTo(*home_);
   std::abort();  // nobody switches back to a thread that failed
@@ -241,7 +242,7 @@ std::string Scheduler::deadlock() const {
     std::map<std::string, std::vector<const Thread*>> places;
     for (const Thread& thread : blocks_[b]->threads) {
       const bool exited = thread.state == ThreadState::Exited;
-      places[exited ? "have returned" : std::string("wait in ") + thread.waitsIn + " at " + siteOf(thread.waitsAt)]
+      places[exited ? "have returned" : std::string("wait in ") + thread.waitsIn + " at " + siteOf(thread.waitsAt).c_str()]
           .push_back(&thread);
     }
     if (places.size() == 1 && places.begin()->first == "have returned") continue;

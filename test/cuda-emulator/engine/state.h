@@ -128,7 +128,9 @@ class Scheduler {
   // After the current thread completed what others wait for: random schedules may let those go first.
   void maybeYield(const char* what, const Location& at);
 
-  [[noreturn]] void stop(std::string error);
+  // Ends the launch with the error text that the current thread has set.
+  void setError(std::string error) { error_ = std::move(error); }
+  [[noreturn]] void abandonThread();
   std::string where() const;
   Barrier& gridBarrier() { return gridBarrier_; }
   size_t threadsInGrid() const;
@@ -179,7 +181,12 @@ void leaveWarp(Thread& thread);
 void leaveBarriers(Thread& thread);
 void landAllCopies(Thread& thread);
 bool sameSite(const Location& a, const Location& b);
-std::string siteOf(const Location& at);
+// file:line, in memory that a thread may abandon when it fails.
+struct Site {
+  char text[240];
+  const char* c_str() const { return text; }
+};
+Site siteOf(const Location& at);
 std::string indexText(uint3 index);
 
 }  // namespace emulator

@@ -17,7 +17,7 @@ constexpr uint64_t kMostCooperativeBlocks = 32;
 
 // The kernel's name if the symbol is exported, else where it was launched.
 std::string nameOf(const LaunchRequest& request) {
-  const std::string site = siteOf(request.at);
+  const std::string site = siteOf(request.at).c_str();
   Dl_info info;
   if (dladdr(request.kernel, &info) == 0 || info.dli_saddr != request.kernel || info.dli_sname == nullptr)
     return "the kernel launched at " + site;

@@ -47,7 +47,7 @@ cudaError_t launchKernel(bool cooperative, void (*kernel)(P...), Grid grid, dim3
   std::apply(
       [&](const auto&... value) {
         int position = 0;
-        const auto note = [&](const auto& v) {
+        [[maybe_unused]] const auto note = [&](const auto& v) {
           if constexpr (std::is_pointer_v<std::remove_cvref_t<decltype(v)>>)
             pointers.push_back({static_cast<const void*>(v), position});
           position++;

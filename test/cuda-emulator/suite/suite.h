@@ -23,6 +23,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -53,8 +54,9 @@ void expectSuccess(cudaError_t error, const char* call, const char* file, int li
 #define SUITE_CUDA(call) suite::expectSuccess((call), #call, __FILE__, __LINE__)
 
 // Records a call that gave another result than the expected error.
-void expectError(cudaError_t received, cudaError_t expected, const char* call, const char* file, int line);
-#define SUITE_CUDA_ERROR(expected, call) suite::expectError((call), expected, #call, __FILE__, __LINE__)
+void expectError(const std::function<cudaError_t()>& run, cudaError_t expected, const char* call, const char* file,
+                 int line);
+#define SUITE_CUDA_ERROR(expected, call) suite::expectError([&] { return (call); }, expected, #call, __FILE__, __LINE__)
 
 // Every element within tolerance * (1 + |reference|); NaN only where the reference is NaN.
 void expectClose(const std::string& what, const std::vector<double>& received, const std::vector<double>& reference,
@@ -122,8 +124,9 @@ class DeviceBuffer {
 };
 
 #ifdef NEURITE_EMULATOR
-// Runs `launch` and expects an error of the emulator whose text holds `text`; the device is reset afterwards.
-void expectEmulatorError(const std::string& text, void (*launch)());
+// Runs `launch` and expects an error of the emulator whose text holds `text`; the device is reset afterwards, which
+// frees all memory.
+void expectEmulatorError(const std::string& text, void (*launch)(), cudaError_t error = cudaErrorLaunchFailure);
 #endif
 
 }  // namespace suite
