@@ -82,11 +82,11 @@ void Scheduler::runResident(size_t first, size_t count) {
     // Every CUDA thread is a new fiber of the tool and a child of this thread, so that nothing orders it after the
     // threads of an earlier block.
     idle_.clear();
-    for (auto& fiber : fibers_) {
-      fiber->restart();
-      idle_.push_back(fiber.get());
+    while (fibers_.size() < threads) newFiber();
+    for (size_t i = 0; i < threads; i++) {
+      fibers_[i]->restart();
+      idle_.push_back(fibers_[i].get());
     }
-    while (fibers_.size() < threads) idle_.push_back(newFiber());
   }
   while (exited_ < threads && error_.empty()) {
     Thread* next = pop();
