@@ -77,29 +77,24 @@ export interface ValueAndGrad<Aux extends readonly unknown[]> {
  * @example
  * const { value, grads } = valueAndGrad(() => x.matmul(w).sub(y).square().mean(), [w])
  */
-export function valueAndGrad(fn: () => Tensor, variables: readonly Tensor[]): ValueAndGrad<[]>
-export function valueAndGrad<Aux extends readonly unknown[]>(
-  fn: () => readonly [Tensor, ...Aux],
+export function valueAndGrad<R extends Tensor | readonly [Tensor, ...unknown[]]>(
+  fn: () => R,
   variables: readonly Tensor[]
-): ValueAndGrad<Aux>
-export function valueAndGrad(
-  fn: () => Tensor | readonly [Tensor, ...unknown[]],
-  variables: readonly Tensor[]
-): ValueAndGrad<readonly unknown[]> {
+): ValueAndGrad<R extends readonly [Tensor, ...infer Aux] ? Aux : []> {
   if (typeof fn !== 'function') throw failure(ArgumentError, 'valueAndGrad', `expected a function, received ${show(fn)}`)
   if (!Array.isArray(variables)) throw failure(ArgumentError, 'valueAndGrad', `expected an array of variables, received ${show(variables)}`)
   variables.forEach((v, i) => {
     expectTensor('valueAndGrad', `variable ${i}`, v)
     if (!isFloat(v.dtype)) throw failure(DTypeError, 'valueAndGrad', `expected float variables, received ${v.dtype} at ${i}`)
   })
-  return scope(() => {
+  const result = scope(() => {
     const tape = begin(variables)
     let kept: Tensor[] = []
     try {
-      const result = fn()
-      if (isPromise(result))
+      const returned = fn()
+      if (isPromise(returned))
         throw failure(ArgumentError, 'valueAndGrad', 'expected a function that returns a tensor, received one that returns a promise')
-      const [scalar, ...aux] = Array.isArray(result) ? (result as readonly [Tensor, ...unknown[]]) : [result as Tensor]
+      const [scalar, ...aux] = Array.isArray(returned) ? (returned as readonly [Tensor, ...unknown[]]) : [returned as Tensor]
       expectTensor('valueAndGrad', 'the result of the function', scalar)
       if (scalar.shape.length !== 0) {
         throw failure(
@@ -120,6 +115,8 @@ export function valueAndGrad(
       abandon(tape, variables)
     }
   })
+  // The tuple's type says what aux is; here it is what the function returned after the scalar.
+  return result as ReturnType<typeof valueAndGrad<R>>
 }
 
 function begin(variables: readonly Tensor[]): Tape {
