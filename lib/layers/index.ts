@@ -16,18 +16,20 @@ import { Rescaling, type RescalingOptions } from './rescaling'
 import { Reshape, type ReshapeOptions } from './reshape'
 import { Softmax, type SoftmaxOptions } from './softmax'
 
-export type { ActivationOptions } from './activation'
-export type { DenseOptions } from './dense'
-export type { DropoutOptions } from './dropout'
-export type { EluOptions } from './elu'
-export type { InputOptions } from './input'
-export type { LambdaFunction, LambdaOptions } from './lambda'
-export type { LeakyReluOptions } from './leaky-relu'
-export type { PreluOptions } from './prelu'
-export type { ReluOptions } from './relu'
-export type { RescalingOptions } from './rescaling'
-export type { ReshapeOptions } from './reshape'
-export type { SoftmaxOptions } from './softmax'
+export { Activation, type ActivationOptions } from './activation'
+export { Dense, type DenseOptions } from './dense'
+export { Dropout, type DropoutOptions } from './dropout'
+export { Elu, type EluOptions } from './elu'
+export { Flatten } from './flatten'
+export { Identity } from './identity'
+export { InputLayer, type InputOptions } from './input'
+export { Lambda, type LambdaFunction, type LambdaOptions } from './lambda'
+export { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
+export { Prelu, type PreluOptions } from './prelu'
+export { Relu, type ReluOptions } from './relu'
+export { Rescaling, type RescalingOptions } from './rescaling'
+export { Reshape, type ReshapeOptions } from './reshape'
+export { Softmax, type SoftmaxOptions } from './softmax'
 
 const registry = new Registry<Layer>('layer', Layer, {
   inputLayer: InputLayer,
@@ -53,29 +55,29 @@ export const deserialize = (data: Serialized): Layer => registry.deserialize(dat
 
 /** {@link InputLayer}: the first layer of a `sequential`, in place of `inputShape` in the next. */
 export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(options)
-/** {@link Dense} */
+/** {@link Dense}: activation(x · kernel + bias) on the last axis. */
 export const dense = (options: DenseOptions): Dense => new Dense(options)
-/** {@link Activation} */
+/** {@link Activation}: any activation, by name or function. */
 export const activation = (options: ActivationOptions): Activation => new Activation(options)
-/** {@link Relu} */
+/** {@link Relu}: max(x, 0), with slope, limit and threshold. */
 export const relu = (options?: ReluOptions): Relu => new Relu(options)
-/** {@link LeakyRelu} */
+/** {@link LeakyRelu}: x where x > 0, else negativeSlope · x (0.3). */
 export const leakyRelu = (options?: LeakyReluOptions): LeakyRelu => new LeakyRelu(options)
-/** {@link Elu} */
+/** {@link Elu}: x where x > 0, else alpha · (exp(x) − 1). */
 export const elu = (options?: EluOptions): Elu => new Elu(options)
-/** {@link Prelu} */
+/** {@link Prelu}: the slope below 0 is learned. */
 export const prelu = (options?: PreluOptions): Prelu => new Prelu(options)
-/** {@link Softmax} */
+/** {@link Softmax}: exp(x) / Σ exp(x) along an axis. */
 export const softmax = (options?: SoftmaxOptions): Softmax => new Softmax(options)
-/** {@link Flatten} */
+/** {@link Flatten}: (B, …) → (B, product of the rest). */
 export const flatten = (options?: LayerOptions): Flatten => new Flatten(options)
-/** {@link Reshape} */
+/** {@link Reshape}: (B, …) → (B, …targetShape). */
 export const reshape = (options: ReshapeOptions): Reshape => new Reshape(options)
-/** {@link Dropout} */
+/** {@link Dropout}: in training, leaves elements out with probability `rate`. */
 export const dropout = (options: DropoutOptions): Dropout => new Dropout(options)
-/** {@link Rescaling} */
+/** {@link Rescaling}: x · scale + offset, also of bytes. */
 export const rescaling = (options: RescalingOptions): Rescaling => new Rescaling(options)
-/** {@link Identity} */
+/** {@link Identity}: gives its input. */
 export const identity = (options?: LayerOptions): Identity => new Identity(options)
-/** {@link Lambda} */
+/** {@link Lambda}: a function of the input, built from ops. */
 export const lambda = (options: LambdaOptions): Lambda => new Lambda(options)

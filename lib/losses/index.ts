@@ -25,9 +25,20 @@ import {
   MeanSquaredLogarithmicError
 } from './regression'
 
+export { CategoricalHinge, Hinge, SquaredHinge } from './hinge'
 export { Loss, type LossOptions, type Reduction } from './loss'
-export type { CrossentropyOptions, SmoothedCrossentropyOptions, SparseCrossentropyOptions } from './probabilistic'
-export type { CosineSimilarityOptions, HuberOptions } from './regression'
+export * from './probabilistic'
+export {
+  CosineSimilarity,
+  type CosineSimilarityOptions,
+  Huber,
+  type HuberOptions,
+  LogCosh,
+  MeanAbsoluteError,
+  MeanAbsolutePercentageError,
+  MeanSquaredError,
+  MeanSquaredLogarithmicError
+} from './regression'
 
 /** A function of the user's own: values per sample, or a scalar. */
 export type LossFunction = (yTrue: Tensor, yPred: Tensor) => Tensor
@@ -91,33 +102,33 @@ export function serialize(loss: Loss): Serialized | SerializedFunction {
   return loss instanceof FunctionLoss ? serializeFunction('loss', loss.fn) : registry.serialize(loss)
 }
 
-/** {@link MeanSquaredError} */
+/** {@link MeanSquaredError}: (yPred − yTrue)². */
 export const meanSquaredError = (options?: LossOptions): Loss => new MeanSquaredError(options)
-/** {@link MeanAbsoluteError} */
+/** {@link MeanAbsoluteError}: |yPred − yTrue|. */
 export const meanAbsoluteError = (options?: LossOptions): Loss => new MeanAbsoluteError(options)
-/** {@link MeanAbsolutePercentageError} */
+/** {@link MeanAbsolutePercentageError}: the error in percent of the target. */
 export const meanAbsolutePercentageError = (options?: LossOptions): Loss => new MeanAbsolutePercentageError(options)
-/** {@link MeanSquaredLogarithmicError} */
+/** {@link MeanSquaredLogarithmicError}: the squared difference of logarithms. */
 export const meanSquaredLogarithmicError = (options?: LossOptions): Loss => new MeanSquaredLogarithmicError(options)
-/** {@link CosineSimilarity} */
+/** {@link CosineSimilarity}: the negative cosine between vectors. */
 export const cosineSimilarity = (options?: CosineSimilarityOptions): Loss => new CosineSimilarity(options)
-/** {@link Huber} */
+/** {@link Huber}: squared for small errors, linear for large ones. */
 export const huber = (options?: HuberOptions): Loss => new Huber(options)
-/** {@link LogCosh} */
+/** {@link LogCosh}: log(cosh(yPred − yTrue)). */
 export const logCosh = (options?: LossOptions): Loss => new LogCosh(options)
-/** {@link BinaryCrossentropy} */
+/** {@link BinaryCrossentropy}: for targets that are yes or no. */
 export const binaryCrossentropy = (options?: SmoothedCrossentropyOptions): Loss => new BinaryCrossentropy(options)
-/** {@link CategoricalCrossentropy} */
+/** {@link CategoricalCrossentropy}: for targets that are distributions over classes, one-hot say. */
 export const categoricalCrossentropy = (options?: SmoothedCrossentropyOptions): Loss => new CategoricalCrossentropy(options)
-/** {@link SparseCategoricalCrossentropy} */
+/** {@link SparseCategoricalCrossentropy}: for targets that are class numbers. */
 export const sparseCategoricalCrossentropy = (options?: SparseCrossentropyOptions): Loss => new SparseCategoricalCrossentropy(options)
-/** {@link KLDivergence} */
+/** {@link KLDivergence}: Σ y log(y / p). */
 export const klDivergence = (options?: LossOptions): Loss => new KLDivergence(options)
-/** {@link Poisson} */
+/** {@link Poisson}: p − y log p. */
 export const poisson = (options?: LossOptions): Loss => new Poisson(options)
-/** {@link Hinge} */
+/** {@link Hinge}: max(1 − y p, 0). */
 export const hinge = (options?: LossOptions): Loss => new Hinge(options)
-/** {@link SquaredHinge} */
+/** {@link SquaredHinge}: max(1 − y p, 0)². */
 export const squaredHinge = (options?: LossOptions): Loss => new SquaredHinge(options)
-/** {@link CategoricalHinge} */
+/** {@link CategoricalHinge}: the margin between the right class and the best wrong one. */
 export const categoricalHinge = (options?: LossOptions): Loss => new CategoricalHinge(options)

@@ -46,11 +46,6 @@ export interface Loss {
 export abstract class Loss {
   declare readonly name: string
   declare readonly reduction: Reduction
-  /**
-   * The activation before which this loss can start: a model whose last layer ends with it hands over the logits instead, which is
-   * faster and exact where probabilities round to 0 or 1.
-   */
-  declare readonly logitsActivation?: 'softmax' | 'sigmoid'
 
   constructor(options: LossOptions = {}) {
     const kind = kindOf(new.target)
@@ -62,6 +57,14 @@ export abstract class Loss {
     Object.defineProperties(loss, { name: { value: name }, reduction: { value: reduction } })
     // biome-ignore lint/correctness/noConstructorReturn: see above
     return loss
+  }
+
+  /**
+   * The activation before which this loss can start: a model whose last layer ends with it hands over the logits instead, which is
+   * faster and exact where probabilities round to 0 or 1.
+   */
+  get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
+    return undefined
   }
 
   /** The loss of each sample, before weights: (B, …, C) → (B, …) for most losses. */

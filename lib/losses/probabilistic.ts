@@ -37,6 +37,13 @@ abstract class Crossentropy extends Loss {
     return this.fromLogits ? this.valuesFromLogits(yTrue, yPred) : this.valuesFromProbabilities(yTrue, yPred)
   }
 
+  /** The activation that turns logits into what this loss takes for probabilities. */
+  protected abstract get activation(): 'softmax' | 'sigmoid'
+
+  override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
+    return this.fromLogits ? undefined : this.activation
+  }
+
   abstract override valuesFromLogits(yTrue: Tensor, logits: Tensor): Tensor
   protected abstract valuesFromProbabilities(yTrue: Tensor, probabilities: Tensor): Tensor
 
@@ -71,10 +78,12 @@ abstract class SmoothedCrossentropy extends Crossentropy {
  * −y log p − (1 − y) log(1 − p) with p clipped to [1e-7, 1 − 1e-7]; from logits x: max(x, 0) − x y + log(1 + exp(−|x|)).
  */
 export class BinaryCrossentropy extends SmoothedCrossentropy {
-  override readonly logitsActivation = 'sigmoid'
-
   constructor(options: SmoothedCrossentropyOptions = {}) {
     super(options)
+  }
+
+  protected override get activation(): 'sigmoid' {
+    return 'sigmoid'
   }
 
   override valuesFromLogits(yTrue: Tensor, logits: Tensor): Tensor {
@@ -96,10 +105,17 @@ export class BinaryCrossentropy extends SmoothedCrossentropy {
  * by its sum and clipped to [1e-7, 1 − 1e-7]; from logits: −Σ y logSoftmax(x).
  */
 export class CategoricalCrossentropy extends SmoothedCrossentropy {
-  override readonly logitsActivation = 'softmax'
-
   constructor(options: SmoothedCrossentropyOptions = {}) {
     super(options)
+  }
+
+  protected override get activation(): 'softmax' {
+    return 'softmax'
+  }
+
+  /** Undefined too if the classes are not on the last axis, where a layer's softmax has them. */
+  override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
+    return this.axis === -1 ? super.logitsActivation : undefined
   }
 
   override valuesFromLogits(yTrue: Tensor, logits: Tensor): Tensor {
@@ -120,12 +136,15 @@ export class CategoricalCrossentropy extends SmoothedCrossentropy {
  * Probabilities are divided by their sum and clipped as in {@link CategoricalCrossentropy}.
  */
 export class SparseCategoricalCrossentropy extends Crossentropy {
-  override readonly logitsActivation = 'softmax'
   readonly ignoreClass: number | undefined
 
   constructor(options: SparseCrossentropyOptions = {}) {
     super(options)
     this.ignoreClass = optionalNumber(this.name, 'ignoreClass', options.ignoreClass, { integer: true })
+  }
+
+  protected override get activation(): 'softmax' {
+    return 'softmax'
   }
 
   override valuesFromLogits(yTrue: Tensor, logits: Tensor): Tensor {

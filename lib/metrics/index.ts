@@ -24,7 +24,8 @@ import {
 } from './losses'
 import { MeanMetric, Metric, type MetricOptions } from './metric'
 
-export type { BinaryAccuracyOptions } from './accuracy'
+export * from './accuracy'
+export * from './losses'
 export { type Direction, MeanMetric, Metric, type MetricOptions } from './metric'
 
 /** A function of the user's own: a value per sample. */

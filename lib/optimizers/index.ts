@@ -5,10 +5,10 @@ import { Optimizer } from './optimizer'
 import { Rmsprop, type RmspropOptions } from './rmsprop'
 import { SGD, type SGDOptions } from './sgd'
 
-export type { AdamOptions } from './adam'
+export { Adam, type AdamOptions, AdamW } from './adam'
 export { type LearningRateSchedule, Optimizer, type OptimizerOptions } from './optimizer'
-export type { RmspropOptions } from './rmsprop'
-export type { SGDOptions } from './sgd'
+export { Rmsprop, type RmspropOptions } from './rmsprop'
+export { SGD, type SGDOptions } from './sgd'
 
 const classes = { sgd: SGD, adam: Adam, adamW: AdamW, rmsprop: Rmsprop }
 /** The names that an optimizer can be asked for by. */
@@ -23,11 +23,11 @@ export const get = (spec: OptimizerSpec): Optimizer => registry.get(spec)
 /** What a file holds for an optimizer, without its state; {@link get} makes it again. */
 export const serialize = (optimizer: Optimizer): Serialized => registry.serialize(optimizer)
 
-/** {@link SGD} */
+/** {@link SGD}: gradient descent, with momentum and Nesterov; rate 0.01. */
 export const sgd = (options?: SGDOptions): SGD => new SGD(options)
-/** {@link Adam} */
+/** {@link Adam}: moments of gradients, bias corrected; rate 0.001. */
 export const adam = (options?: AdamOptions): Adam => new Adam(options)
-/** {@link AdamW} */
+/** {@link AdamW}: Adam with decoupled weight decay, 0.004. */
 export const adamW = (options?: AdamOptions): AdamW => new AdamW(options)
-/** {@link Rmsprop} */
+/** {@link Rmsprop}: gradients over the root of their mean square; rate 0.001. */
 export const rmsprop = (options?: RmspropOptions): Rmsprop => new Rmsprop(options)
