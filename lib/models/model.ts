@@ -71,6 +71,8 @@ export abstract class Model extends Layer {
     throw failure(NotCompiledError, where, `expected a compiled model: call ${this.name}.compile({ optimizer, loss }) first`)
   }
 
+  /** Trains on batches: an (async) iterable, or a function that returns one and is called once an epoch. Otherwise as the other form. */
+  fit(batches: Batches, options?: FitOptions): Promise<History>
   /**
    * Trains the model.
    *
@@ -86,7 +88,6 @@ export abstract class Model extends Layer {
    * @example
    * const { history } = await model.fit(x, y, { epochs: 5, batchSize: 64, validationSplit: 0.1 })
    */
-  fit(batches: Batches, options?: FitOptions): Promise<History>
   fit(x: ModelValues, y: ModelValues, options?: FitOptions): Promise<History>
   async fit(x: ModelValues | Batches, y?: ModelValues | FitOptions, options?: FitOptions): Promise<History> {
     refuseInCapture('fit')
