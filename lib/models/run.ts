@@ -55,6 +55,7 @@ export class Runner {
     this.checkSignal()
     if (limit === undefined || !this.started) await this.source.restart()
     this.started = true
+    this.latest = undefined
     let step = 0
     while (limit === undefined || step < limit) {
       const submit = await this.nextStep(limit !== undefined, step)

@@ -5,13 +5,21 @@ import * as metrics from '../metrics'
 import * as ops from '../ops'
 import { accumulate } from '../ops/training'
 import { scope } from '../scope'
-import { classNameOf, type Serialized, withCustomObjects } from '../serialization'
+import {
+  classNameOf,
+  deserializeFunction,
+  isSerialized,
+  type Serialized,
+  type SerializedFunction,
+  withCustomObjects
+} from '../serialization'
 import { type Tensor, type Variable, variable } from '../tensor'
 
 interface Tracked {
   /** The key in logs. */
   key: string
-  spec: metrics.MetricSpec
+  /** What makes an equal metric, whatever `customObjects` are known then: a name, a function, a loss or a metric. */
+  spec: Exclude<metrics.MetricSpec, Serialized | SerializedFunction>
   weighted: boolean
   /** Undefined until the shapes that it depends on are known. */
   metric: metrics.Metric | undefined
@@ -25,7 +33,8 @@ export class Tracker {
 
   /** @throws ArgumentError for a metric that there is not */
   constructor(specs: readonly metrics.MetricSpec[], weightedSpecs: readonly metrics.MetricSpec[]) {
-    const track = (spec: metrics.MetricSpec, weighted: boolean): Tracked => {
+    const track = (given: metrics.MetricSpec, weighted: boolean): Tracked => {
+      const spec = resolve(given)
       const metric = metrics.needsShapes(spec) ? undefined : metrics.get(spec)
       return { key: typeof spec === 'string' ? spec : metric!.name, spec, weighted, metric }
     }
@@ -105,7 +114,14 @@ export class Tracker {
   }
 }
 
-/** What makes an equal metric: an object's config with its class, anything else itself. */
+/** What a file holds for a metric as the function or metric that it stands for; anything else as it is. */
+function resolve(spec: metrics.MetricSpec): Tracked['spec'] {
+  if (isSerialized(spec)) return metrics.get(spec)
+  const fn = deserializeFunction('metric', spec)
+  return (fn as metrics.MetricFunction | undefined) ?? (spec as Tracked['spec'])
+}
+
+/** An equal metric: from an object's config and class; anything else makes a new one by itself. */
 function copyOf(spec: metrics.MetricSpec): metrics.MetricSpec {
   if (!(spec instanceof metrics.Metric)) return spec
   return withCustomObjects({ [classNameOf(spec)]: spec.constructor }, () => metrics.get(metrics.serialize(spec) as Serialized))
