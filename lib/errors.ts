@@ -95,7 +95,9 @@ export function fromNative(error: unknown, where: string): unknown {
   const Type = typeof code === 'string' && Object.hasOwn(errorClasses, code) ? errorClasses[code as keyof typeof errorClasses] : undefined
   if (Type === undefined) return error
   const { message } = error as Error
-  return message.startsWith('[') ? new Type(message, { layer: currentLayer, cause: error }) : failure(Type, where, message, error)
+  // An asynchronous failure names its own op.
+  const op = /^\[([^\]]+)\]/.exec(message)?.[1]
+  return op === undefined ? failure(Type, where, message, error) : new Type(message, { op, layer: currentLayer, cause: error })
 }
 
 /** A value as it stands in a message. */

@@ -88,7 +88,13 @@ export class Tensor {
    * Reads the elements in row-major order, without blocking: resolves when everything submitted before has run.
    * @throws DisposedError; CaptureError inside a captured function; the error of a failed op that this tensor depends on
    */
-  async data(): Promise<TensorData> {
+  data(): Promise<TensorData> {
+    // Thrown, not rejected: the captured function that called this must stop here.
+    refuseInCapture('data()')
+    return this.read()
+  }
+
+  private async read(): Promise<TensorData> {
     const out = this.readable('data')
     try {
       await native.read(this.handle, out)
@@ -116,14 +122,20 @@ export class Tensor {
    * The only element, as a number.
    * @throws ShapeError if there are more
    */
-  async item(): Promise<number> {
+  item(): Promise<number> {
+    refuseInCapture('item()')
+    return this.readItem()
+  }
+
+  private async readItem(): Promise<number> {
     if (this.size !== 1) throw failure(ShapeError, 'item', `expected a tensor of one element, received shape ${showShape(this.shape)}`)
     return (await this.data())[0]!
   }
 
   /** The elements as nested arrays (a number if the rank is 0). */
-  async array(): Promise<NestedArray> {
-    return nest(await this.data(), this.shape)
+  array(): Promise<NestedArray> {
+    refuseInCapture('array()')
+    return this.read().then((data) => nest(data, this.shape))
   }
 
   /**
