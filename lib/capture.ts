@@ -6,7 +6,7 @@ import { ArgumentError, CaptureError, DisposedError, failure, fromNative, show }
 import type { DType } from './native'
 import { collectWritten, expectTensor, run, runInPlace } from './op'
 import { forEachTensor, isPromise, isRecord, mapTensors, scope, track } from './scope'
-import { abstractly, captureDevice, refuseInCapture, setCaptureDevice } from './state'
+import { abstractly, refuseInCapture, setCaptureDevice } from './state'
 import { watching } from './tape'
 import { Tensor, tensor, typedArrayKind, Variable } from './tensor'
 
@@ -256,9 +256,4 @@ function restore(t: Tensor, bytes: Uint8Array): void {
   const value = tensor(data, t.shape, { dtype: t.dtype, device: deviceName(t.deviceIndex) })
   runInPlace('assign', [t, value], 1, undefined)
   value.dispose()
-}
-
-/** True inside a captured function. */
-export function inCapture(): boolean {
-  return captureDevice >= 0
 }

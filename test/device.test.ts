@@ -1,0 +1,65 @@
+// Devices, settings, and the environment variable that chooses the default.
+import { devices, memory, setDevice, setMemoryLimit, setPolicy, setPrecision, synchronize, tensor } from '../lib'
+import type * as neurite from '../lib'
+
+/** The library as a fresh process would have it, with NEURITE_DEVICE set. */
+function withDefault(device: string | undefined, body: (fresh: typeof neurite) => void): void {
+  const before = process.env.NEURITE_DEVICE
+  try {
+    if (device === undefined) delete process.env.NEURITE_DEVICE
+    else process.env.NEURITE_DEVICE = device
+    jest.isolateModules(() => body(require('../lib')))
+  } finally {
+    if (before === undefined) delete process.env.NEURITE_DEVICE
+    else process.env.NEURITE_DEVICE = before
+  }
+}
+
+test('devices() tells what there is and why what is not usable is not', () => {
+  const all = devices()
+  expect(all[0]).toMatchObject({ name: 'cpu', type: 'cpu', usable: true, description: expect.any(String), capability: expect.any(String) })
+  expect(all[0]!.memory).toBeGreaterThan(1e8)
+  for (const device of all.filter((d) => !d.usable)) expect(device.reason).toMatch(/\w+/)
+})
+
+test('the default is a usable GPU, else the CPU', () => {
+  const expected = devices().find((d) => d.type === 'cuda' && d.usable)?.name ?? 'cpu'
+  withDefault(undefined, ({ zeros }) => expect(zeros([1]).device).toBe(expected))
+})
+
+test('NEURITE_DEVICE names the default', () => {
+  withDefault('cpu', ({ zeros }) => expect(zeros([1]).device).toBe('cpu'))
+  withDefault('cuda:9', ({ zeros }) => expect(() => zeros([1])).toThrow(/^\[NEURITE_DEVICE\] there is no device cuda:9; there is cpu/))
+})
+
+test('a device that cannot be used is refused with the reason', () => {
+  const unusable = devices().find((d) => !d.usable)
+  if (unusable) expect(() => setDevice(unusable.name)).toThrow(`[setDevice] ${unusable.name} cannot be used: ${unusable.reason}`)
+  expect(() => setDevice('tpu')).toThrow(/^\[setDevice\] there is no device tpu/)
+  expect(() => setDevice(0 as never)).toThrow('[setDevice] expected the name of a device, received 0')
+})
+
+test('memory counts bytes, which dispose gives back', async () => {
+  setDevice('cpu')
+  await synchronize()
+  const before = memory()
+  const t = tensor(new Float32Array(100_000))
+  const during = memory()
+  expect(during.bytes - before.bytes).toBeGreaterThanOrEqual(400_000)
+  expect(during.peak).toBeGreaterThanOrEqual(during.bytes)
+  expect(during.pool).toBeGreaterThanOrEqual(during.bytes)
+  t.dispose()
+  expect(memory().bytes).toBe(before.bytes)
+})
+
+test.each([
+  ['a precision', () => setPrecision('exact' as 'high'), '[setPrecision] expected "highest", "high" or "medium", received "exact"'],
+  [
+    'a policy',
+    () => setPolicy('mixed_float16' as 'float32'),
+    '[setPolicy] expected "float32" or "mixed_bfloat16", received "mixed_float16"'
+  ],
+  ['a limit', () => setMemoryLimit(Number.NaN), '[setMemoryLimit] expected a positive number of bytes, received NaN']
+] as const)('refuses %s that there is not', (_what, run, message) => {
+  expect(run).toThrow(expect.objectContaining({ name: 'ArgumentError', message }))
+})
