@@ -225,7 +225,8 @@ NEURITE_INLINE F32 floor(F32 x) {
 }
 NEURITE_INLINE F32 ceil(F32 x) {
   const F32 near = roundToEven(x);
-  return select(near < x, near + broadcast(1.0f), near);
+  const F32 above = select(near < x, near + broadcast(1.0f), near);
+  return (F32)((I32)above | ((I32)x & INT32_MIN));  // -0 for (-1, 0)
 }
 #if !defined(__SSE2__)
 NEURITE_INLINE I32 roundToInt(F32 x) { return __builtin_convertvector(roundToEven(x), I32); }
