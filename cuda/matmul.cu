@@ -1,0 +1,110 @@
+// matmul: prepares the product, lets the table choose a kernel, and adds up slices of k where there are several.
+#include "kernels.h"
+#include "matmul-epilogue.cuh"
+
+namespace neurite::cuda {
+namespace {
+
+// C = activation(sum of the slices, in order, + bias).
+__global__ void __launch_bounds__(kThreads) sumSlicesKernel(Gemm gemm) {
+  const int64_t size = int64_t{gemm.batches} * gemm.m * gemm.n;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < size; i += int64_t{gridDim.x} * blockDim.x) {
+    float sum = gemm.partial[i];
+    for (int32_t s = 1; s < gemm.slices; s++) sum += gemm.partial[s * size + i];
+    const float value = activate(gemm.activation, sum + biasAt(gemm, static_cast<int32_t>(i % gemm.n)));
+    if (gemm.cBfloat16)
+      static_cast<bf16*>(gemm.c)[i] = static_cast<bf16>(value);
+    else
+      static_cast<float*>(gemm.c)[i] = value;
+  }
+}
+
+// The output where k = 0, or for a sum of nothing.
+__global__ void __launch_bounds__(kThreads) biasOnlyKernel(Gemm gemm) {
+  const int64_t size = int64_t{gemm.batches} * gemm.m * gemm.n;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < size; i += int64_t{gridDim.x} * blockDim.x) {
+    const float value = activate(gemm.activation, biasAt(gemm, static_cast<int32_t>(i % gemm.n)));
+    if (gemm.cBfloat16)
+      static_cast<bf16*>(gemm.c)[i] = static_cast<bf16>(value);
+    else
+      static_cast<float*>(gemm.c)[i] = value;
+  }
+}
+
+int32_t dimension(const Call& call, int64_t value) {
+  if (value > INT32_MAX) fail(call, "a matrix has more than 2^31 - 1 rows or columns");
+  return static_cast<int32_t>(value);
+}
+
+// Whether rows of a matrix can be read in vectors of 16 bytes: float32 in fours, bfloat16 in eights.
+bool readsVectors(const Tensor& x, int64_t stride) {
+  const int64_t elements = 16 / static_cast<int64_t>(dtypeBytes(x.dtype));
+  return stride % elements == 0 && aligned(x.data, 16);
+}
+
+}  // namespace
+
+void matmul(const Call& call) {
+  const auto& attributes = attributesOf<attributes::matmul>(call);
+  const Tensor &a = call.in[0], &b = call.in[1], &bias = call.in[2], &c = call.out[0];
+  Gemm gemm{};
+  int64_t m = c.dims[c.rank - 2], batches = 1;
+  const int64_t n = c.dims[c.rank - 1], k = a.dims[a.rank - (attributes.transposeA ? 2 : 1)];
+  // Strides of a's and b's batch axes: those of broadcasting, with a matrix as the unit.
+  Tensor aBatch = a, bBatch = b;
+  aBatch.rank -= 2;
+  bBatch.rank -= 2;
+  Axes<2> axes;
+  for (int i = 0; i < c.rank - 2; i++) {
+    axes.push(c.dims[i],
+              {broadcastStride(aBatch, c.rank - 2, i) * m * k, broadcastStride(bBatch, c.rank - 2, i) * k * n});
+    batches *= c.dims[i];
+  }
+  // One b for all batches of an a that lies in rows: the batches are more rows.
+  if (batches > 1 && axes.rank == 1 && axes.strides[1][0] == 0 && axes.strides[0][0] == m * k &&
+      !attributes.transposeA) {
+    m *= batches;
+    batches = 1;
+    axes = {};
+  }
+  gemm.m = dimension(call, m);
+  gemm.n = dimension(call, n);
+  gemm.k = dimension(call, k);
+  gemm.batches = dimension(call, batches);
+  gemm.a = a.data;
+  gemm.b = b.data;
+  gemm.transposeA = attributes.transposeA;
+  gemm.transposeB = attributes.transposeB;
+  gemm.aStride = attributes.transposeA ? m : k;
+  gemm.bStride = attributes.transposeB ? k : n;
+  gemm.aVector = readsVectors(a, gemm.aStride);
+  gemm.bVector = readsVectors(b, gemm.bStride);
+  gemm.batch = Strided<2, int64_t>(axes);
+  gemm.c = c.data;
+  gemm.bias = bias.data;
+  gemm.cBfloat16 = c.dtype == DType::bfloat16;
+  gemm.biasBfloat16 = bias.dtype == DType::bfloat16;
+  gemm.activation = attributes.activation;
+
+  const int64_t size = c.size();
+  if (size == 0) return;
+  if (k == 0) return launch(call, biasOnlyKernel, gridFor(call, size), kThreads, 0, gemm);
+  const bool bfloat16 = a.dtype == DType::bfloat16;
+  const bool mayRound = bfloat16 || attributes.precision != Precision::highest;
+  const MatmulChoice choice = chooseMatmul(m, n, k, batches, contextOf(call).capability, mayRound);
+  gemm.slices = choice.slices;
+  gemm.sliceK = choice.sliceK;
+  if (choice.slices > 1) {
+    gemm.partial =
+        static_cast<float*>(contextOf(call).scratch(static_cast<size_t>(size) * choice.slices * sizeof(float)));
+  }
+  // Blocks of one launch differ in blockIdx.y by batch, of which there can be 65,535.
+  if (batches > 65535) fail(call, "more than 65,535 matrices in one product");
+  if (choice.kernel == MatmulKernel::tensorCore)
+    launchTensorCoreMatmul(call, gemm, bfloat16, choice);
+  else
+    launchSimtMatmul(call, gemm, bfloat16, choice);
+  if (choice.slices > 1) launch(call, sumSlicesKernel, gridFor(call, size), kThreads, 0, gemm);
+}
+
+}  // namespace neurite::cuda
