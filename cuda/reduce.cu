@@ -104,24 +104,26 @@ struct LogSumExpOf {
   GPU_DEVICE static float finish(const State& s, int64_t) { return s.value(); }
 };
 
-// Mean and sum of squared distances from it (Welford; merged as by Chan, Golub and LeVeque): as exact as two passes, in one.
+// Mean and sum of squared distances from it (Welford 1962; merged as by Chan, Golub and LeVeque 1979), of distances from the first
+// value that a thread meets: so values far from zero keep their digits, as in two passes.
 struct Variance {
   struct State {
-    float count, mean, squares;
+    float count, origin, mean, squares;  // mean: less the origin
   };
-  GPU_DEVICE static State identity() { return {0.0f, 0.0f, 0.0f}; }
+  GPU_DEVICE static State identity() { return {0.0f, 0.0f, 0.0f, 0.0f}; }
   GPU_DEVICE static State add(State s, float x, int64_t) {
+    if (s.count == 0.0f) return {1.0f, x, x - x, x - x};  // NaN for an infinity
     const float count = s.count + 1.0f;
-    const float distance = x - s.mean;
+    const float place = x - s.origin, distance = place - s.mean;
     const float mean = s.mean + distance / count;
-    return {count, mean, fmaf(distance, x - mean, s.squares)};
+    return {count, s.origin, mean, fmaf(distance, place - mean, s.squares)};
   }
   GPU_DEVICE static State merge(State a, State b) {
     if (a.count == 0.0f) return b;
     if (b.count == 0.0f) return a;
     const float count = a.count + b.count;
-    const float distance = b.mean - a.mean;
-    return {count, (a.count * a.mean + b.count * b.mean) / count,
+    const float distance = (b.origin - a.origin) + (b.mean - a.mean);
+    return {count, a.origin, a.mean + distance * (b.count / count),
             a.squares + b.squares + distance * distance * (a.count * b.count / count)};
   }
   GPU_DEVICE static float finish(State s, int64_t) { return s.squares / s.count; }

@@ -57,13 +57,15 @@ struct Result {
   const Value& operator[](size_t i) const { return outputs[i]; }
 };
 
-// `attributes` is an attribute struct of ops.h. capability 0: that of the device.
+int deviceCapability();  // 75, 80, 86, ...
+
+// `attributes` is an attribute struct of ops.h. capability: the device's, or the given one if that is lower.
 Result runWith(Op op, const void* attributes, const std::vector<Value>& inputs, const std::vector<Value>& outputs,
                int capability);
 
 template <class A>
 Result run(Op op, const A& attributes, const std::vector<Value>& inputs, const std::vector<Value>& outputs,
-           int capability = 0) {
+           int capability = 1000) {
   return runWith(op, &attributes, inputs, outputs, capability);
 }
 
