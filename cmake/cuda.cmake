@@ -4,8 +4,6 @@ set(nvcc_floor 12.8) # the first that knows sm_100 and sm_120
 set(cuda_missing "")
 if("${NEURITE_CUDA}" STREQUAL "off") # quoted: if() takes a bare off for false
   set(cuda_missing "NEURITE_CUDA=off")
-elseif(NOT EXISTS ${PROJECT_SOURCE_DIR}/cuda/device.cc)
-  set(cuda_missing "kernels without a device class")
 else()
   find_program(NEURITE_NVCC nvcc HINTS "$ENV{CUDACXX}" ENV CUDA_PATH ENV CUDA_HOME /usr/local/cuda PATH_SUFFIXES bin)
   if(NOT NEURITE_NVCC)
