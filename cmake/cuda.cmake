@@ -23,7 +23,7 @@ endif()
 
 # The compiler is tried once more by CMake itself: a toolkit can lack its headers, or not know the host compiler.
 if(NOT cuda_missing)
-  set(CMAKE_CUDA_ARCHITECTURES OFF) # the -gencode flags below say it, since CMake 3.25 has no list with 90a
+  set(CMAKE_CUDA_ARCHITECTURES OFF) # the -gencode flags below say it, also for a CMake that does not know the newest
   set(CMAKE_CUDA_COMPILER ${NEURITE_NVCC})
   include(CheckLanguage)
   check_language(CUDA)
