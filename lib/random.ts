@@ -4,6 +4,7 @@ import { currentDevice, deviceName, deviceNumber } from './device'
 import { ArgumentError, failure, show } from './errors'
 import type { DType } from './native'
 import { expectTensor, noteWritten, run } from './op'
+import { philox } from './philox'
 import { scope } from './scope'
 import { abstractly, refuseInCapture, runConcretely } from './state'
 import type { Gradient } from './tape'
@@ -173,7 +174,8 @@ export class Generator {
     let left = 0
     for (let i = n - 1; i > 0; i--) {
       if (left === 0) {
-        philox(this.key, this.hostCounter++, words)
+        philox(words, this.hostCounter, Math.floor(this.hostCounter / 2 ** 32), this.key)
+        this.hostCounter++
         left = 4
       }
       const j = Math.floor((words[--left]! / 2 ** 32) * (i + 1))
@@ -214,35 +216,6 @@ export class Generator {
     if (!abstractly) noteWritten([state], 1)
     return before
   }
-}
-
-/** Ten rounds on (counter, 0, 1, 0): the third word keeps draws on the host apart from those on the device. */
-function philox([k0, k1]: readonly [number, number], counter: number, out: Uint32Array): void {
-  let [c0, c1, c2, c3] = [counter >>> 0, Math.floor(counter / 2 ** 32), 1, 0]
-  let [a, b] = [k0 >>> 0, k1 >>> 0]
-  for (let round = 0; round < 10; round++) {
-    const [high0, low0] = multiply(0xd2511f53, c0)
-    const [high1, low1] = multiply(0xcd9e8d57, c2)
-    c0 = (high1 ^ c1 ^ a) >>> 0
-    c1 = low1
-    c2 = (high0 ^ c3 ^ b) >>> 0
-    c3 = low0
-    a = (a + 0x9e3779b9) >>> 0
-    b = (b + 0xbb67ae85) >>> 0
-  }
-  out[0] = c0
-  out[1] = c1
-  out[2] = c2
-  out[3] = c3
-}
-
-/** The 64-bit product of two 32-bit numbers as high and low word. */
-function multiply(x: number, y: number): [high: number, low: number] {
-  const [x1, x0, y1, y0] = [x >>> 16, x & 0xffff, y >>> 16, y & 0xffff]
-  const low = x0 * y0
-  const middle = x1 * y0 + Math.floor(low / 2 ** 16)
-  const cross = x0 * y1 + (middle % 2 ** 16)
-  return [x1 * y1 + Math.floor(middle / 2 ** 16) + Math.floor(cross / 2 ** 16), Math.imul(x, y) >>> 0]
 }
 
 function finite(where: string, name: string, value: unknown): number {

@@ -45,7 +45,8 @@ export class Runner {
   }
 
   /**
-   * Runs one pass over the source, or `limit` steps of it, which go on where the pass before ended.
+   * Runs one pass over the source, or `limit` steps of it. In training these go on where the steps before ended, and begin again at
+   * the end; elsewhere the end is the end.
    * @returns how many steps were run
    * @throws DOMException `AbortError` if the signal says so; ArgumentError if the source has nothing to give
    */
@@ -58,7 +59,7 @@ export class Runner {
     this.latest = undefined
     let step = 0
     while (limit === undefined || step < limit) {
-      const submit = await this.nextStep(limit !== undefined, step)
+      const submit = await this.nextStep(limit !== undefined && kind === 'Train', step)
       if (submit === undefined) break
       if (wantsBatches) await callbacks.batchBegin(kind, step)
       submit()

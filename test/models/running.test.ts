@@ -2,6 +2,7 @@
 import {
   type Callback,
   callbacks,
+  devices,
   layers,
   type Model,
   memory,
@@ -9,6 +10,7 @@ import {
   random,
   type Sequential,
   sequential,
+  setMemoryLimit,
   setPrecision
 } from '../../lib'
 import { native } from '../../lib/addon'
@@ -170,6 +172,51 @@ onEveryDevice(() => {
     })
     expect(seen.length).toBe(2)
     for (const [batch, loss] of seen) expect(batch > 0 && batch <= many && Number.isFinite(loss)).toBe(true)
+  })
+
+  test('steps end an evaluation or prediction early, and the data end it too', async () => {
+    const model = make()
+    const first = await model.evaluate(x.slice(0, 60), y.slice(0, 20), { batchSize: 10 })
+    expect(await model.evaluate(x, y, { batchSize: 10, steps: 2 })).toEqual(first)
+    expect(await model.evaluate(x, y, { batchSize: 10, steps: 100 })).toEqual(await model.evaluate(x, y, { batchSize: 10 }))
+    expect((await model.predict(x, { batchSize: 10, steps: 100 })).shape).toEqual([rows, 1])
+    const { history } = await model.fit(x, y, {
+      verbose: 0,
+      validationData: [x, y],
+      validationSteps: 1,
+      validationBatchSize: 20,
+      epochs: 2
+    })
+    expect(history.val_loss![1]).toBeCloseTo((await model.evaluate(x.slice(0, 60), y.slice(0, 20))).loss!, 6)
+  })
+
+  test('a step that fails on the device ends the fit with its error; the next one is well', async () => {
+    const model = sequential([layers.dense({ units: 3, activation: 'softmax', inputShape: [3] })])
+    model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' })
+    const labels = Uint8Array.from(y, (_, i) => (i === 30 ? 7 : i % 3))
+    await expect(model.fit(x, labels, { verbose: 0, batchSize: 2, epochs: 3 })).rejects.toMatchObject({
+      name: 'ArgumentError',
+      message: expect.stringMatching(/sparseSoftmaxCrossEntropy.*from 0 to 2, received 7/)
+    })
+    labels[30] = 0
+    expect((await model.fit(x, labels, { verbose: 0 })).epoch).toEqual([0])
+  })
+
+  test('a fit without enough memory ends with an error that says so; the next one is well', async () => {
+    const model = make()
+    await model.fit(x, y, { verbose: 0 })
+    const wide = sequential([layers.dense({ units: 4096, inputShape: [3] }), layers.dense({ units: 1 })])
+    wide.compile({ optimizer: 'sgd', loss: 'mse' })
+    await collected()
+    const device = devices()[currentDevice()]!
+    setMemoryLimit(memory().bytes + 300_000, { device: device.name })
+    try {
+      await expect(wide.fit(x, y, { verbose: 0, batchSize: rows })).rejects.toMatchObject({ name: 'OutOfMemoryError' })
+      expect((await model.fit(x, y, { verbose: 0 })).epoch).toEqual([0])
+    } finally {
+      setMemoryLimit(device.memory, { device: device.name })
+    }
+    expect((await wide.fit(x, y, { verbose: 0, batchSize: rows })).epoch).toEqual([0])
   })
 
   test('one fit of a model at a time; what would disturb it is refused', async () => {
