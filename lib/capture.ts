@@ -2,7 +2,7 @@
 import { native, reserve, shared } from './addon'
 import { configurationVersion } from './config'
 import { currentDevice, deviceName } from './device'
-import { ArgumentError, CaptureError, DisposedError, failure, fromNative, show } from './errors'
+import { ArgumentError, CaptureError, DeviceError, DisposedError, failure, fromNative, show } from './errors'
 import type { DType } from './native'
 import { collectWritten, expectTensor, run, runInPlace } from './op'
 import { forEachTensor, isPromise, isRecord, mapTensors, scope, track } from './scope'
@@ -45,7 +45,8 @@ function releaseAll(programs: Map<string, Program | null>): void {
  * A function that does what `fn` does, bit for bit, but faster: the first call runs it, the second records the commands that it submits,
  * later ones replay them in one native call. A program belongs to the shapes and dtypes of tensor arguments (also in arrays and records),
  * the values of all others, the device and the settings; other arguments get a program of their own. Numbers and arrays that `fn` reads
- * are constants of the program; tensors that it closes over are held by it. Every call returns new tensors.
+ * are constants of the program; tensors that it closes over are held by it. Every call returns new tensors. With the environment
+ * variable NEURITE_CHECK_CAPTURE=1 each replay is compared with an eager run from the same state, bit for bit.
  * @throws CaptureError, from the first call on, if `fn` reads on the host, is asynchronous, or calls another captured function or fit
  * @example
  * const step = capture((x: Tensor, y: Tensor) => {
@@ -66,6 +67,14 @@ export function capture<A extends unknown[], R>(fn: (...args: A) => R): Captured
     const inputs: Tensor[] = []
     const key = keyOf(args, inputs)
     const device = inputs[0]?.deviceIndex ?? currentDevice()
+    const other = inputs.find((input) => input.deviceIndex !== device)
+    if (other !== undefined) {
+      throw failure(
+        DeviceError,
+        'capture',
+        `expected arguments on one device, received tensors on ${deviceName(device)} and ${other.device}: use to()`
+      )
+    }
     const fullKey = `${device} ${configurationVersion()} ${key}`
     const program = programs.get(fullKey)
     // Deleted and set again: a Map keeps its keys in the order of setting, so the first is the one least recently used.

@@ -103,10 +103,3 @@ export function oneHot(indices: Tensor, depth: number, { axis = -1, dtype = 'flo
   last.dispose()
   return moved
 }
-
-/** order[position : position + count] of int32 order [N] and position [1], clamped to the last element: the rows of a batch. */
-export function batchIndices(order: Tensor, position: Tensor, count: number): Tensor {
-  expectTensor('batchIndices', 'order', order)
-  expectTensor('batchIndices', 'position', position)
-  return run('batchIndices', [order, position], { shape: [count], dtype: 'int32' })
-}

@@ -1,4 +1,4 @@
-// What training writes in place: variables, optimizer state, totals of losses and metrics. Internal, not part of `ops`.
+// What training alone uses: in-place writes of variables, optimizer state and totals, and the rows of a batch. Internal, not part of `ops`.
 import { expectTensor, run, runInPlace } from '../op'
 import type { Tensor } from '../tensor'
 
@@ -18,6 +18,13 @@ export function increment(target: Tensor, by: number): void {
  */
 export function accumulate(total: Tensor, values: Tensor, weights: Tensor | null = null): void {
   runInPlace('accumulate', [total, values, weights], 1, undefined)
+}
+
+/** order[position : position + count] of int32 order [N] and position [1], clamped to the last element: the rows of a batch. */
+export function batchIndices(order: Tensor, position: Tensor, count: number): Tensor {
+  expectTensor('batchIndices', 'order', order)
+  expectTensor('batchIndices', 'position', position)
+  return run('batchIndices', [order, position], { shape: [count], dtype: 'int32' })
 }
 
 /** Sum of squares of each gradient: float32 [n]. */

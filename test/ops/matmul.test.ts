@@ -150,11 +150,6 @@ opSuite<Attributes>('matmul', {
       code: 'ArgumentError',
       message: '[matmul] expected activation to be one of none, relu, sigmoid, tanh, received "gelu"'
     }
-  ],
-  perf: [
-    { inputs: [input([512, 512]), input([512, 512])], attributes: {}, flops: 2 * 512 ** 3 },
-    { inputs: [input([2048, 2048]), input([2048, 2048])], attributes: {}, flops: 2 * 2048 ** 3 },
-    { inputs: [input([128, 784]), input([784, 512]), input([512])], attributes: { activation: 'relu' }, flops: 2 * 128 * 784 * 512 }
   ]
 })
 

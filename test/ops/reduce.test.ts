@@ -98,14 +98,7 @@ for (const [name, { reference, dtypes, tolerance = 1e-5, low, high, empty, witho
         code: 'ArgumentError',
         message: `[${name === 'std' ? 'variance' : name}] expected axis to name each axis once, received [0, -2]`
       }
-    ],
-    perf:
-      name === 'sum'
-        ? [
-            { inputs: [input([2048, 2048])], attributes: { axis: 1 } },
-            { inputs: [input([2048, 2048])], attributes: { axis: 0 } }
-          ]
-        : []
+    ]
   })
 }
 

@@ -153,6 +153,16 @@ onEveryDevice(() => {
     expect(sum! + Math.abs(compensation!) - 2 ** 24).toBeGreaterThanOrEqual(1999)
   })
 
+  test('batchIndices takes a run of the order, clamped at its end', async () => {
+    const order = tensor(Int32Array.of(4, 2, 0, 1, 3))
+    const at = async (position: number) => [...(await training.batchIndices(order, tensor(Int32Array.of(position)), 3).data())]
+    expect([await at(0), await at(2), await at(4)]).toEqual([
+      [4, 2, 0],
+      [0, 1, 3],
+      [3, 3, 3]
+    ])
+  })
+
   test('increment of int32 and float32', async () => {
     const [i, f] = [variable(tensor([2 ** 30, -1], [2], { dtype: 'int32' })), variable(tensor([0.5]))]
     training.increment(i, 3)

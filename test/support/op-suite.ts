@@ -69,14 +69,6 @@ export interface Failing {
   message: string
 }
 
-/** A case for the benchmark. */
-export interface Perf<A> {
-  inputs: readonly Input[]
-  attributes?: A
-  /** Floating-point operations of one run. */
-  flops?: number
-}
-
 export interface Suite<A> {
   run: (inputs: Tensor[], attributes: A) => Tensor
   /** The same in float64. */
@@ -88,11 +80,7 @@ export interface Suite<A> {
   dtype?: DType
   /** Allowed relative and absolute difference of float32 results; bfloat16 has its own unit besides. Default 1e-5. */
   tolerance?: number
-  perf?: readonly Perf<A>[]
 }
-
-/** The suites of the files loaded so far, for the benchmark. */
-export const suites = new Map<string, Suite<never>>()
 
 /** Usable devices that NEURITE_TEST_DEVICES (a list; unset: all) asks for. */
 export function testDevices(): { run: Device[]; missing: string[] } {
@@ -130,8 +118,6 @@ export async function collected(): Promise<void> {
 
 /** Declares the tests of an op. */
 export function opSuite<A = undefined>(name: string, suite: Suite<A>): void {
-  suites.set(name, suite as unknown as Suite<never>)
-  if (typeof describe === 'undefined') return
   describe(name, () => {
     beforeAll(() => setPrecision('highest'))
     onEveryDevice((device) => {
