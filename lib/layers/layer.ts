@@ -6,6 +6,7 @@ import { ArgumentError, DisposedError, failure, ShapeError, show, showShape, wit
 import * as initializers from '../initializers'
 import { spendWeight } from '../io/weight-budget'
 import { type DType, dtypeBytes } from '../native'
+import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
@@ -184,6 +185,7 @@ export abstract class Layer {
 
   /** Adds a scalar to the loss that training minimises. Called in `call`; it counts until the next call of the model. */
   protected addLoss(loss: Tensor): void {
+    if (loss.size !== 1) throw this.failure(ShapeError, `expected addLoss to get a scalar, received ${showShape(loss.shape)}`)
     if (abstractly) return
     this.added.push(loss)
     lossesAdded = true
@@ -320,6 +322,7 @@ export abstract class Layer {
   /** Runs `fn` on the inputs as `call` gets them, and frees all but its result and added losses. */
   private use(x: LayerInput, fn: (input: LayerInput) => Tensor): Tensor {
     if (this.disposed) throw failure(DisposedError, this.kind, `expected a live layer, received ${this.name} that has been disposed`)
+    for (const t of Array.isArray(x) ? x : [x]) expectTensor(this.kind, 'x', t)
     const outermost = depth === 0
     if (outermost && lossesAdded) this.clearLosses()
     this.prepare(Array.isArray(x) ? x.map((t) => publicShape(t.shape)) : publicShape((x as Tensor).shape))

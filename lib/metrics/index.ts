@@ -82,7 +82,12 @@ export interface MetricShapes {
   yPred: readonly (number | null)[]
 }
 
-const registry = new Registry<Metric>('metric', Metric, { accuracy: Accuracy, ...classes }, { ...aliases, acc: 'accuracy' })
+const registry = new Registry<Metric>(
+  'metric',
+  Metric,
+  { accuracy: Accuracy, lossMetric: LossMetric, ...classes },
+  { ...aliases, acc: 'accuracy' }
+)
 
 /** A metric made of a function. */
 class FunctionMetric extends MeanMetric {
@@ -108,7 +113,7 @@ export function needsShapes(spec: MetricSpec): boolean {
  */
 export function get(spec: MetricSpec, shapes?: MetricShapes): Metric {
   if (spec instanceof Metric) return spec
-  if (spec instanceof Loss) return new LossMetric(spec)
+  if (spec instanceof Loss) return new LossMetric({ loss: spec })
   if (typeof spec === 'function') return new FunctionMetric(spec)
   if (typeof spec === 'string') {
     const Type = needsShapes(spec) && shapes ? resolve(spec as keyof typeof byShape, shapes) : registry.named(spec)

@@ -281,6 +281,8 @@ test('errors name the layer and what it expects', () => {
       () => layers.lambda({ function: () => 3 as never, name: 'l' }).apply(zeros([1])),
       '[lambda "l"] expected call to return a tensor, received 3'
     ],
+    [ArgumentError, () => head.apply([[1, 2]] as never), '[dense] expected x to be a tensor, received'],
+    [ArgumentError, () => head.apply(undefined as never), '[dense] expected x to be a tensor, received undefined'],
     [ArgumentError, () => input({}), '[input] expected shape or batchShape, received neither'],
     [ArgumentError, () => input({ shape: [3], dtype: 'float64' as 'float32' }), '[input] expected dtype to be one of']
   ]

@@ -78,7 +78,9 @@ test('a metric is found by name, object, loss and function, and knows its direct
   expect(metrics.get('cosineSimilarity').direction).toBe('up')
   const metric = metrics.binaryAccuracy({ name: 'right' })
   expect(metrics.get(metric)).toBe(metric)
-  expect(metrics.get(losses.huber({ delta: 2 })).name).toBe('huber')
+  const huber = metrics.get(losses.huber({ delta: 2 }))
+  const again = metrics.get(JSON.parse(JSON.stringify(metrics.serialize(huber))) as Serialized) as metrics.LossMetric
+  expect([huber.name, huber.direction, again.name, again.loss.getConfig().delta]).toEqual(['huber', 'down', 'huber', 2])
   function bias(yTrue: Tensor, yPred: Tensor): Tensor {
     return yPred.sub(yTrue).mean(-1)
   }
