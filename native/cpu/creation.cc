@@ -26,6 +26,7 @@ NEURITE_INLINE I32 truth(Mask mask) { return select(mask, broadcastInt(1), I32{}
 #define CAST_FLOAT [](F32 x, const Params&) __attribute__((always_inline))
 #define CAST_INT [](I32 x, const Params&) __attribute__((always_inline))
 
+// clang-format off: it takes the brackets around a lambda for comparisons
 constexpr Loop kFromFloat[kDTypes] = {loop1 < F32, F32, CAST_FLOAT{return x;
 }  // namespace
 >, loop1 < F32, F32, CAST_FLOAT { return x; }
@@ -39,13 +40,14 @@ constexpr Loop kFromInt[kDTypes] = {loop1 < F32, I32, CAST_INT{return toFloat(x)
 >, loop1 < F32, I32, CAST_INT { return toFloat(x); }
 >, loop1 < I32, I32, CAST_INT { return x; }
 >, loop1 < I32, I32, CAST_INT { return x; }
->,  // the low byte is what is stored
+>,  // uint8 keeps the low byte
     loop1 < I32, I32, CAST_INT {
   return truth(~equal(x, I32{}));
 }
 >,
 }
 ;
+// clang-format on
 
 // The number as the output's dtype stores it.
 template <class T> void fillBytes(char* to, T value, int64_t n) {
@@ -87,7 +89,8 @@ void fill(const Call& call) {
     char* to = out.as<char>() + lines.begin(chunk) * 64;
     char* const end = out.as<char>() + smaller(bytes, lines.end(chunk) * 64);
     if (stream) {
-      for (; to + 64 <= end; to += 64) streamCopy(to, pattern, 64);
+      const F32 part = load(reinterpret_cast<const float*>(pattern));
+      for (; to + sizeof part <= end; to += sizeof part) storeStream(reinterpret_cast<float*>(to), part);
       streamFence();
     }
     for (; to + 64 <= end; to += 64) memcpy(to, pattern, 64);

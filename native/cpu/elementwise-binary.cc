@@ -12,10 +12,10 @@ namespace {
 // int32 (and uint8, which is computed in int32 and keeps the low byte) wraps around on overflow.
 typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
 
-template <class A> void run(const Call& call, Loop floats, Loop ints, int64_t cost = kLight) {
+template <class A> void run(const Call& call, FloatLoop floats, Loop ints, int64_t cost = kLight) {
   const auto& attributes = attributesOf<A>(call);
   const Tensor& operand = call.in[call.in[0].present() ? 0 : 1];
-  elementwise(call, 2, isFloat(operand.dtype) ? floats : ints, {}, cost, attributes.scalar);
+  elementwise(call, 2, isFloat(operand.dtype) ? floats : FloatLoop(ints), {}, cost, attributes.scalar);
 }
 
 template <auto f> I32 eachLane(I32 a, I32 b) {
@@ -51,18 +51,14 @@ float floorRemainder(float a, float b) {
 
 NEURITE_INLINE I32 truth(Mask mask) { return select(mask, broadcastInt(1), I32{}); }
 
+// clang-format off
 #define FLOATS [](F32 a, F32 b, const Params&) __attribute__((always_inline))
 #define INTS [](I32 a, I32 b, const Params&) __attribute__((always_inline))
-#define FLOAT_LOOP(expression)                    \
-  loop2 < F32, F32, FLOATS { return expression; } \
-  >
-#define INT_LOOP(expression)                    \
-  loop2 < I32, I32, INTS { return expression; } \
-  >
-#define COMPARE_LOOPS(mask)                         \
-  loop2 < I32, F32, FLOATS { return truth(mask); }  \
-  >, loop2 < I32, I32, INTS { return truth(mask); } \
-  >
+#define FLOAT_LOOP(expression) FloatLoop(loop2<F32, F32, FLOATS { return expression; }>)
+#define FLOAT_LOOPS(expression) binaryLoops<FLOATS { return expression; }>
+#define INT_LOOP(expression) loop2<I32, I32, INTS { return expression; }>
+#define COMPARE_LOOPS(mask) loop2<I32, F32, FLOATS { return truth(mask); }>, loop2<I32, I32, INTS { return truth(mask); }>
+// clang-format on
 
 template <auto f> F32 eachLane(F32 a, F32 b) {
   for (int i = 0; i < kLanes; ++i) a[i] = f(a[i], b[i]);
@@ -76,23 +72,23 @@ I32 modulo(I32 a, I32 b) {
 }
 
 // where: the bits of a or b, whatever they stand for.
-void whereLoop(const void* const* in, void* out, int64_t n, const Params&) {
+void whereLoop(const void* const* in, void* out, int64_t n, const Params& params) {
   const auto* condition = static_cast<const int32_t*>(in[0]);
   const auto* a = static_cast<const int32_t*>(in[1]);
   const auto* b = static_cast<const int32_t*>(in[2]);
   auto* y = static_cast<int32_t*>(out);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    store(y + i, select(equal(load(condition + i), I32{}), load(b + i), load(a + i)));
-  }
-  for (; i < n; ++i) y[i] = condition[i] ? a[i] : b[i];
+  eachVector(
+      n, EACH_VECTOR {
+        const Mask no = equal(loadUpTo(condition + i, left), I32{});
+        storeResult<I32>(y + i, select(no, loadUpTo(b + i, left), loadUpTo(a + i, left)), left, params.stream);
+      });
 }
 
 }  // namespace
 
-void add(const Call& call) { run<attributes::add>(call, FLOAT_LOOP(a + b), INT_LOOP((I32)((U32)a + (U32)b))); }
-void sub(const Call& call) { run<attributes::sub>(call, FLOAT_LOOP(a - b), INT_LOOP((I32)((U32)a - (U32)b))); }
-void mul(const Call& call) { run<attributes::mul>(call, FLOAT_LOOP(a * b), INT_LOOP((I32)((U32)a * (U32)b))); }
+void add(const Call& call) { run<attributes::add>(call, FLOAT_LOOPS(a + b), INT_LOOP((I32)((U32)a + (U32)b))); }
+void sub(const Call& call) { run<attributes::sub>(call, FLOAT_LOOPS(a - b), INT_LOOP((I32)((U32)a - (U32)b))); }
+void mul(const Call& call) { run<attributes::mul>(call, FLOAT_LOOPS(a * b), INT_LOOP((I32)((U32)a * (U32)b))); }
 void div(const Call& call) { run<attributes::div>(call, FLOAT_LOOP(a / b), nullptr); }
 void floorDivide(const Call& call) {
   run<attributes::floorDivide>(call, FLOAT_LOOP(floor(a / b)), INT_LOOP(eachLane<floorQuotient>(a, b)), kMedium);
@@ -107,10 +103,10 @@ void pow(const Call& call) {
   run<attributes::pow>(call, FLOAT_LOOP(pow(a, b)), INT_LOOP(eachLane<power>(a, b)), kHeavy);
 }
 void maximum(const Call& call) {
-  run<attributes::maximum>(call, FLOAT_LOOP(maximum(a, b)), INT_LOOP(select(less(a, b), b, a)));
+  run<attributes::maximum>(call, FLOAT_LOOPS(maximum(a, b)), INT_LOOP(select(less(a, b), b, a)));
 }
 void minimum(const Call& call) {
-  run<attributes::minimum>(call, FLOAT_LOOP(minimum(a, b)), INT_LOOP(select(less(b, a), b, a)));
+  run<attributes::minimum>(call, FLOAT_LOOPS(minimum(a, b)), INT_LOOP(select(less(b, a), b, a)));
 }
 
 void equal(const Call& call) { run<attributes::equal>(call, COMPARE_LOOPS(equal(a, b))); }
@@ -128,13 +124,13 @@ void greaterEqual(const Call& call) {
 
 // bools are 0 or 1. A number stands for true unless it is 0.
 void logicalAnd(const Call& call) {
-  run<attributes::logicalAnd>(call, nullptr, INT_LOOP(truth(~(equal(a, I32{}) | equal(b, I32{})))));
+  run<attributes::logicalAnd>(call, FloatLoop(nullptr), INT_LOOP(truth(~(equal(a, I32{}) | equal(b, I32{})))));
 }
 void logicalOr(const Call& call) {
-  run<attributes::logicalOr>(call, nullptr, INT_LOOP(truth(~(equal(a, I32{}) & equal(b, I32{})))));
+  run<attributes::logicalOr>(call, FloatLoop(nullptr), INT_LOOP(truth(~(equal(a, I32{}) & equal(b, I32{})))));
 }
 void logicalXor(const Call& call) {
-  run<attributes::logicalXor>(call, nullptr, INT_LOOP(truth(equal(a, I32{}) ^ equal(b, I32{}))));
+  run<attributes::logicalXor>(call, FloatLoop(nullptr), INT_LOOP(truth(equal(a, I32{}) ^ equal(b, I32{}))));
 }
 
 void where(const Call& call) { elementwise(call, 3, whereLoop); }

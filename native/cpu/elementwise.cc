@@ -13,19 +13,17 @@ constexpr int64_t kRun = 64;
 void widenBytes(const void* from, void* to, int64_t n) {
   const auto* x = static_cast<const uint8_t*>(from);
   auto* y = static_cast<int32_t*>(to);
-  for (; n >= kRun; n -= kRun, x += kRun, y += kRun) {
-    for (int i = 0; i < kRun; ++i) y[i] = x[i];
-  }
-  for (int64_t i = 0; i < n; ++i) y[i] = x[i];
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, loadLow8(x + i, kLanes));
+  if (i < n) storePartial(y + i, loadLow8(x + i, n - i), n - i);
 }
 
 void narrowBytes(const void* from, void* to, int64_t n) {
   const auto* x = static_cast<const int32_t*>(from);
   auto* y = static_cast<uint8_t*>(to);
-  for (; n >= kRun; n -= kRun, x += kRun, y += kRun) {
-    for (int i = 0; i < kRun; ++i) y[i] = static_cast<uint8_t>(x[i]);
-  }
-  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<uint8_t>(x[i]);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) storeLow8(y + i, load(x + i), kLanes);
+  if (i < n) storeLow8(y + i, loadPartial(x + i, n - i), n - i);
 }
 
 void widenBfloat16(const void* from, void* to, int64_t n) {
@@ -248,7 +246,7 @@ struct Job {
   Params params;
   int operands;
   bool buffered;  // whether anything goes through a buffer, so that the loop runs a block at a time
-  bool stream;
+  bool stream;    // whether the output bypasses the caches
   Operand operand[3];
   char* out;
   int64_t outBytes;
@@ -258,25 +256,25 @@ struct Job {
 void runChunk(const Job& job, int64_t start, int64_t end) {
   const void* in[3];
   if (!job.buffered) {
-    for (int k = 0; k < job.operands; ++k) in[k] = job.operand[k].data + start * 4;
-    job.loop(in, job.out + start * 4, end - start, job.params);
+    for (int k = 0; k < job.operands; ++k) in[k] = job.operand[k].data + start * job.operand[k].bytes;
+    job.loop(in, job.out + start * job.outBytes, end - start, job.params);
+    if (job.stream) streamFence();
     return;
   }
   Reader readers[3];
   alignas(64) float result[kBlock];
+  alignas(64) char narrowed[kBlock * 2];
   for (int k = 0; k < job.operands; ++k) readers[k].begin(job.operand[k], start, end);
   for (int64_t i = start; i < end;) {
     int64_t n = smaller(kBlock, end - i);
     for (int k = 0; k < job.operands; ++k) in[k] = readers[k].take(n);
     char* to = job.out + i * job.outBytes;
-    if (job.narrow) {
-      job.loop(in, result, n, job.params);
-      job.narrow(result, to, n);
-    } else if (job.stream) {
-      job.loop(in, result, n, job.params);
-      streamCopy(to, result, n * 4);
-    } else {
+    if (!job.narrow) {
       job.loop(in, to, n, job.params);
+    } else {
+      job.loop(in, result, n, job.params);
+      job.narrow(result, job.stream ? narrowed : to, n);
+      if (job.stream) streamCopy(to, narrowed, n * job.outBytes);
     }
     i += n;
   }
@@ -302,20 +300,21 @@ void streamCopy(void* to, const void* from, int64_t bytes) {
   memcpy(y + i, x + i, static_cast<size_t>(bytes - i * 4));
 }
 
-void elementwise(const Call& call, int operands, Loop loop, const Params& params, int64_t cost, double scalar) {
+void elementwise(const Call& call, int operands, FloatLoop loop, const Params& params, int64_t cost, double scalar) {
   const Tensor& out = call.out[0];
   const int64_t size = out.size();
   if (size == 0) return;
   Job job;
-  job.loop = loop;
+  job.loop = loop.loop;
   job.params = params;
   job.operands = operands;
   job.out = out.as<char>();
   job.outBytes = static_cast<int64_t>(dtypeBytes(out.dtype));
   job.narrow = kNarrow[static_cast<int>(out.dtype)];
   // Streaming stores need aligned blocks; chunks are multiples of kBlock.
-  job.stream = !job.narrow && size * 4 >= kStreamBytes && reinterpret_cast<uintptr_t>(job.out) % 64 == 0;
-  job.buffered = job.narrow || job.stream;
+  job.stream = size * job.outBytes >= kStreamBytes && reinterpret_cast<uintptr_t>(job.out) % 64 == 0;
+  job.params.stream = job.stream && !job.narrow;
+  job.buffered = job.narrow != nullptr;
   for (int k = 0; k < operands; ++k) {
     Operand& operand = job.operand[k];
     if (call.in[k].present()) {
@@ -330,6 +329,16 @@ void elementwise(const Call& call, int operands, Loop loop, const Params& params
         operand.bits = saturate(scalar);
     }
     job.buffered |= operand.buffered || operand.kind != Operand::direct;
+  }
+  if (loop.half && out.dtype == DType::bfloat16 && !job.stream) {
+    bool whole = true;
+    for (int k = 0; k < operands; ++k) {
+      whole &= job.operand[k].kind == Operand::direct && call.in[k].present() && call.in[k].dtype == DType::bfloat16;
+    }
+    if (whole) {
+      job.loop = loop.half;
+      job.buffered = false;
+    }
   }
   const Split parts = split(size, cost, kBlock);
   parallelFor(parts.chunks, [&](int64_t chunk) { runChunk(job, parts.begin(chunk), parts.end(chunk)); });

@@ -14,6 +14,7 @@ namespace neurite::cpu::NEURITE_ISA {
 struct Params {
   float a = 0, b = 0;
   int32_t ia = 0, ib = 0;
+  bool stream = false;  // set by the engine: the output is aligned and bypasses the caches
 };
 
 using Loop = void (*)(const void* const* in, void* out, int64_t n, const Params& params);
@@ -24,9 +25,15 @@ inline constexpr int64_t kBlock = 512;
 // Work per element in multiply-adds.
 inline constexpr int64_t kLight = 1, kMedium = 4, kHeavy = 16;
 
+// A float loop, and the same on bfloat16 in memory where that is worth the code: it saves the way through the buffers.
+struct FloatLoop {
+  Loop loop, half;
+  constexpr FloatLoop(Loop loop, Loop half = nullptr) : loop(loop), half(half) {}
+};
+
 // out[0][i] = loop(in[0][i], …) over the elements of the output, each of the `operands` inputs broadcast to the output's
 // dims. An absent input is the number `scalar`.
-void elementwise(const Call& call, int operands, Loop loop, const Params& params = {}, int64_t cost = kLight,
+void elementwise(const Call& call, int operands, FloatLoop loop, const Params& params = {}, int64_t cost = kLight,
                  double scalar = 0);
 
 inline bool isFloat(DType dtype) { return dtype == DType::float32 || dtype == DType::bfloat16; }
@@ -46,21 +53,30 @@ void streamCopy(void* to, const void* from, int64_t bytes);
 inline constexpr int64_t kStreamBytes = int64_t{24} << 20;
 
 // Loops over one, two and three operands. `f` takes vectors (and the params) and returns a vector of type R.
+template <class V> NEURITE_INLINE void storeResult(Lane<V>* p, V v, int64_t n, bool stream) {
+  if (n < kLanes)
+    storePartial(p, v, n);
+  else if (stream)
+    storeStream(reinterpret_cast<float*>(p), (F32)v);
+  else
+    store(p, v);
+}
+
 template <class R, class A, auto f> void loop1(const void* const* in, void* out, int64_t n, const Params& params) {
   const auto* a = static_cast<const Lane<A>*>(in[0]);
   auto* y = static_cast<Lane<R>*>(out);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, f(load(a + i), params));
-  if (i < n) storePartial(y + i, f(loadPartial(a + i, n - i), params), n - i);
+  eachVector(
+      n, EACH_VECTOR { storeResult<R>(y + i, f(loadUpTo(a + i, left), params), left, params.stream); });
 }
 
 template <class R, class A, auto f> void loop2(const void* const* in, void* out, int64_t n, const Params& params) {
   const auto* a = static_cast<const Lane<A>*>(in[0]);
   const auto* b = static_cast<const Lane<A>*>(in[1]);
   auto* y = static_cast<Lane<R>*>(out);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, f(load(a + i), load(b + i), params));
-  if (i < n) storePartial(y + i, f(loadPartial(a + i, n - i), loadPartial(b + i, n - i), params), n - i);
+  eachVector(
+      n, EACH_VECTOR {
+        storeResult<R>(y + i, f(loadUpTo(a + i, left), loadUpTo(b + i, left), params), left, params.stream);
+      });
 }
 
 template <class R, class A, auto f> void loop3(const void* const* in, void* out, int64_t n, const Params& params) {
@@ -68,10 +84,31 @@ template <class R, class A, auto f> void loop3(const void* const* in, void* out,
   const auto* b = static_cast<const Lane<A>*>(in[1]);
   const auto* c = static_cast<const Lane<A>*>(in[2]);
   auto* y = static_cast<Lane<R>*>(out);
-  for (int64_t i = 0; i < n; i += kLanes) {
-    storePartial(y + i, f(loadPartial(a + i, n - i), loadPartial(b + i, n - i), loadPartial(c + i, n - i), params),
-                 n - i);
-  }
+  eachVector(
+      n, EACH_VECTOR {
+        const R v = f(loadUpTo(a + i, left), loadUpTo(b + i, left), loadUpTo(c + i, left), params);
+        storeResult<R>(y + i, v, left, params.stream);
+      });
 }
+
+// The loops over bfloat16 in memory.
+template <auto f> void halfLoop1(const void* const* in, void* out, int64_t n, const Params& params) {
+  const auto* a = static_cast<const uint16_t*>(in[0]);
+  auto* y = static_cast<uint16_t*>(out);
+  eachVector(
+      n, EACH_VECTOR { storeBfloat16Partial(y + i, f(loadBfloat16Partial(a + i, left), params), left); });
+}
+template <auto f> void halfLoop2(const void* const* in, void* out, int64_t n, const Params& params) {
+  const auto* a = static_cast<const uint16_t*>(in[0]);
+  const auto* b = static_cast<const uint16_t*>(in[1]);
+  auto* y = static_cast<uint16_t*>(out);
+  eachVector(
+      n, EACH_VECTOR {
+        storeBfloat16Partial(y + i, f(loadBfloat16Partial(a + i, left), loadBfloat16Partial(b + i, left), params),
+                             left);
+      });
+}
+template <auto f> constexpr FloatLoop unaryLoops{loop1<F32, F32, f>, halfLoop1<f>};
+template <auto f> constexpr FloatLoop binaryLoops{loop2<F32, F32, f>, halfLoop2<f>};
 
 }  // namespace neurite::cpu::NEURITE_ISA

@@ -111,6 +111,17 @@ NEURITE_INLINE I32 loadLow16(const uint16_t* p, int64_t n) {
 NEURITE_INLINE void storeLow16(uint16_t* p, I32 v, int64_t n) {
   _mm256_mask_storeu_epi16(p, firstLanes(n), _mm512_maskz_cvtepi32_epi16(kAllLanes, (__m512i)v));
 }
+// The low 8 bits of each lane, from and to memory.
+NEURITE_INLINE I32 loadLow8(const uint8_t* p, int64_t n) {
+  return (I32)_mm512_maskz_cvtepu8_epi32(kAllLanes, _mm_maskz_loadu_epi8(firstLanes(n), p));
+}
+NEURITE_INLINE void storeLow8(uint8_t* p, I32 v, int64_t n) {
+  _mm_mask_storeu_epi8(p, firstLanes(n), _mm512_maskz_cvtepi32_epi8(kAllLanes, (__m512i)v));
+}
+// Unsigned 64-bit products of the even lanes, each in the place of two.
+NEURITE_INLINE I32 multiplyEven(I32 a, I32 b) {
+  return (I32)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);
+}
 
 #else
 
@@ -169,6 +180,21 @@ NEURITE_INLINE void storeLow16(uint16_t* p, I32 v, int64_t n) {
     memcpy(p, part, static_cast<size_t>(n) * 2);
   }
 }
+NEURITE_INLINE I32 loadLow8(const uint8_t* p, int64_t n) {
+  alignas(8) uint8_t part[8] = {};
+  if (n < 8) {
+    if (n > 0) memcpy(part, p, static_cast<size_t>(n));
+    p = part;
+  }
+  return (I32)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
+NEURITE_INLINE void storeLow8(uint8_t* p, I32 v, int64_t n) {
+  const __m256i low = _mm256_and_si256((__m256i)v, _mm256_set1_epi32(0xff));
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  const int64_t bytes = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+  if (n > 0) memcpy(p, &bytes, n >= 8 ? 8 : static_cast<size_t>(n));
+}
+NEURITE_INLINE I32 multiplyEven(I32 a, I32 b) { return (I32)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
 
 #else  // baseline: 128-bit vectors of the compiler, an instruction named only where the compiler has no spelling for it
 
@@ -241,6 +267,36 @@ NEURITE_INLINE void storeLow16(uint16_t* p, I32 v, int64_t n) {
                             static_cast<uint16_t>(v[3])};
   memcpy(p, part, firstBytes(n) / 2);
 }
+#if defined(__SSE2__)
+NEURITE_INLINE I32 loadLow8(const uint8_t* p, int64_t n) {
+  int32_t bytes = 0;
+  memcpy(&bytes, p, firstBytes(n) / 4);
+  const __m128i zero = _mm_setzero_si128();
+  return (I32)_mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(bytes), zero), zero);
+}
+NEURITE_INLINE void storeLow8(uint8_t* p, I32 v, int64_t n) {
+  const __m128i low = (__m128i)(v & 0xff), words = _mm_packs_epi32(low, low);
+  const int32_t bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+  memcpy(p, &bytes, firstBytes(n) / 4);
+}
+NEURITE_INLINE I32 multiplyEven(I32 a, I32 b) { return (I32)_mm_mul_epu32((__m128i)a, (__m128i)b); }
+#else
+NEURITE_INLINE I32 loadLow8(const uint8_t* p, int64_t n) {
+  uint8_t part[4] = {};
+  memcpy(part, p, firstBytes(n) / 4);
+  return I32{part[0], part[1], part[2], part[3]};
+}
+NEURITE_INLINE void storeLow8(uint8_t* p, I32 v, int64_t n) {
+  const uint8_t part[4] = {static_cast<uint8_t>(v[0]), static_cast<uint8_t>(v[1]), static_cast<uint8_t>(v[2]),
+                           static_cast<uint8_t>(v[3])};
+  memcpy(p, part, firstBytes(n) / 4);
+}
+NEURITE_INLINE I32 multiplyEven(I32 a, I32 b) {
+  typedef uint64_t U64 __attribute__((vector_size(kLanes * 4)));
+  const U64 low = U64{} + 0xffffffffu;
+  return (I32)(((U64)a & low) * ((U64)b & low));
+}
+#endif
 
 #endif
 #endif
