@@ -7,51 +7,66 @@ namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
-// Whether x beats the best so far.
+// Whether x beats the best so far, and the better of two.
 struct Greatest {
   static NEURITE_INLINE Mask beats(F32 x, F32 best) { return less(best, x) | (isNan(x) & ~isNan(best)); }
   static NEURITE_INLINE Mask beats(I32 x, I32 best) { return less(best, x); }
+  static NEURITE_INLINE F32 better(F32 a, F32 b) { return maximum(a, b); }
+  static NEURITE_INLINE I32 better(I32 a, I32 b) { return select(less(a, b), b, a); }
 };
 struct Least {
   static NEURITE_INLINE Mask beats(F32 x, F32 best) { return less(x, best) | (isNan(x) & ~isNan(best)); }
   static NEURITE_INLINE Mask beats(I32 x, I32 best) { return less(x, best); }
+  static NEURITE_INLINE F32 better(F32 a, F32 b) { return minimum(a, b); }
+  static NEURITE_INLINE I32 better(I32 a, I32 b) { return select(less(b, a), b, a); }
 };
+NEURITE_INLINE Mask same(F32 a, F32 b) { return equal(a, b) | (isNan(a) & isNan(b)); }
+NEURITE_INLINE Mask same(I32 a, I32 b) { return equal(a, b); }
 
-constexpr int64_t kPiece = 512;  // elements that are widened at a time
+constexpr int64_t kPiece = 1024;  // elements that are widened at a time
 
-// Each lane keeps its best and where it was; then the lanes are compared, the smaller index first.
-template <class V, class Order> int32_t searchRow(const char* data, DType dtype, int64_t n) {
-  using T = Lane<V>;
+// A row piece by piece in the compute type: f(x, first, n) until it returns true.
+template <class V, class F> NEURITE_INLINE void eachPiece(const char* data, DType dtype, int64_t n, F&& f) {
   const Convert widen = kWiden[static_cast<int>(dtype)];
-  alignas(64) T buffer[kPiece];
-  V best{};
-  I32 where = broadcastInt(INT32_MAX);
+  alignas(64) Lane<V> buffer[kPiece];
   for (int64_t i = 0; i < n; i += kPiece) {
     const int64_t count = smaller(kPiece, n - i);
     const char* from = data + i * static_cast<int64_t>(dtypeBytes(dtype));
-    const T* x = reinterpret_cast<const T*>(from);
-    if (widen) {
-      widen(from, buffer, count);
-      x = buffer;
-    }
-    for (int64_t j = 0; j < count; j += kLanes) {
-      const I32 index = laneNumbers() + static_cast<int32_t>(i + j);
-      const bool whole = j + kLanes <= count;
-      const V v = whole ? load(x + j) : loadPartial(x + j, count - j);
-      Mask better = Order::beats(v, best) | equal(where, broadcastInt(INT32_MAX));
-      if (!whole) better = better & less(index, broadcastInt(static_cast<int32_t>(n)));
-      best = select(better, v, best);
-      where = select(better, index, where);
-    }
+    if (widen) widen(from, buffer, count);
+    if (f(widen ? buffer : reinterpret_cast<const Lane<V>*>(from), i, count)) return;
   }
-  int winner = 0;
-  for (int lane = 1; lane < kLanes; ++lane) {
-    if (where[lane] == INT32_MAX) continue;
-    const auto wins = [](T a, T b) { return all(Order::beats(broadcastLane(a), broadcastLane(b))); };
-    const bool better = wins(best[lane], best[winner]), worse = wins(best[winner], best[lane]);
-    if (better || (!worse && where[lane] < where[winner])) winner = lane;
-  }
-  return where[winner];
+}
+
+// The best value, then the first place that has it: two plain passes over a row that is in the cache the second time.
+template <class V, class Order> int32_t searchRow(const char* data, DType dtype, int64_t n) {
+  V best[2] = {};
+  eachPiece<V>(data, dtype, n, [&](const Lane<V>* x, int64_t first, int64_t count) {
+    if (first == 0) best[0] = best[1] = broadcastLane(x[0]);
+    int64_t i = 0;
+    for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+      best[0] = Order::better(best[0], load(x + i));
+      best[1] = Order::better(best[1], load(x + i + kLanes));
+    }
+    for (; i < count; i += kLanes)
+      best[0] = Order::better(best[0], firstLanesOr(loadUpTo(x + i, count - i), best[0], count - i));
+    return false;
+  });
+  const V wanted = broadcastLane(fold(
+      Order::better(best[0], best[1]), [](V a, V b) __attribute__((always_inline)) { return Order::better(a, b); }));
+  int64_t found = 0;
+  eachPiece<V>(data, dtype, n, [&](const Lane<V>* x, int64_t first, int64_t count) {
+    for (int64_t i = 0; i < count; i += kLanes) {
+      const Mask hit = same(firstLanesOr(loadUpTo(x + i, count - i), broadcastLane(x[i]), count - i), wanted);
+      if (!any(hit)) continue;
+      const I32 places = select(hit, laneNumbers(), broadcastInt(kLanes));
+      found = first + i +
+              fold(
+                  places, [](I32 a, I32 b) __attribute__((always_inline)) { return select(less(a, b), a, b); });
+      return true;
+    }
+    return false;
+  });
+  return static_cast<int32_t>(found);
 }
 
 // kLanes neighbouring columns at a time.

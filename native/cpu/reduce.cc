@@ -70,9 +70,9 @@ struct IntMin : IntSum {
 constexpr int64_t kRowBlock =
     64 * kLanes;                      // elements of a contiguous run between two pushes to the tree: four chains of 16
 constexpr int64_t kRowSlice = 32768;  // elements of a row that one chunk takes
-constexpr int64_t kPanel = 512;       // columns that one chunk takes: its accumulators stay in the first-level cache
-constexpr int64_t kGroup = 8;         // rows that are combined in registers
-constexpr int64_t kFlush = 16;        // groups that meet in one accumulator
+constexpr int64_t kPanel = 1024;      // columns at a time: their accumulators stay in the first-level cache
+constexpr int64_t kGroup = 2;         // rows that are read side by side: more streams than that are read slower
+constexpr int64_t kFlush = 32;        // groups that meet in one accumulator
 constexpr int64_t kColumnSlice = 2048;  // rows that one chunk takes
 
 // How a pass is cut; `partials` values per output wait in scratch when it is more than one.
@@ -133,24 +133,38 @@ template <class Op> LaneOfOp<Op> reduceRun(const char* data, DType dtype, int64_
   return fold(tree.result(), combine);
 }
 
+// `count` <= kLanes rows of n <= kLanes elements, side by side.
+template <class Op>
+void reduceShortRows(const char* data, DType dtype, int64_t count, int64_t n, const LaneOfOp<Op>* params,
+                     LaneOfOp<Op>* result) {
+  using V = typename Op::V;
+  alignas(64) float wide[kLanes * kLanes], columns[kLanes * kLanes];
+  const Convert widen = kWiden[static_cast<int>(dtype)];
+  if (widen) widen(data, wide, count * n);
+  rowsToColumns(widen ? wide : reinterpret_cast<const float*>(data), n, count, n, columns);
+  const V param = params ? loadUpTo(params, count) : V{};
+  const auto* x = reinterpret_cast<const LaneOfOp<Op>*>(columns);
+  V acc = Op::identity();
+  for (int64_t j = 0; j < n; ++j) acc = Op::combine(acc, Op::map(load(x + j * kLanes), param));
+  storeUpTo(result, acc, count);
+}
+
 // acc[j] = combine(acc[j], x[0][j], …, x[rows - 1][j]) for j < width.
 template <class Op, int rows>
 void addRows(const LaneOfOp<Op>* x, int64_t pitch, int64_t width, const LaneOfOp<Op>* params, LaneOfOp<Op>* acc) {
   using V = typename Op::V;
-  for (int64_t j = 0; j < width; j += kLanes) {
-    const bool whole = j + kLanes <= width;
-    const V param = params ? load(params + j) : V{};
-    V v[rows];
-    NEURITE_UNROLL
-    for (int r = 0; r < rows; ++r) {
-      v[r] = Op::map(whole ? load(x + r * pitch + j) : loadPartial(x + r * pitch + j, width - j), param);
-    }
-    NEURITE_UNROLL
-    for (int span = 1; span < rows; span *= 2) {
-      for (int r = 0; r + span < rows; r += 2 * span) v[r] = Op::combine(v[r], v[r + span]);
-    }
-    store(acc + j, Op::combine(load(acc + j), v[0]));
-  }
+  eachVector(
+      width, [&](int64_t j, int64_t left) __attribute__((always_inline)) {
+        const V param = params ? load(params + j) : V{};
+        V v[rows];
+        NEURITE_UNROLL
+        for (int r = 0; r < rows; ++r) v[r] = Op::map(loadUpTo(x + r * pitch + j, left), param);
+        NEURITE_UNROLL
+        for (int span = 1; span < rows; span *= 2) {
+          for (int r = 0; r + span < rows; r += 2 * span) v[r] = Op::combine(v[r], v[r + span]);
+        }
+        store(acc + j, Op::combine(load(acc + j), v[0]));
+      });
 }
 
 template <class Op> void clear(LaneOfOp<Op>* acc, int64_t width) {
@@ -249,7 +263,17 @@ template <class Op> void reduceTo(const Geometry& g, const void* params, void* r
   if (outputs == 0) return;
   T* const to = static_cast<T*>(plan.slices == 1 ? result : partials);
   const T* param = static_cast<const T*>(params);
-  if (g.inner == 1) {
+  if (g.inner == 1 && g.reduce <= kLanes) {
+    const Split parts = split(ceilDivide(g.outer, kLanes), (g.reduce + 8) * kLanes);
+    const int64_t bytes = static_cast<int64_t>(dtypeBytes(g.dtype));
+    parallelFor(parts.chunks, [&](int64_t chunk) {
+      for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+        const int64_t row = i * kLanes;
+        reduceShortRows<Op>(static_cast<const char*>(g.data) + row * g.reduce * bytes, g.dtype,
+                            smaller(kLanes, g.outer - row), g.reduce, param ? param + row : nullptr, to + row);
+      }
+    });
+  } else if (g.inner == 1) {
     const Split parts = split(g.outer * plan.slices, plan.slice + 8);
     const int64_t bytes = static_cast<int64_t>(dtypeBytes(g.dtype));
     parallelFor(parts.chunks, [&](int64_t chunk) {
@@ -299,44 +323,6 @@ template <class Op> void reduceTo(const Geometry& g, const void* params, void* r
 }
 
 // ---- Any axes
-
-// The collapsed shape, and whether the axes had to change places first.
-struct Arranged {
-  Geometry geometry;
-  bool moved = false;
-  int64_t permutation[kMaxRank];
-};
-Arranged arrange(const Tensor& x, const Ints& axes) {
-  bool reduced[kMaxRank] = {};
-  for (int i = 0; i < axes.count; ++i) reduced[axes[i]] = true;
-  Arranged result;
-  Geometry& g = result.geometry;
-  g.data = x.data;
-  g.dtype = x.dtype;
-  // Runs of kept and of reduced axes: more than kept, reduced, kept cannot be said in three numbers.
-  int state = 0;
-  for (int d = 0; d < x.rank; ++d) {
-    if (x.dims[d] == 1) continue;
-    if (reduced[d] ? state == 2 : false) result.moved = true;
-    if (reduced[d])
-      state = 1;
-    else if (state == 1)
-      state = 2;
-    (reduced[d] ? g.reduce : state == 0 ? g.outer : g.inner) *= x.dims[d];
-  }
-  if (x.size() == 0) result.moved = false;
-  if (result.moved) {
-    int n = 0;
-    for (int pass = 0; pass < 2; ++pass) {
-      for (int d = 0; d < x.rank; ++d) {
-        if (reduced[d] == (pass == 1)) result.permutation[n++] = d;
-      }
-    }
-    g.outer *= g.inner;
-    g.inner = 1;
-  }
-  return result;
-}
 
 // Where a reduction's intermediate values live: one piece of scratch, cut up.
 struct Workspace {
@@ -455,64 +441,6 @@ void squaredNorms(const Call& call) {
   for (int i = 0; i < call.inputs; ++i) most = larger(most, partialBytes(geometry(i)));
   void* partials = most > 0 ? scratch(static_cast<size_t>(most)) : nullptr;
   for (int i = 0; i < call.inputs; ++i) reduceTo<Squares>(geometry(i), nullptr, call.out[0].as<float>() + i, partials);
-}
-
-// dx = dy times the product of all others: products of what comes before, then times products of what comes after.
-void prodGrad(const Call& call) {
-  const Tensor &dy = call.in[0], &x = call.in[1], &dx = call.out[0];
-  const int64_t size = x.size(), outputs = dy.size();
-  if (size == 0) return;
-  Arranged a = arrange(x, attributesOf<attributes::prodGrad>(call).axes);
-  // In float32 and in place order, unless both already are: x, dx and dy.
-  const bool wide = x.dtype == DType::float32;
-  const int64_t bytes = roundUp(size * 4, 64);
-  char* space = static_cast<char*>(scratch(static_cast<size_t>(3 * bytes + roundUp(outputs * 4, 64))));
-  Tensor source = x;
-  if (!wide) {
-    source.data = space;
-    source.dtype = DType::float32;
-    kWiden[static_cast<int>(x.dtype)](x.data, space, size);
-  }
-  const float* from = source.as<const float>();
-  float* to = wide && !a.moved ? dx.as<float>() : reinterpret_cast<float*>(space + bytes);
-  if (a.moved) {
-    permute(source, a.permutation, space + 2 * bytes);
-    from = reinterpret_cast<const float*>(space + 2 * bytes);
-  }
-  const float* scale = dy.as<const float>();
-  if (!wide) {
-    kWiden[static_cast<int>(dy.dtype)](dy.data, space + 3 * bytes, outputs);
-    scale = reinterpret_cast<const float*>(space + 3 * bytes);
-  }
-  const Geometry& g = a.geometry;
-  const Split parts = split(g.outer * g.inner, g.reduce * 4);
-  parallelFor(parts.chunks, [&](int64_t chunk) {
-    for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
-      const int64_t base = i / g.inner * g.reduce * g.inner + i % g.inner;
-      float product = scale[i];
-      for (int64_t r = 0; r < g.reduce; ++r) {
-        to[base + r * g.inner] = product;
-        product *= from[base + r * g.inner];
-      }
-      product = 1;
-      for (int64_t r = g.reduce - 1; r >= 0; --r) {
-        to[base + r * g.inner] *= product;
-        product *= from[base + r * g.inner];
-      }
-    }
-  });
-  if (a.moved) {
-    Tensor moved = source;
-    moved.data = to;
-    int64_t back[kMaxRank];
-    for (int d = 0; d < x.rank; ++d) {
-      moved.dims[d] = x.dims[a.permutation[d]];
-      back[a.permutation[d]] = d;
-    }
-    to = wide ? dx.as<float>() : reinterpret_cast<float*>(space);
-    permute(moved, back, to);
-  }
-  if (!wide) kNarrow[static_cast<int>(dx.dtype)](to, dx.data, size);
 }
 
 }  // namespace neurite::cpu::NEURITE_ISA

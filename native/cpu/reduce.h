@@ -22,6 +22,44 @@ inline Geometry geometryOf(const Tensor& x, int64_t axis) {
   return g;
 }
 
+// The collapsed shape, and whether the axes had to change places first.
+struct Arranged {
+  Geometry geometry;
+  bool moved = false;
+  int64_t permutation[kMaxRank];
+};
+inline Arranged arrange(const Tensor& x, const Ints& axes) {
+  bool reduced[kMaxRank] = {};
+  for (int i = 0; i < axes.count; ++i) reduced[axes[i]] = true;
+  Arranged result;
+  Geometry& g = result.geometry;
+  g.data = x.data;
+  g.dtype = x.dtype;
+  // Runs of kept and of reduced axes: more than kept, reduced, kept cannot be said in three numbers.
+  int state = 0;
+  for (int d = 0; d < x.rank; ++d) {
+    if (x.dims[d] == 1) continue;
+    if (reduced[d] ? state == 2 : false) result.moved = true;
+    if (reduced[d])
+      state = 1;
+    else if (state == 1)
+      state = 2;
+    (reduced[d] ? g.reduce : state == 0 ? g.outer : g.inner) *= x.dims[d];
+  }
+  if (x.size() == 0) result.moved = false;
+  if (result.moved) {
+    int n = 0;
+    for (int pass = 0; pass < 2; ++pass) {
+      for (int d = 0; d < x.rank; ++d) {
+        if (reduced[d] == (pass == 1)) result.permutation[n++] = d;
+      }
+    }
+    g.outer *= g.inner;
+    g.inner = 1;
+  }
+  return result;
+}
+
 // A binary counter of partial results: n values are combined as a balanced tree, whatever n, so that the error of a sum
 // grows with log n.
 template <class Op> struct Tree {

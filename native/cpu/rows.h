@@ -30,15 +30,36 @@ template <class F> NEURITE_INLINE float sumOver(int64_t n, F&& f) {
   return foldSum(tree.result());
 }
 
+// The largest of what is not NaN: a NaN ends in the sum that follows. x is the first operand, so that a NaN leaves the other.
 inline float rowMaximum(const float* x, int64_t n) {
-  F32 a = broadcast(-__builtin_inff()), b = a;
+  F32 best[4];
+  for (F32& b : best) b = broadcast(-__builtin_inff());
   int64_t i = 0;
-  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-    a = maximum(a, load(x + i));
-    b = maximum(b, load(x + i + kLanes));
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    NEURITE_UNROLL
+    for (int k = 0; k < 4; ++k) best[k] = secondIfUnorderedMax(load(x + i + k * kLanes), best[k]);
   }
-  for (; i < n; i += kLanes) a = maximum(a, firstLanesOr(loadPartial(x + i, n - i), a, n - i));
-  return foldMaximum(maximum(a, b));
+  for (; i < n; i += kLanes)
+    best[0] = secondIfUnorderedMax(firstLanesOr(loadUpTo(x + i, n - i), best[0], n - i), best[0]);
+  return foldMaximum(maximum(maximum(best[0], best[1]), maximum(best[2], best[3])));
+}
+
+// The sum of up to kLanes columns of `rows` float32, `pitch` apart: f(r) is what a row adds. Chains of 32, which meet as a tree.
+template <class F> NEURITE_INLINE F32 columnSum(int64_t rows, F&& f) {
+  Tree<RowSum> tree;
+  for (int64_t begin = 0; begin < rows; begin += 32) {
+    F32 a = zeros();
+    for (int64_t r = begin; r < smaller(rows, begin + 32); ++r) a += f(r);
+    if (rows <= 32) return a;
+    tree.push(a);
+  }
+  return tree.result();
+}
+
+NEURITE_INLINE F32 columnMaximum(const float* x, int64_t rows, int64_t pitch, int64_t n) {
+  F32 max = broadcast(-__builtin_inff());
+  for (int64_t r = 0; r < rows; ++r) max = secondIfUnorderedMax(loadUpTo(x + r * pitch, n), max);
+  return max;
 }
 
 // log(sum(exp(x))). An infinite maximum is replaced by 0: Inf - Inf would be NaN.
@@ -47,9 +68,24 @@ inline float rowLogSumExp(const float* x, int64_t n) {
   const F32 shifts = broadcast(shift);
   const float total = sumOver(
       n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
-        return firstLanesOr(exp(loadPartial(x + i, left) - shifts), zeros(), left);
+        return firstLanesOr(exp(loadUpTo(x + i, left) - shifts), zeros(), left);
       });
   return shift + log(broadcast(total))[0];
+}
+
+// The same for `count` <= kLanes rows; short rows side by side.
+inline void rowsLogSumExp(const float* x, int64_t count, int64_t n, float* result) {
+  if (n > kLanes) {
+    for (int64_t r = 0; r < count; ++r) result[r] = rowLogSumExp(x + r * n, n);
+    return;
+  }
+  alignas(64) float columns[kLanes * kLanes];
+  rowsToColumns(x, n, count, n, columns);
+  const F32 max = columnMaximum(columns, n, kLanes, kLanes);
+  const F32 shift = select(equal(abs(max), broadcast(__builtin_inff())), zeros(), max);
+  const F32 total = columnSum(
+      n, [&](int64_t r) __attribute__((always_inline)) { return exp(load(columns + r * kLanes) - shift); });
+  storeUpTo(result, shift + log(total), count);
 }
 
 }  // namespace neurite::cpu::NEURITE_ISA

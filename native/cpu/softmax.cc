@@ -24,19 +24,21 @@ void row(Forward f, const float* x, const float*, float* y, int64_t n) {
   if (f.logarithm) {
     const float total = sumOver(
         n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
-          return firstLanesOr(exp(loadPartial(x + i, left) - max), zeros(), left);
+          return firstLanesOr(exp(loadUpTo(x + i, left) - max), zeros(), left);
         });
     const F32 shift = log(broadcast(total));
-    for (int64_t i = 0; i < n; i += kLanes) storePartial(y + i, (loadPartial(x + i, n - i) - max) - shift, n - i);
+    eachVector(
+        n, EACH_VECTOR { storeUpTo(y + i, (loadUpTo(x + i, left) - max) - shift, left); });
   } else {
     const float total = sumOver(
         n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
-          const F32 e = exp(loadPartial(x + i, left) - max);
-          storePartial(y + i, e, left);
+          const F32 e = exp(loadUpTo(x + i, left) - max);
+          storeUpTo(y + i, e, left);
           return firstLanesOr(e, zeros(), left);
         });
     const F32 scale = broadcast(1.0f / total);
-    for (int64_t i = 0; i < n; i += kLanes) storePartial(y + i, loadPartial(y + i, n - i) * scale, n - i);
+    eachVector(
+        n, EACH_VECTOR { storeUpTo(y + i, loadUpTo(y + i, left) * scale, left); });
   }
 }
 
@@ -44,61 +46,47 @@ void row(Forward f, const float* x, const float*, float* y, int64_t n) {
 void row(Backward f, const float* dy, const float* y, float* dx, int64_t n) {
   if (f.logarithm) {
     const F32 total = broadcast(sumOver(
-        n, [&](int64_t i, int64_t left) __attribute__((always_inline)) { return loadPartial(dy + i, left); }));
-    for (int64_t i = 0; i < n; i += kLanes) {
-      storePartial(dx + i, loadPartial(dy + i, n - i) - exp(loadPartial(y + i, n - i)) * total, n - i);
-    }
+        n, [&](int64_t i, int64_t left) __attribute__((always_inline)) { return loadUpTo(dy + i, left); }));
+    eachVector(
+        n, EACH_VECTOR { storeUpTo(dx + i, loadUpTo(dy + i, left) - exp(loadUpTo(y + i, left)) * total, left); });
   } else {
     const F32 total = broadcast(sumOver(
         n, [&](int64_t i, int64_t left)
-               __attribute__((always_inline)) { return loadPartial(dy + i, left) * loadPartial(y + i, left); }));
-    for (int64_t i = 0; i < n; i += kLanes) {
-      storePartial(dx + i, loadPartial(y + i, n - i) * (loadPartial(dy + i, n - i) - total), n - i);
-    }
+               __attribute__((always_inline)) { return loadUpTo(dy + i, left) * loadUpTo(y + i, left); }));
+    eachVector(
+        n, EACH_VECTOR { storeUpTo(dx + i, loadUpTo(y + i, left) * (loadUpTo(dy + i, left) - total), left); });
   }
 }
 
 // ---- Up to kLanes neighbouring columns of `rows` float32, `pitch` apart.
 
-template <class F> NEURITE_INLINE F32 columnSum(int64_t rows, F&& f) {
-  Tree<RowSum> tree;
-  for (int64_t begin = 0; begin < rows; begin += 32) {
-    F32 a = zeros();
-    for (int64_t r = begin; r < smaller(rows, begin + 32); ++r) a += f(r);
-    if (rows <= 32) return a;
-    tree.push(a);
-  }
-  return tree.result();
-}
-
 void columns(Forward f, const float* x, const float*, float* y, int64_t rows, int64_t pitch, int64_t n) {
-  F32 max = loadPartial(x, n);
-  for (int64_t r = 1; r < rows; ++r) max = maximum(max, loadPartial(x + r * pitch, n));
+  const F32 max = columnMaximum(x, rows, pitch, n);
   if (f.logarithm) {
     const F32 shift = log(columnSum(
-        rows, [&](int64_t r) __attribute__((always_inline)) { return exp(loadPartial(x + r * pitch, n) - max); }));
-    for (int64_t r = 0; r < rows; ++r) storePartial(y + r * pitch, (loadPartial(x + r * pitch, n) - max) - shift, n);
+        rows, [&](int64_t r) __attribute__((always_inline)) { return exp(loadUpTo(x + r * pitch, n) - max); }));
+    for (int64_t r = 0; r < rows; ++r) storeUpTo(y + r * pitch, (loadUpTo(x + r * pitch, n) - max) - shift, n);
   } else {
     const F32 total = columnSum(
         rows, [&](int64_t r) __attribute__((always_inline)) {
-          const F32 e = exp(loadPartial(x + r * pitch, n) - max);
-          storePartial(y + r * pitch, e, n);
+          const F32 e = exp(loadUpTo(x + r * pitch, n) - max);
+          storeUpTo(y + r * pitch, e, n);
           return e;
         });
     const F32 scale = broadcast(1.0f) / total;
-    for (int64_t r = 0; r < rows; ++r) storePartial(y + r * pitch, loadPartial(y + r * pitch, n) * scale, n);
+    for (int64_t r = 0; r < rows; ++r) storeUpTo(y + r * pitch, loadUpTo(y + r * pitch, n) * scale, n);
   }
 }
 
 void columns(Backward f, const float* dy, const float* y, float* dx, int64_t rows, int64_t pitch, int64_t n) {
   const F32 total = columnSum(
       rows, [&](int64_t r) __attribute__((always_inline)) {
-        const F32 d = loadPartial(dy + r * pitch, n);
-        return f.logarithm ? d : d * loadPartial(y + r * pitch, n);
+        const F32 d = loadUpTo(dy + r * pitch, n);
+        return f.logarithm ? d : d * loadUpTo(y + r * pitch, n);
       });
   for (int64_t r = 0; r < rows; ++r) {
-    const F32 d = loadPartial(dy + r * pitch, n), v = loadPartial(y + r * pitch, n);
-    storePartial(dx + r * pitch, f.logarithm ? d - exp(v) * total : v * (d - total), n);
+    const F32 d = loadUpTo(dy + r * pitch, n), v = loadUpTo(y + r * pitch, n);
+    storeUpTo(dx + r * pitch, f.logarithm ? d - exp(v) * total : v * (d - total), n);
   }
 }
 
@@ -113,6 +101,26 @@ template <class Direction> void run(const Call& call, int64_t axis, Direction di
   const char *a = call.in[0].as<const char>(), *b = two ? call.in[1].as<const char>() : nullptr;
   char* y = call.out[0].as<char>();
   const auto at = [](const char* p, int64_t element) { return reinterpret_cast<const float*>(p) + element; };
+  if (g.inner == 1 && g.reduce <= kLanes) {  // short rows: kLanes of them side by side
+    const Split parts = split(ceilDivide(g.outer, kLanes), (g.reduce + 2) * kLanes * kHeavy);
+    parallelFor(parts.chunks, [&](int64_t chunk) {
+      constexpr int64_t kBlockSize = kLanes * kLanes;
+      alignas(64) float wide[2][kBlockSize], turned[3][kBlockSize], result[kBlockSize];
+      for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+        const int64_t count = smaller(kLanes, g.outer - i * kLanes), place = i * kLanes * g.reduce,
+                      size = count * g.reduce;
+        for (int k = 0; k < (two ? 2 : 1); ++k) {
+          const char* from = k ? b : a;
+          if (widen) widen(from + place * bytes, wide[k], size);
+          rowsToColumns(widen ? wide[k] : at(from, place), g.reduce, count, g.reduce, turned[k]);
+        }
+        columns(direction, turned[0], turned[1], turned[2], g.reduce, kLanes, kLanes);
+        columnsToRows(turned[2], widen ? result : reinterpret_cast<float*>(y) + place, g.reduce, count, g.reduce);
+        if (widen) narrow(result, y + place * bytes, size);
+      }
+    });
+    return;
+  }
   if (g.inner == 1) {
     const Split parts = split(g.outer, (g.reduce + 8) * kHeavy);
     parallelFor(parts.chunks, [&](int64_t chunk) {
