@@ -15,37 +15,51 @@ namespace {
 typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
 typedef uint64_t U64 __attribute__((vector_size(kLanes * 4)));
 
-// Both halves of the 64-bit products: even and odd lanes apart.
-NEURITE_INLINE void multiplyWide(U32 a, uint32_t b, U32& high, U32& low) {
-  const U64 lower = U64{} + 0xffffffffu;
-  const U64 even = ((U64)a & lower) * b, odd = ((U64)a >> 32) * b;
-  low = (U32)((even & lower) | (odd << 32));
-  high = (U32)((even >> 32) | (odd & ~lower));
-}
-
 struct Words {
   U32 lane[4];
 };
 
-// The words of counters counter, counter + 1, …, counter + kLanes - 1.
-NEURITE_INLINE Words philoxLanes(uint64_t key, uint64_t counter) {
-  const uint32_t first = static_cast<uint32_t>(counter);
-  U32 c0 = (U32)laneNumbers() + first;
-  U32 c1 = U32{} + static_cast<uint32_t>(counter >> 32) - (U32)(c0 < first);  // the carry is -1 in the mask
-  U32 c2 = U32{}, c3 = U32{};
-  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    U32 high0, low0, high1, low1;
-    multiplyWide(c0, kPhiloxMultiplier0, high0, low0);
-    multiplyWide(c2, kPhiloxMultiplier1, high1, low1);
-    c0 = high1 ^ c1 ^ k0;
-    c1 = low1;
-    c2 = high0 ^ c3 ^ k1;
-    c3 = low0;
-    k0 += kPhiloxWeyl0;
-    k1 += kPhiloxWeyl1;
+// The keys of all rounds, in memory: as broadcast operands they cost nothing.
+struct RoundKeys {
+  uint64_t k0[kPhiloxRounds], k1[kPhiloxRounds];
+  explicit RoundKeys(uint64_t key) {
+    for (uint32_t round = 0; round < kPhiloxRounds; ++round) {
+      k0[round] = static_cast<uint32_t>(key) + round * kPhiloxWeyl0;
+      k1[round] = static_cast<uint32_t>(key >> 32) + round * kPhiloxWeyl1;
+    }
   }
-  return {{c0, c1, c2, c3}};
+};
+
+// Ten rounds on one counter per 64-bit lane. Only the low halves count, so that a product needs no taking apart: the low half
+// is its low word, and a shift brings down the high one. What is left in the upper halves is never looked at.
+struct Counters {
+  U64 c0, c1, c2, c3;
+};
+NEURITE_INLINE U64 product(U64 a, uint32_t b) {
+  return (U64)multiplyEven((I32)a, broadcastInt(static_cast<int32_t>(b)));
+}
+NEURITE_INLINE Counters philoxRounds(const RoundKeys& keys, U64 counter) {
+  Counters c{counter, counter >> 32, U64{}, U64{}};
+  NEURITE_UNROLL
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const U64 p0 = product(c.c0, kPhiloxMultiplier0), p1 = product(c.c2, kPhiloxMultiplier1);
+    c = {(p1 >> 32) ^ (c.c1 ^ keys.k0[round]), p1, (p0 >> 32) ^ (c.c3 ^ keys.k1[round]), p0};
+  }
+  return c;
+}
+
+// The words of counters counter, counter + 1, …, counter + kLanes - 1: the even ones and the odd ones, then put together.
+NEURITE_INLINE Words philoxLanes(const RoundKeys& keys, uint64_t counter) {
+  const U64 low = U64{} + 0xffffffffu, numbers = (U64)laneNumbers() & low;  // 0, 2, 4, … in the 64-bit lanes
+  const Counters even = philoxRounds(keys, numbers + counter), odd = philoxRounds(keys, numbers + (counter + 1));
+  const auto join = [&](U64 a, U64 b) __attribute__((always_inline)) { return (U32)((a & low) | (b << 32)); };
+  return {{join(even.c0, odd.c0), join(even.c1, odd.c1), join(even.c2, odd.c2), join(even.c3, odd.c3)}};
+}
+
+// The upper halves of the 64-bit products of all lanes.
+NEURITE_INLINE U32 multiplyHigh(U32 a, uint32_t b) {
+  const U64 upper = U64{} + 0xffffffff00000000u;
+  return (U32)((product((U64)a, b) >> 32) | (product((U64)a >> 32, b) & upper));
 }
 
 // a0 b0 a1 b1 … in two vectors.
@@ -81,7 +95,8 @@ constexpr int64_t kDraw = 4 * kLanes;  // elements of one step
 
 // fill(words, to) turns the words of a step into kDraw elements of the output's compute type.
 template <class F> void draw(const Tensor& state, const Tensor& y, int64_t cost, F&& fill) {
-  const uint64_t key = joined(state, 0), counter = joined(state, 2);
+  const RoundKeys keys(joined(state, 0));
+  const uint64_t counter = joined(state, 2);
   const Convert narrow = kNarrow[static_cast<int>(y.dtype)];
   const int64_t bytes = static_cast<int64_t>(dtypeBytes(y.dtype));
   const Split parts = split(y.size(), cost, kBlock);
@@ -93,7 +108,7 @@ template <class F> void draw(const Tensor& state, const Tensor& y, int64_t cost,
       const bool direct = !narrow && n == kBlock;
       float* values = direct ? reinterpret_cast<float*>(to) : block;
       for (int64_t i = 0; i < n; i += kDraw)
-        fill(philoxLanes(key, counter + static_cast<uint64_t>((begin + i) / 4)), values + i, begin + i);
+        fill(philoxLanes(keys, counter + static_cast<uint64_t>((begin + i) / 4)), values + i, begin + i);
       if (narrow)
         narrow(block, to, n);
       else if (!direct)
@@ -187,8 +202,7 @@ void randomUniform(const Call& call) {
   draw(call.in[0], y, kMedium, [&](const Words& w, float* to, int64_t) {
     storeEach<I32>(
         w, to, [&](U32 word) __attribute__((always_inline)) {
-          U32 high = word, rest;
-          if (!whole) multiplyWide(word, static_cast<uint32_t>(span), high, rest);
+          const U32 high = whole ? word : multiplyHigh(word, static_cast<uint32_t>(span));
           return (I32)(high + static_cast<uint32_t>(low));
         });
   });

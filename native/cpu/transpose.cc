@@ -38,23 +38,35 @@ Axes collapse(const Tensor& x, const int64_t* permutation) {
   return axes;
 }
 
+// kLanes elements as the vector transposition takes them: their bits in 32-bit lanes.
+NEURITE_INLINE F32 loadBits(const uint32_t* p) { return load(reinterpret_cast<const float*>(p)); }
+NEURITE_INLINE F32 loadBits(const uint16_t* p) { return fromBits(loadLow16(p, kLanes)); }
+NEURITE_INLINE F32 loadBits(const uint8_t* p) { return fromBits(loadLow8(p, kLanes)); }
+template <bool stream> NEURITE_INLINE void storeBits(uint32_t* p, F32 v) {
+  if constexpr (stream)
+    storeStream(reinterpret_cast<float*>(p), v);
+  else
+    store(reinterpret_cast<float*>(p), v);
+}
+template <bool stream> NEURITE_INLINE void storeBits(uint16_t* p, F32 v) { storeLow16(p, bitsOf(v), kLanes); }
+template <bool stream> NEURITE_INLINE void storeBits(uint8_t* p, F32 v) { storeLow8(p, bitsOf(v), kLanes); }
+
 // y[r * pitchY + c] = x[c * pitchX + r] for r < rows, c < columns: both walk along their own contiguous axis in turn.
-template <class T> void transposeTile(const T* x, int64_t pitchX, T* y, int64_t pitchY, int64_t rows, int64_t columns) {
+template <bool stream, class T>
+void transposeTile(const T* x, int64_t pitchX, T* y, int64_t pitchY, int64_t rows, int64_t columns) {
   int64_t r = 0;
-  if constexpr (sizeof(T) == 4) {
-    for (; r + kLanes <= rows; r += kLanes) {
-      int64_t c = 0;
-      for (; c + kLanes <= columns; c += kLanes) {
-        F32 block[kLanes];
-        NEURITE_UNROLL
-        for (int i = 0; i < kLanes; ++i) block[i] = load(reinterpret_cast<const float*>(x + (c + i) * pitchX + r));
-        transpose(block);
-        NEURITE_UNROLL
-        for (int i = 0; i < kLanes; ++i) store(reinterpret_cast<float*>(y + (r + i) * pitchY + c), block[i]);
-      }
-      for (; c < columns; ++c) {
-        for (int i = 0; i < kLanes; ++i) y[(r + i) * pitchY + c] = x[c * pitchX + r + i];
-      }
+  for (; r + kLanes <= rows; r += kLanes) {
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) {
+      F32 block[kLanes];
+      NEURITE_UNROLL
+      for (int i = 0; i < kLanes; ++i) block[i] = loadBits(x + (c + i) * pitchX + r);
+      transpose(block);
+      NEURITE_UNROLL
+      for (int i = 0; i < kLanes; ++i) storeBits<stream>(y + (r + i) * pitchY + c, block[i]);
+    }
+    for (; c < columns; ++c) {
+      for (int i = 0; i < kLanes; ++i) y[(r + i) * pitchY + c] = x[c * pitchX + r + i];
     }
   }
   for (; r < rows; ++r) {
@@ -96,6 +108,10 @@ template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
   const int64_t rows = axes.dims[near], columns = axes.dims[last];
   const int64_t rowTiles = ceilDivide(rows, kTile), columnTiles = ceilDivide(columns, kTile);
   const int64_t planes = size / larger(rows * columns, 1), tiles = planes * rowTiles * columnTiles;
+  // Lines that are written whole bypass the caches where the output is large; rows must begin on lines for that.
+  const bool stream =
+      sizeof(T) == 4 && size * 4 >= kStreamBytes && columns % 16 == 0 && reinterpret_cast<uintptr_t>(y) % 64 == 0;
+  const auto tile = stream ? transposeTile<true, T> : transposeTile<false, T>;
   const Split parts = split(tiles, smaller(rows, kTile) * smaller(columns, kTile) * 2);
   parallelFor(parts.chunks, [&](int64_t chunk) {
     for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
@@ -108,9 +124,10 @@ template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
         source += place * axes.strides[d];
         target += place * pitch[d];
       }
-      transposeTile(x + source + c * axes.strides[last] + r, axes.strides[last], y + target + r * pitch[near] + c,
-                    pitch[near], smaller(kTile, rows - r), smaller(kTile, columns - c));
+      tile(x + source + c * axes.strides[last] + r, axes.strides[last], y + target + r * pitch[near] + c, pitch[near],
+           smaller(kTile, rows - r), smaller(kTile, columns - c));
     }
+    if (stream) streamFence();
   });
 }
 
