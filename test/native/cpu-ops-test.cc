@@ -639,7 +639,9 @@ void testReductions() {
                                                                      {{6, 5, 4}, {0, 1, 2}},
                                                                      {{4, 5}, {}},
                                                                      {{3, 5000, 20}, {1}},
-                                                                     {{9000, 70}, {0}}};
+                                                                     {{9000, 70}, {0}},
+                                                                     {{37, 3}, {1}},
+                                                                     {{50, 1500}, {0}}};
   for (const auto& [dims, axes] : shapes) {
     Ints list;
     for (int64_t a : axes) list.values[list.count++] = a;
@@ -825,9 +827,9 @@ void testBiasActivationGrad() {
 // ---- Softmax and losses
 
 void testSoftmax() {
-  const std::vector<std::pair<Dims, int64_t>> shapes = {{{1}, 0},       {{10}, 0},      {{128, 10}, 1},
-                                                        {{3, 1000}, 1}, {{2, 5001}, 1}, {{7, 9, 11}, 1},
-                                                        {{70, 3}, 0},   {{4, 5, 6}, 0}, {{3, 33}, 1}};
+  const std::vector<std::pair<Dims, int64_t>> shapes = {{{1}, 0},       {{10}, 0},       {{128, 10}, 1}, {{3, 1000}, 1},
+                                                        {{2, 5001}, 1}, {{7, 9, 11}, 1}, {{70, 3}, 0},   {{35, 3}, 1},
+                                                        {{4, 5, 6}, 0}, {{3, 33}, 1}};
   for (const auto& [dims, axis] : shapes) {
     for (DType type : {F, H}) {
       attributes::softmax attr{};
@@ -1449,6 +1451,40 @@ void testOptimizers() {
   }
 }
 
+// Outputs so large that they bypass the caches, with an end that does not.
+void testLarge() {
+  const int64_t n = (int64_t{25} << 18) + 37;
+  Value a = randomValue(F, {n}), b = randomValue(F, {n}), y(F, {n});
+  attributes::add number{};
+  run(Op::add, {&a, &b}, {&y}, &number);
+  std::vector<double> e(a.values.size());
+  for (size_t i = 0; i < e.size(); i++) e[i] = a.values[i] + b.values[i];
+  expectClose("add, large", y, e, 6e-8);
+  run(Op::copy, {&a}, {&y}, nullptr);
+  expectClose("copy, large", y, a.values, 0);
+  attributes::fill fill{};
+  fill.value = 2;
+  run(Op::fill, {}, {&y}, &fill);
+  expectClose("fill, large", y, std::vector<double>(e.size(), 2.0), 0);
+  Value half(H, {2 * n});
+  Value wide = randomValue(F, {2 * n});
+  run(Op::cast, {&wide}, {&half}, nullptr);
+  expectClose("cast, large", half, wide.values, 0);
+  attributes::transpose transpose{};
+  transpose.permutation.count = 2;
+  transpose.permutation.values[0] = 1;
+  for (const Dims& dims : {Dims{2608, 2576}, Dims{2600, 2577}}) {
+    Value x = randomValue(F, dims), z(F, {dims[1], dims[0]});
+    run(Op::transpose, {&x}, {&z}, &transpose);
+    std::vector<double> t(x.values.size());
+    for (size_t i = 0; i < t.size(); i++) {
+      const size_t rows = static_cast<size_t>(dims[0]), columns = static_cast<size_t>(dims[1]);
+      t[i] = x.values[i % rows * columns + i / rows];
+    }
+    expectClose("transpose, large", z, t, 0);
+  }
+}
+
 void testMatmul() {
   struct Case {
     Dims a, b, c;
@@ -1510,6 +1546,7 @@ int main() {
   testInPlace();
   testOptimizers();
   testMatmul();
+  testLarge();
   printf("%d checks, %d failures\n", checks, failures);
   return failures > 0;
 }
