@@ -259,13 +259,40 @@ write("optimizers", [
 ])
 
 
+# ---- Networks: penalties, sample weights, loss, gradients and optimizer together, over ten batches.
+def network_case(loss, y, last, optimizer, **kwargs):
+    model = keras.Sequential([
+        L.Input((5,)), L.Dense(6, activation="tanh", kernel_regularizer=r.L2(0.01)), L.LeakyReLU(), L.Dense(last["units"], activation=last["activation"]),
+    ])
+    start = [normal(*w.shape) * 0.4 for w in model.weights]
+    model.set_weights(start)
+    model.compile(optimizer=getattr(o, optimizer)(**kwargs), loss=loss, run_eagerly=True)
+    batches = []
+    for _ in range(10):
+        x, targets, weights = normal(8, 5), y(), rng.uniform(0.5, 2, size=8).astype(np.float32)
+        model.reset_metrics()
+        value = model.train_on_batch(x, targets, sample_weight=weights)
+        batches.append({"x": numbers(x), "y": numbers(targets), "sampleWeight": numbers(weights), "loss": float(f"{float(value):.7g}")})
+    return {"loss": camel(loss), "last": last, "optimizer": {"SGD": "sgd", "Adam": "adam", "RMSprop": "rmsprop"}[optimizer], "options": options(kwargs),
+            "start": [numbers(w) for w in start], "batches": batches, "end": [numbers(w) for w in model.get_weights()]}
+
+
+r = keras.regularizers
+write("networks", [
+    network_case("sparse_categorical_crossentropy", lambda: rng.integers(0, 3, size=8).astype(np.int32), {"units": 3, "activation": "softmax"}, "Adam", learning_rate=0.05),
+    network_case("categorical_crossentropy", lambda: one_hot(3, 8), {"units": 3, "activation": "softmax"}, "RMSprop", learning_rate=0.01, momentum=0.5),
+    network_case("binary_crossentropy", lambda: bits(8, 2), {"units": 2, "activation": "sigmoid"}, "SGD", learning_rate=0.1, momentum=0.9, nesterov=True),
+    network_case("mean_squared_error", lambda: normal(8, 1), {"units": 1, "activation": "linear"}, "SGD", learning_rate=0.05, global_clipnorm=0.5),
+])
+
+
 # ---- Initializers: the limit or the standard deviation that Keras derives from a shape; regularizers: their value.
 from keras.src.initializers.random_initializers import compute_fans  # noqa: E402
 
 write("initializers", [
     {"shape": list(shape), "fans": [int(f) for f in compute_fans(shape)]} for shape in [(), (7,), (4, 6), (3, 4, 6), (3, 5, 4, 6), (2, 3, 5, 4, 6)]
 ])
-r, w = keras.regularizers, normal(3, 4)
+w = normal(3, 4)
 write("regularizers", [
     {"regularizer": factory, "options": options(kwargs), "w": numbers(w), "value": numbers(cls(**kwargs)(torch.tensor(w)))}
     for factory, cls, kwargs in [("l1", r.L1, {}), ("l1", r.L1, {"l1": 0.2}), ("l2", r.L2, {}), ("l2", r.L2, {"l2": 0.2}), ("l1l2", r.L1L2, {"l1": 0.1, "l2": 0.3}), ("l1l2", r.L1L2, {})]
