@@ -4,6 +4,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "gpu-types.h"
+
 namespace gpu {
 
 namespace detail {

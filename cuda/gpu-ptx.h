@@ -3,6 +3,8 @@
 #pragma once
 #include <cooperative_groups.h>
 
+#include "gpu-types.h"
+
 #define GPU_SHARED(T, name, ...) __shared__ T name __VA_ARGS__
 #define GPU_DYN_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 
@@ -28,20 +30,16 @@ GPU_DEVICE void barrierArrive(int id, int threads) {
 GPU_DEVICE void gridSync() { cooperative_groups::this_grid().sync(); }
 
 // T: float, double, or a 32- or 64-bit integer. As in CUDA, a lane outside of the warp gives the own value.
-template <class T>
-GPU_DEVICE T shfl(T value, int lane, unsigned mask = kFullMask) {
+template <class T> GPU_DEVICE T shfl(T value, int lane, unsigned mask = kFullMask) {
   return __shfl_sync(mask, value, lane);
 }
-template <class T>
-GPU_DEVICE T shflXor(T value, int laneMask, unsigned mask = kFullMask) {
+template <class T> GPU_DEVICE T shflXor(T value, int laneMask, unsigned mask = kFullMask) {
   return __shfl_xor_sync(mask, value, laneMask);
 }
-template <class T>
-GPU_DEVICE T shflDown(T value, int delta, unsigned mask = kFullMask) {
+template <class T> GPU_DEVICE T shflDown(T value, int delta, unsigned mask = kFullMask) {
   return __shfl_down_sync(mask, value, delta);
 }
-template <class T>
-GPU_DEVICE T shflUp(T value, int delta, unsigned mask = kFullMask) {
+template <class T> GPU_DEVICE T shflUp(T value, int delta, unsigned mask = kFullMask) {
   return __shfl_up_sync(mask, value, delta);
 }
 GPU_DEVICE unsigned ballot(bool predicate, unsigned mask = kFullMask) { return __ballot_sync(mask, predicate); }
@@ -51,67 +49,40 @@ GPU_DEVICE bool all(bool predicate, unsigned mask = kFullMask) { return __all_sy
 // ---- memory -----------------------------------------------------------------------------------------------------
 
 namespace detail {
-template <size_t Bytes>
-struct Word;
-template <>
-struct Word<1> {
-  using type = unsigned char;
-};
-template <>
-struct Word<2> {
-  using type = unsigned short;
-};
-template <>
-struct Word<4> {
-  using type = unsigned;
-};
-template <>
-struct Word<8> {
-  using type = uint2;
-};
-template <>
-struct Word<16> {
-  using type = uint4;
-};
-template <class T>
-GPU_DEVICE T fromWord(typename Word<sizeof(T)>::type word) {
-  return __builtin_bit_cast(T, word);
-}
-template <class T>
-GPU_DEVICE typename Word<sizeof(T)>::type toWord(const T& value) {
+template <size_t Bytes> struct Word;
+template <> struct Word<1> { using type = unsigned char; };
+template <> struct Word<2> { using type = unsigned short; };
+template <> struct Word<4> { using type = unsigned; };
+template <> struct Word<8> { using type = uint2; };
+template <> struct Word<16> { using type = uint4; };
+template <class T> GPU_DEVICE T fromWord(typename Word<sizeof(T)>::type word) { return __builtin_bit_cast(T, word); }
+template <class T> GPU_DEVICE typename Word<sizeof(T)>::type toWord(const T& value) {
   return __builtin_bit_cast(typename Word<sizeof(T)>::type, value);
 }
-template <class T>
-using WordOf = typename Word<sizeof(T)>::type;
+template <class T> using WordOf = typename Word<sizeof(T)>::type;
 }  // namespace detail
 
 // Global memory that nothing writes while the kernel runs.
-template <class T>
-GPU_DEVICE T loadReadOnly(const T* p) {
+template <class T> GPU_DEVICE T loadReadOnly(const T* p) {
   return detail::fromWord<T>(__ldg(reinterpret_cast<const detail::WordOf<T>*>(p)));
 }
 // Data that is used once: evicted first.
-template <class T>
-GPU_DEVICE T loadStreaming(const T* p) {
+template <class T> GPU_DEVICE T loadStreaming(const T* p) {
   return detail::fromWord<T>(__ldcs(reinterpret_cast<const detail::WordOf<T>*>(p)));
 }
-template <class T>
-GPU_DEVICE void storeStreaming(T* p, T value) {
+template <class T> GPU_DEVICE void storeStreaming(T* p, T value) {
   __stcs(reinterpret_cast<detail::WordOf<T>*>(p), detail::toWord(value));
 }
 // Past the first-level cache: what another block of the same launch wrote before its __threadfence().
-template <class T>
-GPU_DEVICE T loadL2(const T* p) {
+template <class T> GPU_DEVICE T loadL2(const T* p) {
   return detail::fromWord<T>(__ldcg(reinterpret_cast<const detail::WordOf<T>*>(p)));
 }
 
 // N values in one instruction; p is aligned to N * sizeof(T) bytes. Global or shared memory.
-template <int N, class T>
-GPU_DEVICE Vec<T, N> loadVec(const T* p) {
+template <int N, class T> GPU_DEVICE Vec<T, N> loadVec(const T* p) {
   return detail::fromWord<Vec<T, N>>(*reinterpret_cast<const detail::WordOf<Vec<T, N>>*>(p));
 }
-template <class T, int N>
-GPU_DEVICE void storeVec(T* p, const Vec<T, N>& value) {
+template <class T, int N> GPU_DEVICE void storeVec(T* p, const Vec<T, N>& value) {
   *reinterpret_cast<detail::WordOf<Vec<T, N>>*>(p) = detail::toWord(value);
 }
 
@@ -120,38 +91,31 @@ template <class T>
 constexpr bool kAtomicType =
     std::is_same_v<T, int> || std::is_same_v<T, unsigned> || std::is_same_v<T, unsigned long long>;
 
-template <class T>
-GPU_DEVICE T atomicAdd(T* p, std::type_identity_t<T> value) {
+template <class T> GPU_DEVICE T atomicAdd(T* p, std::type_identity_t<T> value) {
   static_assert(kAtomicType<T>, "no atomics on this type");
   return ::atomicAdd(p, value);
 }
-template <class T>
-GPU_DEVICE T atomicMax(T* p, std::type_identity_t<T> value) {
+template <class T> GPU_DEVICE T atomicMax(T* p, std::type_identity_t<T> value) {
   static_assert(kAtomicType<T>, "no atomics on this type");
   return ::atomicMax(p, value);
 }
-template <class T>
-GPU_DEVICE T atomicMin(T* p, std::type_identity_t<T> value) {
+template <class T> GPU_DEVICE T atomicMin(T* p, std::type_identity_t<T> value) {
   static_assert(kAtomicType<T>, "no atomics on this type");
   return ::atomicMin(p, value);
 }
-template <class T>
-GPU_DEVICE T atomicOr(T* p, std::type_identity_t<T> value) {
+template <class T> GPU_DEVICE T atomicOr(T* p, std::type_identity_t<T> value) {
   static_assert(kAtomicType<T>, "no atomics on this type");
   return ::atomicOr(p, value);
 }
-template <class T>
-GPU_DEVICE T atomicAnd(T* p, std::type_identity_t<T> value) {
+template <class T> GPU_DEVICE T atomicAnd(T* p, std::type_identity_t<T> value) {
   static_assert(kAtomicType<T>, "no atomics on this type");
   return ::atomicAnd(p, value);
 }
-template <class T>
-GPU_DEVICE T atomicExch(T* p, std::type_identity_t<T> value) {
+template <class T> GPU_DEVICE T atomicExch(T* p, std::type_identity_t<T> value) {
   static_assert(kAtomicType<T>, "no atomics on this type");
   return ::atomicExch(p, value);
 }
-template <class T>
-GPU_DEVICE T atomicCas(T* p, std::type_identity_t<T> expected, std::type_identity_t<T> value) {
+template <class T> GPU_DEVICE T atomicCas(T* p, std::type_identity_t<T> expected, std::type_identity_t<T> value) {
   static_assert(kAtomicType<T>, "no atomics on this type");
   return ::atomicCAS(p, expected, value);
 }
@@ -160,8 +124,7 @@ GPU_DEVICE uint32_t sharedAddress(const void* p) { return uint32_t(__cvta_generi
 
 // Copies N bytes (4, 8 or 16; both pointers aligned to N) from global to shared memory in the background: the first
 // validBytes of them, zeros after that. A copy belongs to the group that the next cpAsyncCommit closes.
-template <int N>
-GPU_DEVICE void cpAsync(void* shared, const void* global, int validBytes = N) {
+template <int N> GPU_DEVICE void cpAsync(void* shared, const void* global, int validBytes = N) {
   static_assert(N == 4 || N == 8 || N == 16);
 #if __CUDA_ARCH__ >= 800
   if constexpr (N == 16) {
@@ -189,8 +152,7 @@ GPU_DEVICE void cpAsyncCommit() {
 #endif
 }
 // Waits until at most N of the own committed groups are in flight.
-template <int N>
-GPU_DEVICE void cpAsyncWait() {
+template <int N> GPU_DEVICE void cpAsyncWait() {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 #endif

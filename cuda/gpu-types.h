@@ -67,8 +67,7 @@ GPU_HOST_DEVICE uint32_t toTf32(float value) {
 }
 
 // N values that move in one instruction of 2, 4, 8 or 16 bytes.
-template <class T, int N>
-struct alignas(sizeof(T) * N) Vec {
+template <class T, int N> struct alignas(sizeof(T) * N) Vec {
   static_assert(sizeof(T) * N <= 16 && (sizeof(T) * N & (sizeof(T) * N - 1)) == 0, "2, 4, 8 or 16 bytes");
   T v[N];
   GPU_HOST_DEVICE T& operator[](int i) { return v[i]; }
@@ -76,12 +75,10 @@ struct alignas(sizeof(T) * N) Vec {
 };
 
 // How many T fill a 16-byte load.
-template <class T>
-constexpr int kVecWidth = int(16 / sizeof(T));
+template <class T> constexpr int kVecWidth = int(16 / sizeof(T));
 
 // Bytes that parameters of types P... take, each aligned to its own alignment.
-template <class... P>
-constexpr size_t parameterBytes() {
+template <class... P> constexpr size_t parameterBytes() {
   size_t bytes = 0;
   ((bytes = (bytes + alignof(P) - 1) / alignof(P) * alignof(P) + sizeof(P)), ...);
   return bytes;

@@ -21,7 +21,6 @@
 
 #define GPU_DEVICE inline
 #define GPU_HOST_DEVICE inline
-#include "gpu-types.h"
 #include "emulator.h"
 
 #else
@@ -36,7 +35,6 @@
 #define GPU_HOST_DEVICE inline
 #endif
 
-#include "gpu-types.h"
 #include "gpu-launch.h"
 #ifdef __CUDACC__
 #include "gpu-ptx.h"

@@ -1,6 +1,6 @@
 // Builds the standalone suite in every variant and runs it in the matrix of schedules, asynchrony and devices.
 //
-//   node test/cuda-emulator/matrix.mjs [--variants none,address,undefined,thread] [--build build/emulator]
+//   node test/cuda-emulator/matrix.mjs [--variants none,address,undefined,thread] [--build build/emulator-suite]
 //                                      [--quick] [--no-planted] [case name...]
 //
 // --quick runs each variant once. Prints one line per run, and everything a failing run said.
@@ -13,7 +13,13 @@ const folder = dirname(fileURLToPath(import.meta.url))
 const options = parse(process.argv.slice(2))
 
 function parse(args) {
-  const parsed = { variants: ['none', 'address', 'undefined', 'thread'], build: resolve(folder, '../../build/emulator'), cases: [], quick: false, planted: true }
+  const parsed = {
+    variants: ['none', 'address', 'undefined', 'thread'],
+    build: resolve(folder, '../../build/emulator-suite'),
+    cases: [],
+    quick: false,
+    planted: true
+  }
   for (let i = 0; i < args.length; i++) {
     if (args[i] === '--variants') parsed.variants = args[++i].split(',')
     else if (args[i] === '--build') parsed.build = resolve(args[++i])
@@ -61,7 +67,9 @@ function plantedRunsOf(variant) {
 function build(variant) {
   const target = join(options.build, variant)
   const generator = spawnSync('ninja', ['--version']).status === 0 && !existsSync(join(target, 'CMakeCache.txt')) ? ['-G', 'Ninja'] : []
-  execFileSync('cmake', ['-S', folder, '-B', target, `-DNEURITE_EMULATOR_SANITIZER=${variant}`, ...generator], { stdio: ['ignore', 'ignore', 'inherit'] })
+  execFileSync('cmake', ['-S', folder, '-B', target, `-DNEURITE_EMULATOR_SANITIZER=${variant}`, ...generator], {
+    stdio: ['ignore', 'ignore', 'inherit']
+  })
   const made = spawnSync('cmake', ['--build', target, '--parallel', '2'], { encoding: 'utf8' })
   if (made.status !== 0) throw new Error(`${variant} does not build:\n${made.stdout}${made.stderr}`)
   return join(target, 'suite')

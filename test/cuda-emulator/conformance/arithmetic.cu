@@ -11,8 +11,8 @@ __global__ void __launch_bounds__(64) functionsKernel(int n, const float* x, flo
   if (i >= n) return;
   const float v = x[i], p = fabsf(v) + 0.01f;
   const float results[kFunctions] = {
-      expf(v),  logf(p),         log1pf(p),  expm1f(v), sqrtf(p),  rsqrtf(p), powf(p, 1.5f),
-      sinf(v),  cosf(v),         tanhf(v),   erff(v),   floorf(v), ceilf(v),  rintf(v),
+      expf(v),  logf(p),         log1pf(p),     expm1f(v),      sqrtf(p),       rsqrtf(p), powf(p, 1.5f),
+      sinf(v),  cosf(v),         tanhf(v),      erff(v),        floorf(v),      ceilf(v),  rintf(v),
       fabsf(v), copysignf(p, v), fmaf(v, v, p), fminf(v, 0.5f), fmaxf(v, 0.5f), v / p,
   };
   for (int f = 0; f < kFunctions; f++) out[f * n + i] = results[f];
@@ -46,10 +46,10 @@ SUITE_CASE(functions) {
   for (int i = 0; i < n; i++) {
     const double v = x[i], p = std::fabs(x[i]) + 0.01f;
     const double results[kFunctions] = {
-        std::exp(v),  std::log(p),         std::log1p(p),   std::expm1(v),     std::sqrt(p),  1 / std::sqrt(p),
-        std::pow(p, 1.5), std::sin(v),     std::cos(v),     std::tanh(v),      std::erf(v),   std::floor(v),
-        std::ceil(v), std::rint(v),        std::fabs(v),    std::copysign(p, v), v * v + p,   std::fmin(v, 0.5),
-        std::fmax(v, 0.5), v / p,
+        std::exp(v),         std::log(p),      std::log1p(p),     std::expm1(v),     std::sqrt(p),
+        1 / std::sqrt(p),    std::pow(p, 1.5), std::sin(v),       std::cos(v),       std::tanh(v),
+        std::erf(v),         std::floor(v),    std::ceil(v),      std::rint(v),      std::fabs(v),
+        std::copysign(p, v), v * v + p,        std::fmin(v, 0.5), std::fmax(v, 0.5), v / p,
     };
     for (int f = 0; f < kFunctions; f++) expected[size_t(f) * n + i] = results[f];
   }
@@ -78,8 +78,16 @@ SUITE_CASE(integers) {
     }
     // (v 2^32 + w) w / 2^64, from two products of 32 bits
     const uint64_t high = uint64_t(v) * w + (uint64_t(w) * w >> 32);
-    const uint32_t all[10] = {uint32_t(uint64_t(v) * w >> 32), ones, leading, first, reversed, v < w ? v : w,
-                              v < w ? w : v, uint32_t(int(v) < int(w) ? int(v) : int(w)), uint32_t(high >> 32), v};
+    const uint32_t all[10] = {uint32_t(uint64_t(v) * w >> 32),
+                              ones,
+                              leading,
+                              first,
+                              reversed,
+                              v < w ? v : w,
+                              v < w ? w : v,
+                              uint32_t(int(v) < int(w) ? int(v) : int(w)),
+                              uint32_t(high >> 32),
+                              v};
     for (int f = 0; f < 10; f++) expected[size_t(f) * n + i] = all[f];
   }
   suite::expectSameBits("integers", out.download(), expected);

@@ -15,8 +15,8 @@ std::vector<uint32_t> patterns() {
       0x7f7fffff, 0xff7fffff, 0x7f7f7fff, 0x7f7f8000, 0x7f7f8001,  // FLT_MAX, and where bf16 becomes infinite
       0x7f7fefff, 0x7f7ff000,                                      // where TF32 becomes infinite
       0x00800000, 0x007fffff, 0x00000001, 0x807fffff, 0x00007fff, 0x00008000, 0x00018000,  // around the denormals
-      0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff,              // bf16 ties
-      0x3f801000, 0x3f803000, 0x3f800fff, 0x3f801001,              // TF32 ties
+      0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff,                                      // bf16 ties
+      0x3f801000, 0x3f803000, 0x3f800fff, 0x3f801001,                                      // TF32 ties
       0x4f000000, 0xcf000000, 0x4effffff, 0x4f800000, 0x4f7fffff,  // around the limits of int and unsigned
   };
   const std::vector<uint32_t> random = suite::randomBits(2000);
@@ -35,9 +35,9 @@ uint32_t rounded(uint32_t bits, int drop, bool tiesToEven) {
   return uint32_t(below);
 }
 
-__global__ void __launch_bounds__(kThreads) convertKernel(int n, const uint32_t* x, uint32_t* toBf16, uint32_t* packed,
-                                                          uint32_t* tf32, uint32_t* roundTrip, int* ints,
-                                                          unsigned* uints) {
+__global__ void __launch_bounds__(kThreads)
+    convertKernel(int n, const uint32_t* x, uint32_t* toBf16, uint32_t* packed, uint32_t* tf32, uint32_t* roundTrip,
+                  int* ints, unsigned* uints) {
   const int i = blockIdx.x * kThreads + threadIdx.x;
   if (i >= n) return;
   const float value = gpu::floatOf(x[i]);
@@ -91,9 +91,11 @@ SUITE_CASE(conversions) {
 SUITE_CASE(conversionsOnTheHost) {
   for (const uint32_t bits : patterns()) {
     const bool infinite = (bits & 0x7fffffffu) == 0x7f800000u;
-    suite::expectSameBits("on the host", {gpu::bf16Bits(gpu::floatOf(bits)), gpu::toTf32(gpu::floatOf(bits))},
-                          {isNan(bits) ? 0x7fff : rounded(bits, 16, true) >> 16,
-                           isNan(bits) ? 0x7fffffffu : infinite ? bits : rounded(bits, 13, false)});
+    suite::expectSameBits(
+        "on the host", {gpu::bf16Bits(gpu::floatOf(bits)), gpu::toTf32(gpu::floatOf(bits))},
+        {isNan(bits) ? 0x7fff : rounded(bits, 16, true) >> 16, isNan(bits) ? 0x7fffffffu
+                                                               : infinite  ? bits
+                                                                           : rounded(bits, 13, false)});
   }
 }
 

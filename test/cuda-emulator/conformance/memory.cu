@@ -8,8 +8,7 @@ namespace {
 constexpr int kCount = 64;
 
 // Copies x to every row of out (5, kCount) with another load and store.
-template <class T>
-__global__ void __launch_bounds__(32) copyKernel(const T* x, T* out) {
+template <class T> __global__ void __launch_bounds__(32) copyKernel(const T* x, T* out) {
   constexpr int kWidth = gpu::kVecWidth<T>;
   for (int i = threadIdx.x; i < kCount; i += 32) {
     out[i] = gpu::loadReadOnly(x + i);
@@ -21,8 +20,7 @@ __global__ void __launch_bounds__(32) copyKernel(const T* x, T* out) {
     gpu::storeVec(out + 4 * kCount + i, gpu::loadVec<kWidth>(x + i));
 }
 
-template <class T>
-void checkCopies() {
+template <class T> void checkCopies() {
   std::vector<T> x(kCount);
   const std::vector<uint32_t> bits = suite::randomBits(kCount * sizeof(T) / 4 + 1);
   std::copy_n(reinterpret_cast<const unsigned char*>(bits.data()), kCount * sizeof(T),
@@ -37,8 +35,7 @@ void checkCopies() {
                   "copy " + std::to_string(way) + " of " + std::to_string(sizeof(T)) + "-byte values");
 }
 
-template <class T>
-__global__ void __launch_bounds__(64) atomicsKernel(const T* x, T* out) {
+template <class T> __global__ void __launch_bounds__(64) atomicsKernel(const T* x, T* out) {
   const T value = x[blockIdx.x * 64 + threadIdx.x];
   gpu::atomicAdd(out, value);
   gpu::atomicMax(out + 1, value);
@@ -52,8 +49,7 @@ __global__ void __launch_bounds__(64) atomicsKernel(const T* x, T* out) {
   }
 }
 
-template <class T>
-void checkAtomics() {
+template <class T> void checkAtomics() {
   std::vector<T> x;
   for (const uint32_t bits : suite::randomBits(128)) x.push_back(T(bits) * T(sizeof(T) == 8 ? 0x10001 : 1));
   const std::vector<T> start = {0, x[0], x[0], 0, T(-1), 5, 0, 0, 0};
@@ -93,8 +89,7 @@ __global__ void __launch_bounds__(32) cpAsyncKernel(const unsigned char* x, cons
   for (int i = 0; i < N; i++) out[32 * N + at + i] = shared[64 * N - 1 - at - i];
 }
 
-template <int N>
-void checkCpAsync() {
+template <int N> void checkCpAsync() {
   std::vector<unsigned char> x(32 * N), expected(64 * N);
   const std::vector<uint32_t> bits = suite::randomBits(32 * N);
   for (int i = 0; i < 32 * N; i++) x[i] = (unsigned char)(bits[i]);

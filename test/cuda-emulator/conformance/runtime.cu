@@ -258,8 +258,7 @@ SUITE_CASE(graphsOverTwoStreams) {
 namespace {
 
 // Captures one kernel and `call`, which is not allowed there: it fails, and so does the end of the capture.
-template <class Call>
-void expectForbidden(const char* what, cudaError_t expected, Call call) {
+template <class Call> void expectForbidden(const char* what, cudaError_t expected, Call call) {
   const suite::DeviceBuffer<float> x(zeros()), y(kCount);
   SUITE_CUDA(cudaStreamSynchronize(suite::stream()));
   cudaGraph_t graph = nullptr;

@@ -46,9 +46,7 @@ template <int K>
 void checkMma(std::vector<float> a, std::vector<float> b, const std::vector<float>& c, double tolerance) {
   const suite::DeviceBuffer<float> da(a), db(b), dc(c), dd(16 * 8);
   SUITE_CUDA(gpu::launch(mmaKernel<K>, 1, 32, 0, suite::stream(), da.data(), db.data(), dc.data(), dd.data()));
-  const auto operand = [](float value) {
-    return K == 16 ? float(gpu::bf16(value)) : gpu::floatOf(gpu::toTf32(value));
-  };
+  const auto operand = [](float value) { return K == 16 ? float(gpu::bf16(value)) : gpu::floatOf(gpu::toTf32(value)); };
   std::vector<double> reference(16 * 8);
   for (int m = 0; m < 16; m++)
     for (int n = 0; n < 8; n++) {
@@ -64,8 +62,7 @@ std::vector<float> smallIntegers(size_t count) {
   return values;
 }
 
-template <int K>
-void checkMmaOnAll() {
+template <int K> void checkMmaOnAll() {
   for (int round = 0; round < 3; round++) {
     checkMma<K>(smallIntegers(16 * K), smallIntegers(K * 8), smallIntegers(16 * 8), 0);
     checkMma<K>(suite::uniform(16 * K, -1, 1), suite::uniform(K * 8, -1, 1), suite::uniform(16 * 8, -1, 1), 3e-6);

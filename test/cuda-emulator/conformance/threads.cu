@@ -4,8 +4,7 @@
 namespace {
 
 // out (4, 32): shfl from the lane 3 further, shflXor 5, shflDown 7, shflUp 9.
-template <class T>
-__global__ void __launch_bounds__(32) shuffleKernel(const T* x, T* out) {
+template <class T> __global__ void __launch_bounds__(32) shuffleKernel(const T* x, T* out) {
   const int lane = threadIdx.x;
   const T value = x[lane];
   out[lane] = gpu::shfl(value, (lane + 3) % 32);
@@ -14,8 +13,7 @@ __global__ void __launch_bounds__(32) shuffleKernel(const T* x, T* out) {
   out[96 + lane] = gpu::shflUp(value, 9);
 }
 
-template <class T>
-void checkShuffles(const std::vector<T>& x) {
+template <class T> void checkShuffles(const std::vector<T>& x) {
   const suite::DeviceBuffer<T> dx(x), out(128);
   SUITE_CUDA(gpu::launch(shuffleKernel<T>, 1, 32, 0, suite::stream(), dx.data(), out.data()));
   const std::vector<T> received = out.download();
@@ -92,7 +90,8 @@ __global__ void __launch_bounds__(32) gridKernel(int* values, int* out) {
 __global__ void indexKernel(uint32_t* out) {
   const unsigned block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
   const unsigned thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
-  out[block * blockDim.x * blockDim.y * blockDim.z + thread] = block << 16 | threadIdx.z << 8 | threadIdx.y << 4 | threadIdx.x;
+  out[block * blockDim.x * blockDim.y * blockDim.z + thread] =
+      block << 16 | threadIdx.z << 8 | threadIdx.y << 4 | threadIdx.x;
 }
 
 }  // namespace

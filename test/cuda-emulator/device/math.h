@@ -4,6 +4,8 @@
 
 #include <bit>
 
+#include "gpu-types.h"
+
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline float rcbrtf(float x) { return 1.0f / cbrtf(x); }
 
@@ -28,8 +30,8 @@ inline unsigned __brev(unsigned x) {
   return reversed;
 }
 
-#define EMULATOR_MIN_MAX(T)                            \
-  constexpr T min(T a, T b) { return b < a ? b : a; }  \
+#define EMULATOR_MIN_MAX(T)                           \
+  constexpr T min(T a, T b) { return b < a ? b : a; } \
   constexpr T max(T a, T b) { return a < b ? b : a; }
 EMULATOR_MIN_MAX(int)
 EMULATOR_MIN_MAX(unsigned)

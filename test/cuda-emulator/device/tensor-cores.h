@@ -1,6 +1,7 @@
 // ldmatrix and mma.sync; the layouts of fragments are written down in cuda/gpu-ptx.h and in tensor-cores.cpp.
 #pragma once
 #include "../engine/engine.h"
+#include "gpu-types.h"
 
 namespace emulator {
 void mmaBf16(float* d, const uint32_t* a, const uint32_t* b, const float* c, const Location& at);
@@ -21,9 +22,7 @@ inline void loadMatrixRows(uint32_t* r, const void* row, bool transposed, const 
 
 namespace gpu {
 
-inline void ldmatrixX4(uint32_t (&r)[4], const void* row, EMULATOR_AT) {
-  emulator::loadMatrixRows(r, row, false, at);
-}
+inline void ldmatrixX4(uint32_t (&r)[4], const void* row, EMULATOR_AT) { emulator::loadMatrixRows(r, row, false, at); }
 inline void ldmatrixX4Trans(uint32_t (&r)[4], const void* row, EMULATOR_AT) {
   emulator::loadMatrixRows(r, row, true, at);
 }

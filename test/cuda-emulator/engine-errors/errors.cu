@@ -75,14 +75,12 @@ __global__ void onesKernel(int n, float* y) {
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) y[i] = 1;
 }
 
-template <class... P, class... A>
-cudaError_t run(void (*kernel)(P...), int threads, A... arguments) {
+template <class... P, class... A> cudaError_t run(void (*kernel)(P...), int threads, A... arguments) {
   return gpu::launch(kernel, 2, threads, 1024, suite::stream(), arguments...);
 }
 
 // Freed by the reset after the error.
-template <class T>
-T* memory() {
+template <class T> T* memory() {
   T* p = nullptr;
   SUITE_CUDA(cudaMalloc(&p, 256));
   return p;

@@ -82,8 +82,10 @@ void gridSync(const Location& at) {
 void leaveBarriers(Thread& thread) {
   const Barrier& barrier = thread.block->barriers[0];
   if (barrier.arrived > 0)
-    fail(barrier.at, "a thread returned before the %s that others of its block wait in: guard the work, do not return"
-         " early", barrier.what);
+    fail(barrier.at,
+         "a thread returned before the %s that others of its block wait in: guard the work, do not return"
+         " early",
+         barrier.what);
 }
 
 void threadFence() {

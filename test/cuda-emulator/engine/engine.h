@@ -38,7 +38,7 @@ void copyCommit();
 void copyWait(unsigned groupsInFlight);
 
 // Every atomic passes here, so that the watchdog can end a wait that spins on one.
-void countAtomic();
+void countAtomic(const Location& at);
 
 }  // namespace emulator
 

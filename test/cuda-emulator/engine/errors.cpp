@@ -47,14 +47,17 @@ Thread& currentThread(const char* what) {
     std::fprintf(stderr, "emulator: %s called outside of a kernel\n", what);
     std::abort();
   }
-  if (s.interrupted) fail(Location::current(), "this block never yields: it has run for too long without a barrier");
   return *s.current();
 }
 
-void countAtomic() { currentThread("an atomic operation"); }
+void countAtomic(const Location& at) {
+  currentThread("an atomic operation");
+  if (scheduler().interrupted) fail(at, "this block never yields: it has run for too long without a barrier");
+}
 
 void requireAligned(const void* p, size_t alignment, const char* what, const Location& at) {
-  if (reinterpret_cast<uintptr_t>(p) % alignment != 0) fail(at, "%s %p is not aligned to %zu bytes", what, p, alignment);
+  if (reinterpret_cast<uintptr_t>(p) % alignment != 0)
+    fail(at, "%s %p is not aligned to %zu bytes", what, p, alignment);
 }
 
 void requireShared(const void* p, size_t bytes, const char* what, const Location& at) {

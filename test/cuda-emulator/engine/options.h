@@ -19,11 +19,11 @@ enum class Timing { Late, Early, Random };
 
 // What cudaDeviceProp and the launch checks need to know of an architecture.
 struct DeviceClass {
-  int computeCapability;       // 10 * major + minor
-  int sharedPerBlockOptin;     // bytes
-  int sharedPerMultiprocessor; // bytes
+  int computeCapability;        // 10 * major + minor
+  int sharedPerBlockOptin;      // bytes
+  int sharedPerMultiprocessor;  // bytes
   int threadsPerMultiprocessor;
-  int multiprocessors;         // fewer than in reality, so that small tests need several waves
+  int multiprocessors;  // fewer than in reality, so that small tests need several waves
 };
 
 struct Options {

@@ -227,8 +227,8 @@ void Scheduler::abandonThread() {
 }
 
 std::string Scheduler::where() const {
-  std::string text = "\n  in " + launch_->kernel + ", grid " + indexText(launch_->grid) + ", block " +
-                     indexText(launch_->block);
+  std::string text =
+      "\n  in " + launch_->kernel + ", grid " + indexText(launch_->grid) + ", block " + indexText(launch_->block);
   if (current_ != nullptr)
     text += ", blockIdx " + indexText(current_->block->index) + ", threadIdx " + indexText(current_->index);
   return text;
@@ -242,7 +242,8 @@ std::string Scheduler::deadlock() const {
     std::map<std::string, std::vector<const Thread*>> places;
     for (const Thread& thread : blocks_[b]->threads) {
       const bool exited = thread.state == ThreadState::Exited;
-      places[exited ? "have returned" : std::string("wait in ") + thread.waitsIn + " at " + siteOf(thread.waitsAt).c_str()]
+      places[exited ? "have returned"
+                    : std::string("wait in ") + thread.waitsIn + " at " + siteOf(thread.waitsAt).c_str()]
           .push_back(&thread);
     }
     if (places.size() == 1 && places.begin()->first == "have returned") continue;

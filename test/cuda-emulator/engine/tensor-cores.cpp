@@ -48,8 +48,7 @@ float truncated(double value) {
 
 // One sum of products on top of c. Products of bf16 or TF32 are exact in double. Rounding to nearest: after each
 // product. Truncating: hardware adds a few products at once and cuts off what does not fit.
-template <int K>
-float accumulate(float c, const float* a, const float* b, int strideB) {
+template <int K> float accumulate(float c, const float* a, const float* b, int strideB) {
   if (!options().truncatingMma) {
     for (int k = 0; k < K; k++) c = float(double(c) + double(a[k]) * double(b[k * strideB]));
     return c;
@@ -63,8 +62,7 @@ float accumulate(float c, const float* a, const float* b, int strideB) {
   return c;
 }
 
-template <int K>
-void multiply(const float (&a)[16][K], const float (&b)[K][8], void* const* lanes) {
+template <int K> void multiply(const float (&a)[16][K], const float (&b)[K][8], void* const* lanes) {
   for (int lane = 0; lane < 32; lane++) {
     const auto* own = static_cast<const Mma*>(lanes[lane]);
     for (int r = 0; r < 4; r++) {

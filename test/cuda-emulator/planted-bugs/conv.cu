@@ -26,8 +26,7 @@ __global__ void __launch_bounds__(kThreads)
       for (int c = 0; c < C; c++) {
         const float value = x[size_t(in) * C + c];
         const int shift = planted::bug(20) ? int(gridDim.z) : 0;
-        for (int k = 0; k < kPerThread; k++)
-          sum[k + shift] = fmaf(value, filter[c * kPerThread + k], sum[k + shift]);
+        for (int k = 0; k < kPerThread; k++) sum[k + shift] = fmaf(value, filter[c * kPerThread + k], sum[k + shift]);
       }
     }
     if (!planted::bug(25)) __syncthreads();
@@ -44,7 +43,8 @@ SUITE_CASE(plantedConv) {
     const suite::DeviceBuffer<float> dx(x), dw(w);
     const suite::DeviceBuffer<float> dy(size_t(W) * K);
     const dim3 grid((W + kThreads - 1) / kThreads, (K + kPerThread - 1) / kPerThread);
-    SUITE_CUDA(gpu::launch(convKernel, grid, kThreads, 0, suite::stream(), W, C, K, S, dx.data(), dw.data(), dy.data()));
+    SUITE_CUDA(
+        gpu::launch(convKernel, grid, kThreads, 0, suite::stream(), W, C, K, S, dx.data(), dw.data(), dy.data()));
     std::vector<double> reference(dy.size());
     for (int out = 0; out < W; out++)
       for (int s = 0; s < S; s++) {

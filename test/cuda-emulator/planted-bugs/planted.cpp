@@ -17,12 +17,12 @@ namespace {
 // What a build and schedule can miss. Missing is allowed there, not demanded.
 enum Miss : unsigned {
   kNothing = 0,
-  kPlain = 1,      // builds without a sanitizer, in every schedule
-  kLifo = 2,       // the lifo schedule, in builds other than ThreadSanitizer's
-  kRandom = 4,     // random schedules, in builds other than ThreadSanitizer's
-  kAddress = 8,    // AddressSanitizer
-  kUndefined = 16, // UndefinedBehaviorSanitizer
-  kThread = 32,    // ThreadSanitizer
+  kPlain = 1,       // builds without a sanitizer, in every schedule
+  kLifo = 2,        // the lifo schedule, in builds other than ThreadSanitizer's
+  kRandom = 4,      // random schedules, in builds other than ThreadSanitizer's
+  kAddress = 8,     // AddressSanitizer
+  kUndefined = 16,  // UndefinedBehaviorSanitizer
+  kThread = 32,     // ThreadSanitizer
 };
 
 struct Bug {
@@ -52,10 +52,11 @@ constexpr Bug kBugs[] = {
     {11, "plantedStatistics", "early return before a barrier", kNothing, "do not return early"},
     {12, "plantedStatistics", "shuffle with the full mask in half a warp", kNothing, "in shfl at"},
     {16, "plantedTotal", "race between blocks", kPlain | kLifo | kRandom | kAddress | kUndefined, nullptr},
-    {27, "plantedTotal", "no __threadfence before the last block reads", kPlain | kLifo | kRandom | kAddress | kUndefined,
-     nullptr},
-    {13, "plantedConv", "padding test lets a read out of bounds through", kPlain | kLifo | kRandom | kUndefined | kThread,
-     nullptr},
+    {27, "plantedTotal", "no __threadfence before the last block reads",
+     kPlain | kLifo | kRandom | kAddress | kUndefined, nullptr},
+    {29, "plantedTotal", "blocks wait for each other", kNothing, "never yields"},
+    {13, "plantedConv", "padding test lets a read out of bounds through",
+     kPlain | kLifo | kRandom | kUndefined | kThread, nullptr},
     {20, "plantedConv", "register array index out of bounds", kNothing, nullptr},
     {21, "plantedConv", "shared memory read before it is written", kNothing, nullptr},
     {25, "plantedConv", "no barrier at the end of the loop", kNothing, nullptr},
@@ -75,9 +76,12 @@ unsigned thisBuild() {
   return kUndefined;
 #else
   switch (emulator::options().order) {
-    case emulator::Order::Fifo: return kPlain;
-    case emulator::Order::Lifo: return kLifo;
-    case emulator::Order::Random: return kRandom;
+    case emulator::Order::Fifo:
+      return kPlain;
+    case emulator::Order::Lifo:
+      return kLifo;
+    case emulator::Order::Random:
+      return kRandom;
   }
   return kPlain;
 #endif
@@ -98,6 +102,7 @@ Outcome runWith(const char* program, const Bug& bug) {
     dup2(channel[1], STDERR_FILENO);
     close(channel[0]);
     setenv("EMU_BUG", std::to_string(bug.number).c_str(), 1);
+    setenv("EMU_WATCHDOG", "1", 1);
     setenv("TSAN_OPTIONS", "halt_on_error=1", 1);
     setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
     execl(program, program, bug.testCase, static_cast<char*>(nullptr));

@@ -1,4 +1,4 @@
-// Mean and variance of columns, and a total over blocks: bugs 9, 10, 11, 12, 16, 19, 24 and 27.
+// Mean and variance of columns, and a total over blocks: bugs 9, 10, 11, 12, 16, 19, 24, 27 and 29.
 #include "planted.h"
 #include "suite.h"
 
@@ -64,6 +64,9 @@ __global__ void __launch_bounds__(kThreads)
     last = gpu::atomicAdd(finished, 1u) + 1 == gridDim.x;
   }
   __syncthreads();
+  if (planted::bug(29)) {
+    while (gpu::atomicAdd(finished, 0u) < gridDim.x) {}
+  }
   if (last && threadIdx.x == 0) {
     if (!planted::bug(27)) __threadfence();
     float all = 0;

@@ -17,8 +17,8 @@ __device__ void fetchTile(float* stage, int M, int N, int K, const float* a, con
   for (int i = threadIdx.x; i < kDepth * kColumns; i += kThreads) {
     const int k = i / kColumns, column = i % kColumns;
     const bool inside = n0 + column < N && k0 + k < K;
-    gpu::cpAsync<4>(stage + kRows * kAPitch + k * kBPitch + column,
-                    inside ? b + size_t(k0 + k) * N + n0 + column : b, inside ? 4 : 0);
+    gpu::cpAsync<4>(stage + kRows * kAPitch + k * kBPitch + column, inside ? b + size_t(k0 + k) * N + n0 + column : b,
+                    inside ? 4 : 0);
   }
 }
 

@@ -16,11 +16,16 @@ const char* nameOf(cudaMemcpyKind kind) {
 bool fits(const void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   const bool toDevice = isDeviceMemory(to, bytes), fromDevice = isDeviceMemory(from, bytes);
   switch (kind) {
-    case cudaMemcpyHostToHost: return !toDevice && !fromDevice;
-    case cudaMemcpyHostToDevice: return toDevice && !fromDevice;
-    case cudaMemcpyDeviceToHost: return !toDevice && fromDevice;
-    case cudaMemcpyDeviceToDevice: return toDevice && fromDevice;
-    case cudaMemcpyDefault: return true;
+    case cudaMemcpyHostToHost:
+      return !toDevice && !fromDevice;
+    case cudaMemcpyHostToDevice:
+      return toDevice && !fromDevice;
+    case cudaMemcpyDeviceToHost:
+      return !toDevice && fromDevice;
+    case cudaMemcpyDeviceToDevice:
+      return toDevice && fromDevice;
+    case cudaMemcpyDefault:
+      return true;
   }
   return false;
 }
@@ -62,8 +67,9 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, 
 cudaError_t set(void* p, int value, size_t bytes, cudaStream_t handle) {
   if (const cudaError_t error = checkUsable(); error != cudaSuccess) return finish(error);
   if (bytes > 0 && !isDeviceMemory(p, bytes))
-    return reject(cudaErrorInvalidValue, "cudaMemset of " + std::to_string(bytes) + " bytes that are not all in one"
-                                         " device allocation");
+    return reject(cudaErrorInvalidValue, "cudaMemset of " + std::to_string(bytes) +
+                                             " bytes that are not all in one"
+                                             " device allocation");
   std::lock_guard lock(device().mutex);
   const std::shared_ptr<Stream> stream = device().find(handle);
   if (!stream) return finish(cudaErrorInvalidResourceHandle);

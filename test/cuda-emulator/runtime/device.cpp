@@ -154,9 +154,9 @@ cudaError_t Device::checkNotCapturing() {
   for (const auto& [handle, stream] : streams) {
     if (!stream->capture) continue;
     const Capture& capture = *stream->capture;
-    const bool affected = capture.mode == cudaStreamCaptureModeGlobal ||
-                          (capture.mode == cudaStreamCaptureModeThreadLocal &&
-                           capture.thread == std::this_thread::get_id());
+    const bool affected =
+        capture.mode == cudaStreamCaptureModeGlobal ||
+        (capture.mode == cudaStreamCaptureModeThreadLocal && capture.thread == std::this_thread::get_id());
     if (!affected) continue;
     stream->capture->invalid = true;
     capturing = true;
@@ -165,7 +165,8 @@ cudaError_t Device::checkNotCapturing() {
 }
 
 bool Device::anyCapture() const {
-  return std::any_of(streams.begin(), streams.end(), [](const auto& entry) { return entry.second->capture != nullptr; });
+  return std::any_of(streams.begin(), streams.end(),
+                     [](const auto& entry) { return entry.second->capture != nullptr; });
 }
 
 void Device::setError(cudaError_t error, const std::string& text) {

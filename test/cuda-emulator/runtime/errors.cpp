@@ -15,7 +15,8 @@ struct ErrorText {
   const char* text;
 };
 
-#define ERROR_TEXT(name, text) {name, #name, text}
+#define ERROR_TEXT(name, text) \
+  { name, #name, text }
 constexpr ErrorText kErrors[] = {
     ERROR_TEXT(cudaSuccess, "no error"),
     ERROR_TEXT(cudaErrorInvalidValue, "invalid argument"),
@@ -45,8 +46,9 @@ constexpr ErrorText kErrors[] = {
     ERROR_TEXT(cudaErrorStreamCaptureIsolation, "dependency created on uncaptured work in another stream"),
     ERROR_TEXT(cudaErrorStreamCaptureImplicit, "operation would make the legacy stream depend on a capturing stream"),
     ERROR_TEXT(cudaErrorCapturedEvent, "operation not permitted on an event last recorded in a capturing stream"),
-    ERROR_TEXT(cudaErrorStreamCaptureWrongThread, "attempt to terminate a thread-local capture sequence from another"
-                                                  " thread"),
+    ERROR_TEXT(cudaErrorStreamCaptureWrongThread,
+               "attempt to terminate a thread-local capture sequence from another"
+               " thread"),
     ERROR_TEXT(cudaErrorUnknown, "unknown error"),
 };
 #undef ERROR_TEXT

@@ -55,8 +55,7 @@ cudaError_t check(const LaunchRequest& r) {
     return reject(cudaErrorCooperativeLaunchTooLarge, "at most 32 cooperative blocks: " + describe(r));
   for (const PointerArgument& pointer : r.pointers)
     if (pointer.value != nullptr && !isDeviceMemory(pointer.value, 0) && !isPinnedMemory(pointer.value, 0)) {
-      const std::string text =
-          "argument " + std::to_string(pointer.position) + " is no device pointer: " + describe(r);
+      const std::string text = "argument " + std::to_string(pointer.position) + " is no device pointer: " + describe(r);
       device().setError(cudaErrorIllegalAddress, text);
       return finish(cudaErrorIllegalAddress);
     }
@@ -68,7 +67,7 @@ cudaError_t check(const LaunchRequest& r) {
 cudaError_t submitLaunch(LaunchRequest request) {
   if (const cudaError_t error = checkUsable(); error != cudaSuccess) return finish(error);
   if (const cudaError_t error = check(request); error != cudaSuccess) return error;
-  Launch launch{nameOf(request),     request.grid,        request.block, request.dynamicSharedBytes,
+  Launch launch{nameOf(request),     request.grid,           request.block, request.dynamicSharedBytes,
                 request.cooperative, std::move(request.body)};
   std::lock_guard lock(device().mutex);
   const std::shared_ptr<Stream> stream = device().find(request.stream);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cuda-runtime.h"
+#include "gpu-types.h"
 
 namespace emulator {
 
@@ -49,7 +50,7 @@ cudaError_t launchKernel(bool cooperative, void (*kernel)(P...), Grid grid, dim3
         int position = 0;
         [[maybe_unused]] const auto note = [&](const auto& v) {
           if constexpr (std::is_pointer_v<std::remove_cvref_t<decltype(v)>>)
-            pointers.push_back({static_cast<const void*>(v), position});
+            pointers.push_back({const_cast<const void*>(static_cast<const volatile void*>(v)), position});
           position++;
         };
         (note(value), ...);

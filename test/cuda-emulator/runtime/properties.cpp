@@ -76,22 +76,53 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   if (checkDevice(device) != cudaSuccess) return finish(cudaErrorInvalidDevice);
   const DeviceClass& d = options().device;
   switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock: *value = kMaxThreads; break;
-    case cudaDevAttrMaxSharedMemoryPerBlock: *value = kStaticSharedBytes; break;
-    case cudaDevAttrWarpSize: *value = 32; break;
-    case cudaDevAttrClockRate: *value = 1000000; break;        // kHz
-    case cudaDevAttrMemoryClockRate: *value = 1000000; break;  // kHz
-    case cudaDevAttrMultiProcessorCount: *value = d.multiprocessors; break;
-    case cudaDevAttrGlobalMemoryBusWidth: *value = 256; break;
-    case cudaDevAttrL2CacheSize: *value = kL2Bytes; break;
-    case cudaDevAttrMaxThreadsPerMultiProcessor: *value = d.threadsPerMultiprocessor; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = d.computeCapability / 10; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = d.computeCapability % 10; break;
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = d.sharedPerMultiprocessor; break;
-    case cudaDevAttrMaxRegistersPerMultiprocessor: *value = kRegisters; break;
-    case cudaDevAttrCooperativeLaunch: *value = 1; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = d.sharedPerBlockOptin; break;
-    default: return finish(cudaErrorInvalidValue);
+    case cudaDevAttrMaxThreadsPerBlock:
+      *value = kMaxThreads;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+      *value = kStaticSharedBytes;
+      break;
+    case cudaDevAttrWarpSize:
+      *value = 32;
+      break;
+    case cudaDevAttrClockRate:
+      *value = 1000000;
+      break;  // kHz
+    case cudaDevAttrMemoryClockRate:
+      *value = 1000000;
+      break;  // kHz
+    case cudaDevAttrMultiProcessorCount:
+      *value = d.multiprocessors;
+      break;
+    case cudaDevAttrGlobalMemoryBusWidth:
+      *value = 256;
+      break;
+    case cudaDevAttrL2CacheSize:
+      *value = kL2Bytes;
+      break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor:
+      *value = d.threadsPerMultiprocessor;
+      break;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = d.computeCapability / 10;
+      break;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = d.computeCapability % 10;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+      *value = d.sharedPerMultiprocessor;
+      break;
+    case cudaDevAttrMaxRegistersPerMultiprocessor:
+      *value = kRegisters;
+      break;
+    case cudaDevAttrCooperativeLaunch:
+      *value = 1;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = d.sharedPerBlockOptin;
+      break;
+    default:
+      return finish(cudaErrorInvalidValue);
   }
   return cudaSuccess;
 }

@@ -67,8 +67,7 @@ void expectRelativeError(const std::string& what, const std::vector<double>& rec
 void expectSameBits(const std::string& what, const std::vector<uint32_t>& received,
                     const std::vector<uint32_t>& expected);
 
-template <class T>
-std::vector<double> toDouble(const std::vector<T>& values) {
+template <class T> std::vector<double> toDouble(const std::vector<T>& values) {
   return std::vector<double>(values.begin(), values.end());
 }
 template <class T>
@@ -92,8 +91,7 @@ std::vector<float> uniform(size_t count, float low, float high);
 std::vector<uint32_t> randomBits(size_t count);
 
 // Device memory of exactly `count` elements, filled with NaN or with values.
-template <class T>
-class DeviceBuffer {
+template <class T> class DeviceBuffer {
  public:
   explicit DeviceBuffer(size_t count) : count_(count) {
     SUITE_CUDA(cudaMalloc(&data_, bytes()));
