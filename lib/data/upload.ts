@@ -4,10 +4,11 @@ import { OutOfMemoryError } from '../errors'
 import { concat } from '../ops'
 import { type NestedArray, Tensor, type TypedArray, tensor, typedArrayKind } from '../tensor'
 import { breathe } from './event-loop'
+import { fence } from './fence'
 import type { CheckedData, CheckedValues } from './values'
 
-// Elements that are copied in about 5 ms: at memory speed if they are as the device wants them, else one by one.
-const sliceAsIs = 1 << 22
+// Elements that are copied in some 5 ms: at memory speed if they are as the device wants them, else one by one.
+const sliceAsIs = 1 << 20
 const sliceConverted = 1 << 18
 const asIs = new Set(['Float32Array', 'Int32Array', 'Uint8Array', 'Uint8ClampedArray'])
 
@@ -84,6 +85,8 @@ async function uploadRows({ values, shape }: CheckedValues): Promise<Tensor> {
   try {
     for (let from = 0; from < samples; from += slice) {
       parts.push(part(from, Math.min(samples, from + slice)))
+      // Staged bytes are few at any time, so that no upload has to wait for the device.
+      await fence(parts.at(-1)!)
       await breathe()
     }
     return concat(parts, 0)

@@ -38,8 +38,11 @@ export async function mnist(options: DatasetOptions = {}): Promise<{ train: Labe
     if (shape.length !== rank) throw new FormatError(`${name}: expected ${rank} dimensions, received ${shape.length}`)
     return tensor(data, shape)
   }
-  return {
-    train: { x: await load('train-images-idx3-ubyte', 3), y: await load('train-labels-idx1-ubyte', 1) },
-    test: { x: await load('t10k-images-idx3-ubyte', 3), y: await load('t10k-labels-idx1-ubyte', 1) }
-  }
+  const [trainX, trainY, testX, testY] = await Promise.all([
+    load('train-images-idx3-ubyte', 3),
+    load('train-labels-idx1-ubyte', 1),
+    load('t10k-images-idx3-ubyte', 3),
+    load('t10k-labels-idx1-ubyte', 1)
+  ])
+  return { train: { x: trainX, y: trainY }, test: { x: testX, y: testY } }
 }

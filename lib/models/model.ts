@@ -78,7 +78,7 @@ export abstract class Model extends Layer {
    *
    * Data that fit are kept on the device, and a whole step is one captured function; the event loop stays free. Data that do not fit,
    * and batches from an iterable, are uploaded while the device computes. Typed arrays are copied at the call (those of more than
-   * 16 MB in slices, soon after; larger ones than the device can hold are read during training). fit disposes of tensors that an
+   * a million elements in slices, soon after; larger ones than the device can hold are read during training). fit disposes of tensors that an
    * iterable yields, never of those passed in.
    *
    * @param x tensors, typed arrays (they take the model's input shape) or nested arrays, the samples along the first dimension; or batches

@@ -3,6 +3,7 @@
 import { checkOptions, numberOption } from '../arguments'
 import { type Callback, CallbackList } from '../callbacks/callback'
 import { type Captured, capture } from '../capture'
+import { fence } from '../data/fence'
 import { type BatchStream, ItemStream, makeBatch } from '../data/streams'
 import { type Batches, checkData, isBatches, type ModelValues } from '../data/values'
 import * as ops from '../ops'
@@ -110,21 +111,5 @@ function concatOf(tensors: readonly Tensor[]): Tensor {
     return ops.concat(tensors, 0)
   } finally {
     for (const tensor of tensors) tensor.dispose()
-  }
-}
-
-/** Resolves when a tensor has been computed, by a read of its first element; rejects if that failed. */
-async function fence(tensor: Tensor): Promise<void> {
-  if (tensor.size === 0) return
-  const starts = tensor.shape.map(() => 0)
-  const first = ops.slice(
-    tensor,
-    starts,
-    starts.map(() => 1)
-  )
-  try {
-    await first.data()
-  } finally {
-    first.dispose()
   }
 }
