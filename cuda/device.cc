@@ -151,8 +151,11 @@ class CudaDevice final : public Device {
   void upload(void* target, const void* source, size_t bytes) override {
     staging_.upload(target, source, bytes, context_.stream);
   }
+  // The report travels in front of the data, so it has arrived when they have.
   void download(void* target, const void* source, size_t bytes) override {
+    CHECK(cudaMemcpyAsync(arrivedReport_, context_.report, sizeof(IndexReport), cudaMemcpyDeviceToHost, context_.stream));
     staging_.download(target, source, bytes, context_.stream);
+    if (bytes == 0) finish();
   }
   void copy(void* target, const void* source, size_t bytes) override {
     CHECK(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToDevice, context_.stream));
