@@ -99,7 +99,13 @@ export class Dense extends Layer {
   }
 
   private product(x: Tensor, activation: Fused): Tensor {
-    return ops.matmul(x, this.cast(this.kernel!), { bias: this.bias && this.cast(this.bias), activation })
+    const kernel = this.cast(this.kernel!)
+    const options = { bias: this.bias && this.cast(this.bias), activation }
+    if (x.rank === 2) return ops.matmul(x, kernel, options)
+    // All rows in one product, so that the kernel's gradient is one product too.
+    const leading = x.shape.slice(0, -1)
+    const rows = leading.reduce((size, n) => size * n, 1)
+    return ops.reshape(ops.matmul(ops.reshape(x, [rows, x.shape.at(-1)!]), kernel, options), [...leading, this.units])
   }
 
   override getConfig(): Config {

@@ -159,7 +159,8 @@ export class SparseCategoricalCrossentropy extends Crossentropy {
   }
 
   override maskOf(yTrue: Tensor, yPred: Tensor): Tensor | undefined {
-    return this.ignoreClass === undefined ? undefined : ops.notEqual(matchedLabels(this.name, yTrue, yPred), this.ignoreClass)
+    if (this.ignoreClass === undefined) return undefined
+    return ops.notEqual(inDType(matchedLabels(this.name, yTrue, yPred), 'int32'), this.ignoreClass)
   }
 
   override getConfig(): Config {

@@ -89,6 +89,21 @@ test('integer labels of any dtype are the same', async () => {
   expect(await mse(tensor([1, 3], [2], { dtype: 'uint8' }), tensor([[1], [1]])).item()).toBe(2)
 })
 
+test('ignored labels count for nothing, bytes too', async () => {
+  const logits = tensor([
+    [0.5, -1, 2],
+    [1.5, 0.25, -0.5]
+  ])
+  const all = losses.sparseCategoricalCrossentropy({ fromLogits: true })
+  const [first] = await all(tensor([2], [1], { dtype: 'uint8' }), logits.slice([0, 0], [1, 3])).data()
+  for (const ignoreClass of [255, 1]) {
+    const loss = losses.sparseCategoricalCrossentropy({ fromLogits: true, ignoreClass })
+    expect(await loss(tensor([2, ignoreClass], [2], { dtype: 'uint8' }), logits).item()).toBeCloseTo(first!, 6)
+  }
+  const none = losses.sparseCategoricalCrossentropy({ fromLogits: true, ignoreClass: -1 })
+  expect(await none(tensor([2, 0], [2], { dtype: 'uint8' }), logits).item()).toBe(await all(tensor([2, 0]), logits).item())
+})
+
 test('a bfloat16 prediction gives a float32 loss', () => {
   const yPred = tensor([[0.5, 0.5]], undefined, { dtype: 'bfloat16' })
   for (const name of ['meanSquaredError', 'categoricalCrossentropy', 'hinge'])
