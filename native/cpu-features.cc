@@ -40,6 +40,8 @@ static InstructionSet choose() {
     if (has(set)) best = set;
   const char* wanted = std::getenv("NEURITE_CPU");
   if (!wanted || !*wanted) return best;
+  // The scalar twin of AMX (amx.h) runs on any set.
+  if (std::strcmp(wanted, "amx-emulated") == 0) return best;
   // AMX is an addition to AVX-512 that only matrix products use: cpu/amx looks at the variable itself.
   if (std::strncmp(wanted, "amx", 3) == 0 && has(InstructionSet::avx512)) return InstructionSet::avx512;
   for (InstructionSet set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})

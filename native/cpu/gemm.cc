@@ -1,10 +1,39 @@
 // The entry of matrix multiplication: picks the kernel by shape, types and precision.
 #include "gemm.h"
 
+#include "../amx.h"
 #include "gemm-blocks.h"
+#include "gemm-table.h"
 #include "gemv.h"
 
+#if defined(__x86_64__) && defined(__AVX512F__)
+namespace neurite::cpu::amx {
+bool multiplyTiles(const Gemm& g, int parts);
+}
+#endif
+
 namespace neurite::cpu::NEURITE_ISA {
+
+bool multiplyTiles(const Gemm& g, int parts);  // the scalar twin
+
+namespace {
+
+// True if tiles did the work: there are some, and they suit the shape and the values.
+bool multipliedByTiles(const Gemm& g) {
+  const int parts = partsOf(g);
+  switch (tileUnit()) {
+    case TileUnit::emulated:
+      return multiplyTiles(g, parts);
+#if defined(__x86_64__) && defined(__AVX512F__)
+    case TileUnit::amx:
+      return tilesAreFaster(g, parts) && amx::multiplyTiles(g, parts);
+#endif
+    default:
+      return false;
+  }
+}
+
+}  // namespace
 
 void gemm(const Gemm& gemm) {
   Gemm g = gemm;
@@ -16,6 +45,7 @@ void gemm(const Gemm& gemm) {
     g.batch = 1;
   }
   if (g.m == 1 || g.n == 1) return multiplyVector(g);
+  if (multipliedByTiles(g)) return;
   multiplyBlocks<FloatProduct>(g);
 }
 

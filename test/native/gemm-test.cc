@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../../native/amx.h"
 #include "../../native/cpu/gemm.h"
 
 using neurite::Activation;
@@ -87,7 +88,7 @@ struct Matrix {
   }
 };
 
-enum class Data { centred, positive, wideExponents, outlier };
+enum class Data { centred, positive, wideExponents, outlier, tiny };
 
 double draw(Data data) {
   switch (data) {
@@ -96,7 +97,9 @@ double draw(Data data) {
     case Data::wideExponents:
       return (uniform() - 0.5) * std::exp2(static_cast<double>(randomBits() % 81) - 40.0);
     case Data::outlier:
-      return randomBits() % 1000 == 0 ? 1000.0 : uniform() - 0.5;
+      return (uniform() - 0.5) * (randomBits() % 1000 == 0 ? 1e4 : 1.0);
+    case Data::tiny:
+      return (uniform() - 0.5) * std::exp2(-58.0);
     case Data::centred:
       break;
   }
@@ -141,8 +144,10 @@ double activated(Activation activation, double x) {
 // RMS error relative to the RMS of the exact result (of its terms, where they happen to cancel).
 double tolerance(const Case& c) {
   double bound = 2e-7 + 2.5e-8 * std::sqrt(double(c.k));
+  if (c.precision == Precision::high) bound = std::max(bound, 8e-6);
+  if (c.precision == Precision::medium) bound = 6e-3;
   // A product of bfloat16 operands is exact in float32; only a rounded result is coarser.
-  if (c.typeC == DType::bfloat16) bound = 3e-3;
+  if (c.typeC == DType::bfloat16) bound = 4e-3;
   return bound;
 }
 
@@ -223,6 +228,13 @@ void check(const Case& t) {
   }
 }
 
+void expect(bool condition, const char* what, const Case& t) {
+  ++checks;
+  if (condition) return;
+  printf("FAIL %s: %s\n", t.describe().c_str(), what);
+  ++failures;
+}
+
 void testShapes() {
   const int64_t sizes[] = {1, 2, 3, 5, 7, 8, 13, 14, 15, 16, 17, 31, 32, 33, 63, 65};
   for (int64_t m : sizes) {
@@ -273,6 +285,39 @@ void testData() {
   }
 }
 
+// The three precisions keep their bounds; with tiles each is told from the next lower one, which must exceed the bound.
+void testPrecisions() {
+  for (Data data : {Data::centred, Data::positive, Data::wideExponents, Data::outlier, Data::tiny}) {
+    for (int64_t k : {64, 700, 2500}) {
+      for (int transposed = 0; transposed < 4; ++transposed) {
+        Case t{.m = 70,
+               .n = 90,
+               .k = k,
+               .transposeA = (transposed & 1) != 0,
+               .transposeB = (transposed & 2) != 0,
+               .bias = false,
+               .data = data};
+        for (Precision precision : {Precision::highest, Precision::high, Precision::medium}) {
+          t.precision = precision;
+          check(t);
+        }
+        // Tiny products go to multiply-adds in highest and high, where nothing is lost. Sums of positive terms grow
+        // faster than their errors: long ones are exact in any precision, relative to the result.
+        if (neurite::tileUnit() != neurite::TileUnit::emulated || data == Data::tiny ||
+            (data == Data::positive && k > 64)) {
+          continue;
+        }
+        for (Precision precision : {Precision::high, Precision::medium}) {
+          t.precision = precision;
+          const double error = rmsError(t);
+          t.precision = precision == Precision::high ? Precision::highest : Precision::high;
+          expect(error > tolerance(t), "the next lower precision kept this bound: it does not tell them apart", t);
+        }
+      }
+    }
+  }
+}
+
 void testBatches() {
   for (int shared = 0; shared < 3; ++shared) {
     for (int transposed = 0; transposed < 4; ++transposed) {
@@ -319,13 +364,6 @@ void testTypes() {
       }
     }
   }
-}
-
-void expect(bool condition, const char* what, const Case& t) {
-  ++checks;
-  if (condition) return;
-  printf("FAIL %s: %s\n", t.describe().c_str(), what);
-  ++failures;
 }
 
 // An empty sum is zero: bias and activation alone.
@@ -426,11 +464,14 @@ void testParts() {
 int main() {
   testShapes();
   testData();
+  testPrecisions();
   testBatches();
   testTypes();
   testEmpty();
   testSpecialValues();
   testParts();
+  const char* unit[] = {"none", "emulated", "AMX"};
+  printf("tiles: %s %s\n", unit[static_cast<int>(neurite::tileUnit())], neurite::amxRefusal().c_str());
   printf("%d checks, %d failures\n", checks, failures);
   return failures != 0;
 }
