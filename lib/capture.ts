@@ -1,7 +1,7 @@
 // capture(fn): runs fn once, records it once, and from then on replays the recorded commands in one native call.
 import { native, reserve, shared } from './addon'
 import { configurationVersion } from './config'
-import { currentDevice, deviceName } from './device'
+import { currentDevice, deviceName, deviceNumber } from './device'
 import { ArgumentError, CaptureError, DeviceError, DisposedError, failure, fromNative, show } from './errors'
 import type { DType } from './native'
 import { collectWritten, expectTensor, run, runInPlace } from './op'
@@ -12,6 +12,12 @@ import { Tensor, tensor, typedArrayKind, Variable } from './tensor'
 
 /** A captured function: call it as the function itself; `dispose()` frees its programs and what they hold. */
 export type Captured<A extends unknown[], R> = ((...args: A) => R) & Disposable & { dispose(): void }
+
+/** Options of `capture`. */
+export interface CaptureOptions {
+  /** Name of the device on which a call without tensor arguments runs. Default: the current one. */
+  device?: string | undefined
+}
 
 /** What a recording gave: the native program and the shape of its results. */
 interface Program {
@@ -55,7 +61,7 @@ function releaseAll(programs: Map<string, Program | null>): void {
  *   return value
  * })
  */
-export function capture<A extends unknown[], R>(fn: (...args: A) => R): Captured<A, R> {
+export function capture<A extends unknown[], R>(fn: (...args: A) => R, { device: home }: CaptureOptions = {}): Captured<A, R> {
   if (typeof fn !== 'function') throw failure(ArgumentError, 'capture', `expected a function, received ${show(fn)}`)
   const programs = new Map<string, Program | null>()
   let disposed = false
@@ -66,7 +72,7 @@ export function capture<A extends unknown[], R>(fn: (...args: A) => R): Captured
     if (watching) throw failure(CaptureError, 'capture', 'no gradient flows through a captured function: call valueAndGrad inside it')
     const inputs: Tensor[] = []
     const key = keyOf(args, inputs)
-    const device = inputs[0]?.deviceIndex ?? currentDevice()
+    const device = inputs[0]?.deviceIndex ?? (home === undefined ? currentDevice() : deviceNumber(home, 'capture'))
     const other = inputs.find((input) => input.deviceIndex !== device)
     if (other !== undefined) {
       throw failure(

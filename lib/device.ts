@@ -1,6 +1,7 @@
 // Devices: what there is, which one new tensors are made on, and how much memory they use.
 import { native } from './addon'
 import { ArgumentError, DeviceError, failure, fromNative, show } from './errors'
+import { captureDevice } from './state'
 
 /** A device that was looked for, whether it can be used, and if not, why. */
 export interface Device {
@@ -64,8 +65,9 @@ export function deviceNumber(name: string, where: string): number {
   return index
 }
 
-/** Number of the device on which new tensors are made. */
+/** Number of the device on which new tensors are made: inside a captured function the one that it runs on. */
 export function currentDevice(): number {
+  if (captureDevice >= 0) return captureDevice
   if (current === undefined) {
     const wanted = process.env.NEURITE_DEVICE
     if (wanted) current = deviceNumber(wanted, 'NEURITE_DEVICE')
@@ -89,7 +91,12 @@ export function setDevice(name: string): void {
 
 /** Live tensors and bytes of the current device. */
 export function memory(): MemoryInfo {
-  const { tensors, bytes, pool, peak } = native.memory(currentDevice())
+  return memoryOf(currentDevice())
+}
+
+/** Live tensors and bytes of a device. */
+export function memoryOf(device: number): MemoryInfo {
+  const { tensors, bytes, pool, peak } = native.memory(device)
   return { tensors, bytes, pool, peak }
 }
 

@@ -17,7 +17,7 @@ installMethods(Tensor.prototype, ops)
 
 export type { Callback, CallbackParams, Logs } from './callbacks/callback'
 export type { History } from './callbacks/history'
-export { type Captured, capture } from './capture'
+export { type Captured, type CaptureOptions, capture } from './capture'
 export { type Policy, type Precision, setPolicy, setPrecision } from './config'
 export type { ClassWeight } from './data/class-weights'
 export type { Batches, BatchItem, BatchRecord, ModelValues, Values } from './data/values'

@@ -13,7 +13,7 @@ export class ClassWeights {
   private readonly table: Tensor
 
   /** @throws ArgumentError for keys that are no class numbers or weights that are no numbers */
-  private constructor(where: string, weights: ClassWeight) {
+  private constructor(where: string, weights: ClassWeight, device: string) {
     const classes = Object.keys(weights).map(Number)
     for (const c of classes) {
       if (!Number.isInteger(c) || c < 0) throw failure(ArgumentError, where, `expected classWeight by class numbers, received the key ${c}`)
@@ -22,20 +22,20 @@ export class ClassWeights {
     }
     const values = new Float32Array(Math.max(-1, ...classes) + 2).fill(1)
     for (const c of classes) values[c] = weights[c]!
-    this.table = tensor(values)
+    this.table = tensor(values, undefined, { device })
   }
 
   /**
    * The table, if class weights were given.
    * @throws ArgumentError together with sample weights
    */
-  static from(where: string, weights: ClassWeight | undefined, hasSampleWeight: boolean): ClassWeights | undefined {
+  static from(where: string, weights: ClassWeight | undefined, hasSampleWeight: boolean, device: string): ClassWeights | undefined {
     if (weights === undefined) return undefined
     if (typeof weights !== 'object' || weights === null) {
       throw failure(ArgumentError, where, `expected classWeight to be a record of weights by class number, received ${show(weights)}`)
     }
     if (hasSampleWeight) throw failure(ArgumentError, where, 'expected classWeight or sampleWeight, received both')
-    return new ClassWeights(where, weights)
+    return new ClassWeights(where, weights, device)
   }
 
   /** The weights of samples with targets `y`: (B) class numbers, (B, 1), or (B, …, C) of which the largest counts. */

@@ -105,7 +105,7 @@ export class HostStream implements BatchStream {
     this.at += indices.length
     const owned: Tensor[] = []
     const take = (checked: CheckedValues): Tensor => {
-      const result = takeRows(checked, indices)
+      const result = takeRows(checked, indices, this.data.device)
       owned.push(result)
       return result
     }
@@ -117,22 +117,26 @@ export class HostStream implements BatchStream {
 }
 
 /** The rows at `indices` as a tensor. */
-function takeRows({ values, shape }: CheckedValues, indices: Int32Array): Tensor {
+function takeRows({ values, shape }: CheckedValues, indices: Int32Array, device: string): Tensor {
   const row = shape.slice(1)
   const dims = [indices.length, ...row]
   if (values instanceof Tensor) {
-    using where = tensor(indices)
+    using where = tensor(indices, undefined, { device: values.device })
     return run('gather', [values, where], { shape: dims, dtype: values.dtype, attributes: { axis: 0, scale: 1, offset: 0 } })
   }
   if (!ArrayBuffer.isView(values)) {
     const rows = values as readonly NestedArray[]
-    return tensor(Array.from(indices, (i) => rows[i]!))
+    return tensor(
+      Array.from(indices, (i) => rows[i]!),
+      undefined,
+      { device }
+    )
   }
   const size = row.reduce((a, b) => a * b, 1)
   const all = values as TypedArray
   const batch = new (all.constructor as new (length: number) => TypedArray)(indices.length * size)
   for (const [to, from] of indices.entries()) batch.set(all.subarray(from * size, (from + 1) * size), to * size)
-  return tensor(batch, dims)
+  return tensor(batch, dims, { device })
 }
 
 /** What an iterable yields, or the iterable of a function, which is called at each start. */
@@ -183,7 +187,7 @@ export function makeBatch(shapes: DataShapes, { x, y, sampleWeight }: Partial<Ba
   const { where, inputs } = shapes
   const owned: Tensor[] = []
   const make = (what: string, values: Values, row: RowShape, samples?: number): Tensor => {
-    const result = toTensor(where, what, values, row, samples)
+    const result = toTensor(shapes, what, values, row, samples)
     if (result !== values) owned.push(result)
     return result
   }

@@ -1,5 +1,5 @@
 // Puts data on the device: what fits, as a whole and in slices that leave the event loop its turns.
-import { currentDevice, devices, memory } from '../device'
+import { deviceNumber, devices, memoryOf } from '../device'
 import { OutOfMemoryError } from '../errors'
 import { concat } from '../ops'
 import { type NestedArray, Tensor, type TypedArray, tensor, typedArrayKind } from '../tensor'
@@ -29,9 +29,9 @@ const share = 0.5
 export async function uploadData(data: CheckedData): Promise<ResidentData | undefined> {
   const all = [...data.xs, ...data.ys, ...(data.sampleWeight === undefined ? [] : [data.sampleWeight])]
   const bytes = all.reduce((sum, one) => sum + bytesToUpload(one), 0)
-  if (bytes > residentLimit()) return undefined
+  if (bytes > residentLimit(data.device)) return undefined
   // All begin at once, so that data of one slice are copied before the caller goes on.
-  const uploads = await Promise.allSettled(all.map((one) => (one.values instanceof Tensor ? one.values : uploadRows(one))))
+  const uploads = await Promise.allSettled(all.map((one) => (one.values instanceof Tensor ? one.values : uploadRows(one, data.device))))
   const owned = uploads.flatMap((upload, i) => (upload.status === 'fulfilled' && upload.value !== all[i]!.values ? [upload.value] : []))
   const failed = uploads.find((upload) => upload.status === 'rejected')
   if (failed !== undefined) {
@@ -58,9 +58,10 @@ export function setResidentLimit(bytes: number | undefined): void {
   limit = bytes
 }
 
-function residentLimit(): number {
+function residentLimit(device: string): number {
   if (limit !== undefined) return limit
-  return share * devices()[currentDevice()]!.memory - memory().bytes
+  const number = deviceNumber(device, 'fit')
+  return share * devices()[number]!.memory - memoryOf(number).bytes
 }
 
 function bytesToUpload({ values, shape }: CheckedValues): number {
@@ -71,15 +72,15 @@ function bytesToUpload({ values, shape }: CheckedValues): number {
 }
 
 /** Uploads values of any form, a slice of samples at a time. */
-async function uploadRows({ values, shape }: CheckedValues): Promise<Tensor> {
+async function uploadRows({ values, shape }: CheckedValues, device: string): Promise<Tensor> {
   const [samples, ...row] = shape as [number, ...number[]]
   const size = row.reduce((a, b) => a * b, 1)
   const kind = typedArrayKind(values)
   const slice = Math.max(1, Math.floor((kind !== undefined && asIs.has(kind) ? sliceAsIs : sliceConverted) / Math.max(1, size)))
   const part = (from: number, to: number): Tensor =>
     kind === undefined
-      ? tensor((values as readonly NestedArray[]).slice(from, to), row.length === 0 ? [to - from] : undefined)
-      : tensor((values as TypedArray).subarray(from * size, to * size), [to - from, ...row])
+      ? tensor((values as readonly NestedArray[]).slice(from, to), row.length === 0 ? [to - from] : undefined, { device })
+      : tensor((values as TypedArray).subarray(from * size, to * size), [to - from, ...row], { device })
   if (slice >= samples) return part(0, samples)
   const parts: Tensor[] = []
   try {

@@ -114,11 +114,11 @@ function nestedShape(values: NestedArray): number[] {
   return shape
 }
 
-/** A tensor of values; a tensor itself. */
-export function toTensor(where: string, what: string, values: Values, row: RowShape, samples?: number): Tensor {
+/** A tensor of values on a device; a tensor itself. */
+export function toTensor({ where, device }: DataShapes, what: string, values: Values, row: RowShape, samples?: number): Tensor {
   const shape = shapeOf(where, what, values, row, samples)
   if (values instanceof Tensor) return values
-  return isFlat(values) ? tensor(values as TypedArray, shape) : tensor(values)
+  return tensor(values, isFlat(values) ? shape : undefined, { device })
 }
 
 /** The x, y and weights of an item that an iterable yields. */
@@ -136,6 +136,8 @@ export function splitItem(where: string, item: BatchItem, withTargets: boolean):
 export interface DataShapes {
   /** Name of the function, for messages. */
   where: string
+  /** Name of the device that data go to. */
+  readonly device: string
   readonly inputs: readonly RowShape[]
   /** Undefined where targets are not wanted. */
   readonly outputs: readonly RowShape[] | undefined
@@ -145,6 +147,8 @@ export interface DataShapes {
 
 /** Values for a whole run, in lists and with their shapes known. */
 export interface CheckedData {
+  /** Name of the device that they go to. */
+  device: string
   samples: number
   xs: readonly CheckedValues[]
   ys: readonly CheckedValues[]
@@ -161,7 +165,7 @@ export interface CheckedValues {
  * @throws ArgumentError, ShapeError as `listOf` and `shapeOf`
  */
 export function checkData(shapes: DataShapes, { x, y, sampleWeight }: Partial<BatchRecord>): CheckedData {
-  const { where, inputs } = shapes
+  const { where, inputs, device } = shapes
   const check = (what: string, values: Values, row: RowShape, samples?: number): CheckedValues => ({
     values,
     shape: shapeOf(where, what, values, row, samples)
@@ -174,5 +178,11 @@ export function checkData(shapes: DataShapes, { x, y, sampleWeight }: Partial<Ba
   const { outputs } = shapes
   const targets = outputs === undefined ? [] : listOf(where, 'y', y as ModelValues, outputs.length)
   const ys = targets.map((values, i) => check(targets.length === 1 ? 'y' : `y[${i}]`, values, outputs![i], samples))
-  return { samples, xs, ys, sampleWeight: sampleWeight === undefined ? undefined : check('sampleWeight', sampleWeight, [], samples) }
+  return {
+    device,
+    samples,
+    xs,
+    ys,
+    sampleWeight: sampleWeight === undefined ? undefined : check('sampleWeight', sampleWeight, [], samples)
+  }
 }

@@ -21,7 +21,7 @@ export async function trainOnBatch(
   y: ModelValues,
   { sampleWeight, classWeight }: BatchOptions
 ): Promise<Logs> {
-  const weights = ClassWeights.from('trainOnBatch', classWeight, sampleWeight !== undefined)
+  const weights = ClassWeights.from('trainOnBatch', classWeight, sampleWeight !== undefined, model.device)
   const batch = makeBatch(model.dataShapes('trainOnBatch'), { x, y, sampleWeight })
   const { owned } = batch
   try {

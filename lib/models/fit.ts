@@ -78,7 +78,7 @@ export async function fit(
   model.stopTraining = false
   const record = new History()
   const list = new CallbackList([...callbacks, ...barFor(verbose), record], model)
-  const weights = ClassWeights.from('fit', options.classWeight, options.sampleWeight !== undefined)
+  const weights = ClassWeights.from('fit', options.classWeight, options.sampleWeight !== undefined, model.device)
   const opened: Partial<Opened> = {}
   try {
     await open(opened, model, compiled, x, y, options, weights)

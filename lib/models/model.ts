@@ -2,6 +2,7 @@
 import type { Logs } from '../callbacks/callback'
 import type { History } from '../callbacks/history'
 import { type Batches, type DataShapes, isBatches, type ModelValues, type RowShape, type Values } from '../data/values'
+import { currentDevice, deviceName } from '../device'
 import { ArgumentError, failure, NotCompiledError, show } from '../errors'
 import { type SaveOptions, saveModel } from '../io/model-file'
 import { type LoadWeightsOptions, loadWeights, saveWeights } from '../io/weights-file'
@@ -194,12 +195,20 @@ export abstract class Model extends Layer {
     return this.compiledState?.training.direction(key)
   }
 
+  /** @internal Name of the device that the weights are on. */
+  get device(): string {
+    return this.weights[0]?.device ?? deviceName(currentDevice())
+  }
+
   /** @internal What data must look like for `where`. */
   dataShapes(where: string, withTargets = true): DataShapes {
     const model = this
     const rows = (shapes: readonly (PartialShape | undefined)[]): RowShape[] => shapes.map((shape) => shape?.slice(1))
     return {
       where,
+      get device() {
+        return model.device
+      },
       get inputs() {
         return rows(model.inputShapes)
       },

@@ -5,10 +5,9 @@ import type { BatchStream, StreamedBatch } from '../data/streams'
 import type { ResidentData } from '../data/upload'
 import type { Batch } from '../data/values'
 import * as ops from '../ops'
-import { batchIndices } from '../ops/training'
-import { increment } from '../ops/training'
+import { batchIndices, increment } from '../ops/training'
 import { scope } from '../scope'
-import { tensor, type Variable, variable } from '../tensor'
+import { type Variable, variable } from '../tensor'
 import type { StepSource } from './run'
 
 /** Draws the order of the next pass; `commit` says that it is used. */
@@ -37,23 +36,28 @@ export class ResidentSource implements StepSource {
     work: (batch: Batch) => void
   ) {
     this.steps = Math.ceil(count / batchSize)
-    this.order = scope(() => variable(ops.zeros([count], { dtype: 'int32' }), { name: 'order', trainable: false }))
-    this.position = scope(() => variable(ops.zeros([1], { dtype: 'int32' }), { name: 'position', trainable: false }))
     const { xs, ys, sampleWeight } = data
-    this.step = capture((size: number) => {
-      const indices = batchIndices(this.order, this.position, size)
-      const take = (x: (typeof xs)[number]) => ops.gather(x, indices)
-      work({ xs: xs.map(take), ys: ys.map(take), sampleWeight: sampleWeight && take(sampleWeight), size })
-      increment(this.position, size)
-    })
+    const { device } = xs[0]!
+    const state = (name: string, size: number): Variable =>
+      scope(() => variable(ops.zeros([size], { dtype: 'int32', device }), { name, trainable: false }))
+    this.order = state('order', count)
+    this.position = state('position', 1)
+    this.step = capture(
+      (size: number) => {
+        const indices = batchIndices(this.order, this.position, size)
+        const take = (x: (typeof xs)[number]) => ops.gather(x, indices)
+        work({ xs: xs.map(take), ys: ys.map(take), sampleWeight: sampleWeight && take(sampleWeight), size })
+        increment(this.position, size)
+      },
+      { device }
+    )
   }
 
   async restart(): Promise<void> {
     const order = await (this.drawn ?? this.orders.draw())
     this.orders.commit()
     this.drawn = undefined
-    using next = tensor(order)
-    this.order.assign(next)
+    this.order.assign(order)
     this.position.assign([0])
     this.at = 0
   }

@@ -1,5 +1,6 @@
 // fit against a float64 reference: the forms of data, weights, validation, and the order of samples.
 import {
+  devices,
   type FitOptions,
   initializers,
   layers,
@@ -8,6 +9,7 @@ import {
   regularizers,
   type Sequential,
   sequential,
+  setDevice,
   setPrecision,
   setRandomSeed,
   tensor
@@ -272,4 +274,23 @@ onEveryDevice(() => {
     expect(new Set(losses).size).toBe(1)
     expect((await model.evaluate(Float32Array.from(images), labels)).loss).toBe(losses[0])
   })
+})
+
+const usable = devices().filter((device) => device.usable)
+const several = usable.length > 1 ? test : test.skip
+several('a model is trained where its weights are, whatever the current device', async () => {
+  for (const [home, other] of [
+    [usable[0]!, usable[1]!],
+    [usable[1]!, usable[0]!]
+  ] as const) {
+    setDevice(home.name)
+    const model = linear()
+    setDevice(other.name)
+    const { history } = await model.fit(x, y, { ...quiet, epochs: 2, validationSplit: 0.2 })
+    expect(model.weights[0]!.device).toBe(home.name)
+    const count = rows - 8
+    expectClose(history.loss!, trainReference(x.slice(0, count), y.slice(0, count), { epochs: 2, batchSize: 8, rate: 0.05 }).loss, 1e-5)
+    expect((await model.predict(flatX)).device).toBe(home.name)
+    await model.trainOnBatch(x, y, { classWeight: { 0: 2 } })
+  }
 })
