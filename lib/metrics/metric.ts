@@ -61,7 +61,7 @@ export abstract class Metric {
 
   /** Begins again. */
   reset(): void {
-    if (this.state) scope(() => assign(this.totals, ops.zeros([3])))
+    if (this.state) scope(() => assign(this.totals, ops.zerosLike(this.totals)))
   }
 
   getConfig(): Config {
