@@ -6,8 +6,8 @@ namespace neurite {
 
 enum class TileUnit { none, emulated, amx };
 
-// Decided at the first call: the CPU must have AMX with bfloat16 and AVX-512, and the kernel must grant its registers to this process.
-// NEURITE_CPU=amx-emulated chooses the scalar twin; a lower set named there means none.
+// Decided at the first call: the CPU must have AMX with bfloat16 and AVX-512, and the kernel must grant its registers
+// to this process. NEURITE_CPU=amx-emulated chooses the scalar twin; a lower set named there means none.
 TileUnit tileUnit();
 // Why tileUnit() is not amx, for `neurite info`; empty if it is.
 const std::string& amxRefusal();

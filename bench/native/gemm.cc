@@ -1,8 +1,9 @@
 // Speed of matrix multiplication: own kernels beside the libraries that are installed, in one run.
 //
-// Usage: gemm [part of a shape's name]. For each shape GFLOP/s (2 M N K a call, the best of interleaved rounds), the share
-// of the multiply-add peak measured just before, and the ratio to the best library. Own times include bias and ReLU, which
-// the libraries leave out. Libraries are found at run time: libopenblas.so.0, libmkl_rt.so.3 (or .2), libdnnl.so.
+// Usage: gemm [part of a shape's name]. For each shape GFLOP/s (2 M N K a call, the best of interleaved rounds), the
+// share of the multiply-add peak measured just before, and the ratio to the best library. Own times include bias and
+// ReLU, which the libraries leave out. Libraries are found at run time: libopenblas.so.0, libmkl_rt.so.3 (or .2),
+// libdnnl.so.
 #include <dlfcn.h>
 
 #include <algorithm>

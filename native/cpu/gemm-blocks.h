@@ -1,11 +1,12 @@
-// Blocked matrix multiplication: C is cut into blocks, each one chunk of the thread pool; a block packs what it multiplies.
+// Blocked matrix multiplication: C is cut into blocks, each one chunk of the thread pool; a block packs what it
+// multiplies.
 //
 //   for each block of kDepth k       its rows of A packed once, to stay in L2 (or read in place)
 //     for each panel of kPanelWidth columns      B packed just before its use, to stay in L1/L2
 //       for each tile of at most kTileRows rows  the micro-kernel
 //
-// A block's rows and columns are chosen for the number of threads; this changes no bit, as an element's sum runs over the
-// same blocks of k wherever it lies.
+// A block's rows and columns are chosen for the number of threads; this changes no bit, as an element's sum runs over
+// the same blocks of k wherever it lies.
 #pragma once
 
 #include <algorithm>

@@ -1,10 +1,11 @@
-// The micro-kernel of matrix multiplication: one tile of C, at most kTileRows x kPanelWidth, held in registers over all k.
+// The micro-kernel of matrix multiplication: one tile of C, at most kTileRows x kPanelWidth, held in registers over
+// all k.
 //
-// Per k it loads the kPanelWidth values of B's packed row, broadcasts each of the tile's values of A and multiplies-adds:
-// avx512 14x32 (28 accumulators + 2 + 1 of 32 registers), avx2 6x16 (12 + 2 + 1 of 16), arm64 12x8, 128-bit x86 4x8
-// (which needs registers for the product and a copy, as it has no fused multiply-add).
-// An explicit broadcast into a register costs one load for two multiply-adds; as a memory operand it would cost two.
-// Every element is one chain of multiply-adds in the order of k, so no split of M or N changes a bit of the result.
+// Per k it loads the kPanelWidth values of B's packed row, broadcasts each of the tile's values of A and
+// multiplies-adds: avx512 14x32 (28 accumulators + 2 + 1 of 32 registers), avx2 6x16 (12 + 2 + 1 of 16), arm64 12x8,
+// 128-bit x86 4x8 (which needs registers for the product and a copy, as it has no fused multiply-add). An explicit
+// broadcast into a register costs one load for two multiply-adds; as a memory operand it would cost two. Every element
+// is one chain of multiply-adds in the order of k, so no split of M or N changes a bit of the result.
 #pragma once
 
 #include "simd.h"

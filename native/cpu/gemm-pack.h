@@ -1,7 +1,8 @@
 // Packing for matrix multiplication: a panel of A (rows of a tile) or B (columns of a tile) becomes contiguous by k.
 //
-// A panel is `width` lines of `depth` values. Packed, word w of all lines lies side by side: out[w * pitch + line], zeros
-// from `width` to the next whole vector. A word is what one lane multiplies: a float32, or a pair of bfloat16 (Product).
+// A panel is `width` lines of `depth` values. Packed, word w of all lines lies side by side: out[w * pitch + line],
+// zeros from `width` to the next whole vector. A word is what one lane multiplies: a float32, or a pair of bfloat16
+// (Product).
 #pragma once
 
 #include "gemm-kernel.h"

@@ -24,7 +24,7 @@ inline int partsOf(const Gemm& g) {
 
 // A product with few columns or rows fills its tiles badly; one with little work per value is spent on packing.
 inline bool tilesAreFaster(const Gemm& g, int parts) {
-  const auto padded = [](int64_t n) { return static_cast<double>((n + 31) / 32 * 32); };
+  const auto padded = [](int64_t n) { return static_cast<double>((n + 31) & ~int64_t{31}); };
   const double k = static_cast<double>(g.k), m = static_cast<double>(g.m), n = static_cast<double>(g.n);
   const TileRate& tile = kTileRates[parts];
   const double tileTime = 2 * padded(g.m) * padded(g.n) * k / tile.rate + (m + n) * k * tile.packTime;

@@ -1,7 +1,8 @@
 // One vocabulary of vector operations for every instruction set: float32 and int32 vectors of the set's full width.
 //
-// Each native/cpu/*.cc file is compiled once per set; NEURITE_ISA names the set and its namespace, so no inline function
-// of one set can be merged with that of another. Apart from native/cpu/amx this is the only file with intrinsics.
+// Each native/cpu/*.cc file is compiled once per set; NEURITE_ISA names the set and its namespace, so no inline
+// function of one set can be merged with that of another. Apart from native/cpu/amx this is the only file with
+// intrinsics.
 //
 //   set        lanes   registers   multiply-add
 //   avx512     16      32          fused
@@ -52,7 +53,7 @@ inline constexpr int kVectorRegisters = 16;
 typedef float F32 __attribute__((vector_size(kLanes * 4)));
 typedef int32_t I32 __attribute__((vector_size(kLanes * 4)));
 
-// ---- What each set does in its own way: partial loads and stores, multiply-add, masks, conversions -------------------
+// ---- What each set does in its own way: partial loads and stores, multiply-add, masks, conversions ----------------
 // Partial operations touch the first n lanes only, for any n (n <= 0 none, n >= kLanes all); loads fill with zeros.
 
 #if defined(__AVX512F__)
@@ -301,7 +302,7 @@ NEURITE_INLINE I32 multiplyEven(I32 a, I32 b) {
 #endif
 #endif
 
-// ---- The same for every set -------------------------------------------------------------------------------------------
+// ---- The same for every set ---------------------------------------------------------------------------------------
 
 NEURITE_INLINE F32 load(const float* p) {
   F32 v;
@@ -351,7 +352,8 @@ NEURITE_INLINE float sum(F32 v) {
   return lane[0];
 }
 
-// bfloat16 is the upper half of a float32. Rounding is to nearest, ties to even; a NaN keeps its sign and becomes quiet.
+// bfloat16 is the upper half of a float32. Rounding is to nearest, ties to even; a NaN keeps its sign and becomes
+// quiet.
 NEURITE_INLINE F32 fromBfloat16(I32 low16) { return fromBits(low16 << 16); }
 // float32 rounded to bfloat16, still as float32 (the lower half is zero).
 NEURITE_INLINE F32 roundToBfloat16(F32 x) {
@@ -366,7 +368,7 @@ NEURITE_INLINE void storeBfloat16Partial(uint16_t* p, F32 v, int64_t n) {
 }
 NEURITE_INLINE void storeBfloat16(uint16_t* p, F32 v) { storeBfloat16Partial(p, v, kLanes); }
 
-// ---- Transposition of kLanes rows of kLanes floats, in registers ------------------------------------------------------
+// ---- Transposition of kLanes rows of kLanes floats, in registers --------------------------------------------------
 
 namespace shuffles {
 #if defined(__clang__)

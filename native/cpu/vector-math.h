@@ -124,7 +124,7 @@ NEURITE_INLINE F32 erf(F32 x) {
   return select(less(magnitude, broadcast(0.92f)), small, large);
 }
 
-// ---- Functions that need more than float32 inside: computed on float64 vectors, half the lanes at a time --------------
+// ---- Functions that need more than float32 inside: computed on float64 vectors, half the lanes at a time ----------
 
 typedef float HalfF32 __attribute__((vector_size(kLanes * 2)));
 typedef double HalfF64 __attribute__((vector_size(kLanes * 4)));

@@ -97,7 +97,7 @@ double draw(Data data) {
     case Data::wideExponents:
       return (uniform() - 0.5) * std::exp2(static_cast<double>(randomBits() % 81) - 40.0);
     case Data::outlier:
-      return (uniform() - 0.5) * (randomBits() % 1000 == 0 ? 1e4 : 1.0);
+      return randomBits() % 1000 == 0 ? 1000.3 : uniform() - 0.5;
     case Data::tiny:
       return (uniform() - 0.5) * std::exp2(-58.0);
     case Data::centred:
@@ -302,9 +302,10 @@ void testPrecisions() {
           check(t);
         }
         // Tiny products go to multiply-adds in highest and high, where nothing is lost. Sums of positive terms grow
-        // faster than their errors: long ones are exact in any precision, relative to the result.
+        // faster than their errors: long ones are exact in any precision, relative to the result;
+        // where two outliers meet, their one product is all there is to see.
         if (neurite::tileUnit() != neurite::TileUnit::emulated || data == Data::tiny ||
-            (data == Data::positive && k > 64)) {
+            (data == Data::positive && k > 64) || (data == Data::outlier && k > 700)) {
           continue;
         }
         for (Precision precision : {Precision::high, Precision::medium}) {

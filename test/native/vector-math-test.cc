@@ -1,6 +1,7 @@
 // The vector functions of native/cpu/vector-math.h against the float64 library: errors in ulp, special values.
 //
-// Compiled once per instruction set. Prints the largest error found of each function and ends with 1 if one exceeds its bound.
+// Compiled once per instruction set. Prints the largest error found of each function and ends with 1 if one exceeds
+// its bound.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
