@@ -3,12 +3,13 @@ import { native, reserve, shared } from './addon'
 import { configurationVersion } from './config'
 import { currentDevice, deviceName, deviceNumber } from './device'
 import { ArgumentError, CaptureError, DeviceError, DisposedError, failure, fromNative, show } from './errors'
+import { typedArrayKind } from './host-values'
 import type { DType } from './native'
 import { collectWritten, expectTensor, run, runInPlace } from './op'
 import { forEachTensor, isPromise, isRecord, mapTensors, scope, track } from './scope'
 import { abstractly, refuseInCapture, setCaptureDevice } from './state'
 import { watching } from './tape'
-import { Tensor, tensor, typedArrayKind, Variable } from './tensor'
+import { Tensor, tensor, Variable } from './tensor'
 
 /** A captured function: call it as the function itself; `dispose()` frees its programs and what they hold. */
 export type Captured<A extends unknown[], R> = ((...args: A) => R) & Disposable & { dispose(): void }

@@ -1,6 +1,7 @@
 // Settings of this environment: precision of matrix products, the dtype policy, and a version that captured programs are keyed by.
-import { ArgumentError, failure, show } from './errors'
+
 import { native } from './addon'
+import { ArgumentError, failure, show } from './errors'
 
 /** What float32 matrix products are computed with, from exact to fast. */
 export type Precision = 'highest' | 'high' | 'medium'

@@ -37,6 +37,7 @@ export {
   OutOfMemoryError,
   ShapeError
 } from './errors'
+export type { NestedArray, TensorData, TensorValues, TypedArray } from './host-values'
 export { type LoadModelOptions, loadModel } from './io/load-model'
 export type { SaveOptions } from './io/model-file'
 export type { LoadWeightsOptions } from './io/weights-file'
@@ -53,22 +54,10 @@ export type { SummaryOptions } from './models/summary'
 export type { Verbosity } from './models/verbose'
 export type { DType } from './native'
 export { arange, eye, full, linspace, ones, zeros } from './ops/creation'
-export { stopGradient } from './ops/elementwise'
+export { stopGradient } from './ops/elementwise-unary'
 export { setRandomSeed } from './random'
 export { scope } from './scope'
 export type { Config, CustomObjects } from './serialization'
 export { type ValueAndGrad, valueAndGrad } from './tape'
-export {
-  type NestedArray,
-  SymbolicTensor,
-  Tensor,
-  type TensorData,
-  type TensorOptions,
-  type TensorValues,
-  type TypedArray,
-  tensor,
-  Variable,
-  type VariableOptions,
-  variable
-} from './tensor'
+export { SymbolicTensor, Tensor, type TensorOptions, tensor, Variable, type VariableOptions, variable } from './tensor'
 export { activations, callbacks, datasets, initializers, layers, losses, metrics, ops, optimizers, random, regularizers }

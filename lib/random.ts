@@ -4,13 +4,14 @@ import { currentDevice, deviceName, deviceNumber } from './device'
 import { ArgumentError, failure, show } from './errors'
 import type { DType } from './native'
 import { expectTensor, noteWritten, run } from './op'
+import { gather } from './ops/indexing'
+import { expectDType, expectNumber, floats } from './ops/rules'
 import { philox } from './philox'
 import { scope } from './scope'
+import { checkDType, checkShape, sizeOf } from './shape'
 import { abstractly, refuseInCapture, runConcretely } from './state'
 import type { Gradient } from './tape'
-import { checkDType, checkShape, sizeOf, type Tensor, tensor, type TensorOptions, type Variable, variable } from './tensor'
-import { gather } from './ops/indexing'
-import { expectDType, expectNumber, floats } from './ops/shape'
+import { type Tensor, type TensorOptions, tensor, type Variable, variable } from './tensor'
 
 let globalSeed = randomBytes(6).readUIntBE(0, 6)
 /** Consumers constructed since the seed was set; 0 is the environment's own. */

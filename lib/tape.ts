@@ -2,10 +2,11 @@
 import { ArgumentError, DTypeError, failure, ShapeError, show, showShape } from './errors'
 import type { DType } from './native'
 import { type Attributes, expectTensor, whileWalking } from './op'
-import { add } from './ops/elementwise'
 import { onesLike, zerosLike } from './ops/creation'
+import { add } from './ops/elementwise-binary'
 import { isPromise, keep, scope, scopeMark, sweep, unhold } from './scope'
-import { alias, sameShape, type Tensor, Variable } from './tensor'
+import { sameShape } from './shape'
+import { alias, type Tensor, Variable } from './tensor'
 
 /** Computes the gradient with respect to one input: dy itself, or a new tensor. */
 export type Thunk = () => Tensor
@@ -52,6 +53,13 @@ export function recordNode(
     }
     for (let i = 0; i < outputs.length; i++) outputs[i]!.holds++
     tape.nodes.push({ inputs, outputs, attributes, gradient, dys: [] })
+  }
+}
+
+/** The gradient of an op that cannot be differentiated twice. */
+export function onlyOnce(name: string): Gradient {
+  return () => {
+    throw failure(ArgumentError, name, `expected at most a first derivative: ${name.replace(/Grad$/, '')} cannot be differentiated twice`)
   }
 }
 

@@ -1,7 +1,8 @@
 // Variables and the bytes that files hold of them.
 import { FormatError, showShape } from '../errors'
 import type { Layer } from '../layers/layer'
-import type { TensorData as Elements, Tensor, Variable } from '../tensor'
+import type { Tensor, Variable } from '../tensor'
+import type { TensorData as Elements } from '../host-values'
 import type { SafetensorsFile, TensorData } from './safetensors'
 
 /** A variable and its name in files. */

@@ -3,11 +3,12 @@ import { deviceNumber } from '../device'
 import { ArgumentError, failure, ShapeError } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
-import { checkDType, checkShape, type Tensor, type TensorOptions } from '../tensor'
-import { equal } from './elementwise'
-import { expectNumber } from './shape'
 import { scope } from '../scope'
-import { cast } from './elementwise'
+import { checkDType, checkShape } from '../shape'
+import type { Tensor, TensorOptions } from '../tensor'
+import { equal } from './elementwise-binary'
+import { cast } from './elementwise-unary'
+import { expectNumber } from './rules'
 
 function fill(where: string, shape: readonly number[], value: number, { dtype = 'float32', device }: TensorOptions = {}): Tensor {
   return run('fill', [], {

@@ -1,6 +1,8 @@
 // All ops, one module per family. Each op whose first parameter is a tensor is also a method of Tensor.
 export * from './creation'
-export * from './elementwise'
+export * from './cross-entropy'
+export * from './elementwise-binary'
+export * from './elementwise-unary'
 export * from './indexing'
 export * from './matmul'
 export * from './movement'

@@ -2,10 +2,12 @@
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
+import { checkDType, checkShape, sameShape } from '../shape'
 import { type Gradient, isFloat } from '../tape'
-import { checkDType, checkShape, sameShape, type Tensor } from '../tensor'
-import { cast, mul } from './elementwise'
-import { checkAxis, expectDType, expectNumber } from './shape'
+import type { Tensor } from '../tensor'
+import { mul } from './elementwise-binary'
+import { cast } from './elementwise-unary'
+import { checkAxis, expectDType, expectNumber } from './rules'
 
 /** Options of `gather`. */
 export interface GatherOptions {

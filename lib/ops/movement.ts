@@ -1,13 +1,15 @@
-// Ops that move elements without computing: reshape and its kin, transpose, concat, split, slice, pad, tile.
+// Ops that move elements without computing: reshape and its kin, transpose, concat, split, slice, pad, broadcastTo, tile.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { expectTensor, run } from '../op'
 import { scope } from '../scope'
+import { sameDim, sameShape } from '../shape'
 import { abstractly } from '../state'
 import { type Gradient, isFloat } from '../tape'
-import { sameDim, sameShape, type Tensor, view } from '../tensor'
-import { checkAxes, checkAxis, expectNumber, expectSameDType } from './shape'
+import { type Tensor, view } from '../tensor'
+import { copy } from './elementwise-unary'
 import { gather } from './indexing'
 import { sum } from './reduce'
+import { broadcast, broadcastShapes, checkAxes, checkAxis, expectNumber, expectSameDType } from './rules'
 
 // ---- Another shape for the same memory
 
@@ -362,6 +364,20 @@ function padPairs(rank: number, width: PadWidth): readonly (readonly [number, nu
     'pad',
     `expected padWidth to be a number, [before, after] or ${rank} such pairs, none negative, received ${show(width)}`
   )
+}
+
+/**
+ * x repeated to a shape that it broadcasts to.
+ * @throws ShapeError
+ */
+export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
+  expectTensor('broadcastTo', 'x', x)
+  const target = broadcastShapes('broadcastTo', x.shape, shape)
+  if (target.length !== shape.length || target.some((dim, i) => dim !== shape[i] && !Number.isNaN(dim))) {
+    throw failure(ShapeError, 'broadcastTo', `expected a shape that ${show(x.shape)} broadcasts to, received ${show(shape)}`)
+  }
+  const result = broadcast(x, target)
+  return result === x ? copy(x) : result
 }
 
 /**

@@ -1,11 +1,13 @@
 // Reductions over any axes, all if none is named.
-import { expectTensor, run } from '../op'
+
 import type { DType } from '../native'
+import { expectTensor, run } from '../op'
 import { scope } from '../scope'
-import type { Gradient } from '../tape'
+import { type Gradient, onlyOnce } from '../tape'
 import { type Tensor, view } from '../tensor'
-import { cast, div, equal, exp, mul, onlyOnce, sqrt, sub } from './elementwise'
-import { broadcast, checkAxes, checkAxis, expectDType, floats, floatsAndInt32, numbers, reducedShape } from './shape'
+import { div, equal, mul, sub } from './elementwise-binary'
+import { cast, exp, sqrt } from './elementwise-unary'
+import { broadcast, checkAxes, checkAxis, expectDType, floats, floatsAndInt32, numbers, reducedShape } from './rules'
 
 /** An axis, several, or all (left out or null). */
 export type Axis = number | readonly number[] | null | undefined

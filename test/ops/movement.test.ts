@@ -379,6 +379,25 @@ opSuite<Pad>('pad', {
   ]
 })
 
+opSuite<{ shape: readonly number[] }>('broadcastTo', {
+  run: ([x], { shape }) => ops.broadcastTo(x!, shape),
+  reference: ([x], { shape }) => zip((v) => v, x!, { shape, data: new Float64Array(shape.reduce((a, b) => a * b, 1)) }),
+  cases: [
+    { inputs: [input([3, 1])], attributes: { shape: [2, 3, 4] } },
+    { inputs: [input([])], attributes: { shape: [7] } },
+    { inputs: [input([5], { dtype: 'uint8' })], attributes: { shape: [3, 5] } },
+    { inputs: [input([2, 3])], attributes: { shape: [2, 3] } }
+  ],
+  failures: [
+    {
+      what: 'a smaller shape',
+      run: () => ops.broadcastTo(zeros([2, 3]), [3]),
+      code: 'ShapeError',
+      message: '[broadcastTo] expected a shape that [2, 3] broadcasts to, received [3]'
+    }
+  ]
+})
+
 opSuite<{ repeats: number[] }>('tile', {
   run: ([x], { repeats }) => ops.tile(x!, repeats),
   reference: ([x], { repeats }) => {

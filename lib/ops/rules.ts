@@ -2,7 +2,8 @@
 import { ArgumentError, DTypeError, failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { run } from '../op'
-import { sameDim, sameShape, type Tensor, view } from '../tensor'
+import { sameDim, sameShape } from '../shape'
+import { type Tensor, view } from '../tensor'
 
 export const floats: readonly DType[] = ['float32', 'bfloat16']
 export const floatsAndInt32: readonly DType[] = ['float32', 'bfloat16', 'int32']
