@@ -45,6 +45,7 @@ export async function testOnBatch(
   const batch = makeBatch(model.dataShapes('testOnBatch'), { x, y, sampleWeight })
   const evaluation = compiled.takeEvaluation()
   try {
+    evaluation.tracker.reset()
     evaluation.test(batch)
     return await evaluation.tracker.read()
   } finally {

@@ -23,9 +23,12 @@ export interface CompileOptions {
   weightedMetrics?: readonly metrics.MetricSpec[] | undefined
 }
 
-/** One evaluation: a step that is captured, and what it adds to. */
+/** One evaluation: its step and what it adds to. */
 export interface Evaluation {
-  tracker: Tracker
+  readonly tracker: Tracker
+  /** The step, to be captured. */
+  step(batch: Batch): void
+  /** The step on a batch that is passed in, captured. */
   test(batch: Batch): void
   dispose(): void
 }
@@ -63,9 +66,7 @@ export class Compiled {
 
   /** Totals and step of an evaluation: several may go on at once, also inside a fit. `giveBack` it in the end. */
   takeEvaluation(): Evaluation {
-    const evaluation = this.evaluations.pop() ?? this.newEvaluation()
-    evaluation.tracker.reset()
-    return evaluation
+    return this.evaluations.pop() ?? this.newEvaluation()
   }
 
   giveBack(evaluation: Evaluation): void {
@@ -74,16 +75,14 @@ export class Compiled {
 
   private newEvaluation(): Evaluation {
     const tracker = this.training.sibling()
-    const step: Captured<Parameters<StepFunction>, void> = capture((xs, ys, sampleWeight) => {
-      const batch = batchOf(xs, ys, sampleWeight)
-      this.track(tracker, batch, ...this.forward(batch, false))
-    })
-    const test = ({ xs, ys, sampleWeight }: Batch): void => step(xs, ys, sampleWeight)
+    const step = (batch: Batch): void => this.track(tracker, batch, ...this.forward(batch, false))
+    const captured: Captured<Parameters<StepFunction>, void> = capture((xs, ys, sampleWeight) => step(batchOf(xs, ys, sampleWeight)))
+    const test = ({ xs, ys, sampleWeight }: Batch): void => captured(xs, ys, sampleWeight)
     const dispose = (): void => {
-      step.dispose()
+      captured.dispose()
       tracker.dispose()
     }
-    return { tracker, test, dispose }
+    return { tracker, step, test, dispose }
   }
 
   /** Makes weights and optimizer state, so that no step does. */

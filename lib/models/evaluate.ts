@@ -6,7 +6,7 @@ import { type Batches, checkData, isBatches, type ModelValues, type Values } fro
 import type { Compiled, Evaluation } from './compiled'
 import type { Model } from './model'
 import { openStream } from './open'
-import { Runner } from './run'
+import { Runner, type StepSource } from './run'
 import { StreamSource } from './sources'
 import { barFor, type Verbosity } from './verbose'
 
@@ -42,34 +42,31 @@ export async function evaluate(
     stream = await openStream(data, 0, data.samples, batchSize)
   }
   const list = new CallbackList([...callbacks, ...barFor(verbose)], model)
+  const evaluation = compiled.takeEvaluation()
+  const source = new StreamSource(stream, (batch) => evaluation.test(batch))
   try {
-    await list.setParams({ epochs: 1, steps: steps ?? stream.steps })
-    return await evaluateStream(compiled, stream, list, steps, signal)
+    await list.setParams({ epochs: 1, steps: steps ?? source.steps })
+    return await runEvaluation(evaluation, source, list, steps, signal)
   } finally {
-    stream.close()
+    source.close()
+    compiled.giveBack(evaluation)
   }
 }
 
-/** One pass over a stream, or `steps` of it. The stream stays open. */
-export async function evaluateStream(
-  compiled: Compiled,
-  stream: BatchStream,
+/** One pass over a source of steps of an evaluation, or `steps` of it. The source stays open. */
+export async function runEvaluation(
+  { tracker }: Evaluation,
+  source: StepSource,
   callbacks: CallbackList,
   steps: number | undefined,
   signal: AbortSignal | undefined
 ): Promise<Logs> {
-  const evaluation: Evaluation = compiled.takeEvaluation()
-  try {
-    const { tracker } = evaluation
-    const source = new StreamSource(stream, (batch) => evaluation.test(batch))
-    const read = () => tracker.read()
-    const runner = new Runner(source, { where: 'evaluate', kind: 'Test', callbacks, signal, fence: () => tracker.fence(), read })
-    await callbacks.begin('Test')
-    await runner.run(steps)
-    const logs = await tracker.read()
-    await callbacks.end('Test', logs)
-    return logs
-  } finally {
-    compiled.giveBack(evaluation)
-  }
+  tracker.reset()
+  const read = () => tracker.read()
+  const runner = new Runner(source, { where: 'evaluate', kind: 'Test', callbacks, signal, fence: () => tracker.fence(), read })
+  await callbacks.begin('Test')
+  await runner.run(steps)
+  const logs = await tracker.read()
+  await callbacks.end('Test', logs)
+  return logs
 }

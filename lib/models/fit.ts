@@ -5,8 +5,8 @@ import { History } from '../callbacks/history'
 import { type ClassWeight, ClassWeights } from '../data/class-weights'
 import { inOrder } from '../data/shuffle'
 import { trainingCount } from '../data/split'
-import { type BatchStream, HostStream, ItemStream, SliceStream, type StreamedBatch } from '../data/streams'
-import { uploadData } from '../data/upload'
+import { HostStream, ItemStream, type StreamedBatch } from '../data/streams'
+import { type ResidentData, uploadData } from '../data/upload'
 import {
   type Batches,
   type BatchItem,
@@ -19,10 +19,9 @@ import {
   type Values
 } from '../data/values'
 import { ArgumentError, failure } from '../errors'
-import type { Compiled } from './compiled'
-import { evaluateStream } from './evaluate'
+import type { Compiled, Evaluation } from './compiled'
+import { runEvaluation } from './evaluate'
 import type { Model } from './model'
-import { openStream } from './open'
 import { abortError, Runner, type StepSource } from './run'
 import { type OrderSource, ResidentSource, StreamSource, shuffledOrders } from './sources'
 import { barFor, type Verbosity } from './verbose'
@@ -61,7 +60,7 @@ export interface FitOptions {
 
 interface Opened {
   training: StepSource
-  validation: BatchStream | undefined
+  validation: StepSource | undefined
 }
 
 /** Trains a model on data or batches. */
@@ -79,9 +78,10 @@ export async function fit(
   const record = new History()
   const list = new CallbackList([...callbacks, ...barFor(verbose), record], model)
   const weights = ClassWeights.from('fit', options.classWeight, options.sampleWeight !== undefined, model.device)
+  const evaluation = compiled.takeEvaluation()
   const opened: Partial<Opened> = {}
   try {
-    await open(opened, model, compiled, x, y, options, weights)
+    await open(opened, { model, compiled, evaluation, weights, options }, x, y)
     const { training, validation } = opened as Opened
     const { training: tracker } = compiled
     const runner = new Runner(training, {
@@ -102,7 +102,7 @@ export async function fit(
       await runner.run(stepsPerEpoch)
       logs = await tracker.read()
       if (validation !== undefined && isDue(options.validationFreq, epoch)) {
-        const validated = await evaluateStream(compiled, validation, list, options.validationSteps, signal)
+        const validated = await runEvaluation(evaluation, validation, list, options.validationSteps, signal)
         for (const [key, value] of Object.entries(validated)) logs[`val_${key}`] = value
       }
       await list.epochEnd(epoch, logs)
@@ -113,6 +113,7 @@ export async function fit(
   } finally {
     opened.training?.close()
     opened.validation?.close()
+    compiled.giveBack(evaluation)
     weights?.dispose()
   }
 }
@@ -141,61 +142,53 @@ function isDue(frequency: number | readonly number[], epoch: number): boolean {
   return typeof frequency === 'number' ? (epoch + 1) % frequency === 0 : frequency.includes(epoch + 1)
 }
 
-/** Opens training and validation data; what is open already when something fails is in `opened`. */
-async function open(
-  opened: Partial<Opened>,
-  model: Model,
-  compiled: Compiled,
-  x: ModelValues | Batches,
-  y: ModelValues | undefined,
-  options: CheckedOptions,
+/** What the sources of a fit are made with. */
+interface Context {
+  model: Model
+  compiled: Compiled
+  evaluation: Evaluation
   weights: ClassWeights | undefined
-): Promise<void> {
+  options: CheckedOptions
+}
+
+/** Opens training and validation data; what is open already when something fails is in `opened`. */
+async function open(opened: Partial<Opened>, context: Context, x: ModelValues | Batches, y: ModelValues | undefined): Promise<void> {
+  const { model, options, evaluation } = context
   const { sampleWeight, validationData } = options
   if (isBatches(x)) {
     for (const name of ['validationSplit', 'sampleWeight'] as const) {
       if (options[name]) throw failure(ArgumentError, 'fit', `expected no ${name} with batches: ${hints[name]}`)
     }
-    opened.training = new StreamSource(new ItemStream(x, model.dataShapes('fit')), streamStep(compiled, weights))
-  } else {
-    const data = checkData(model.dataShapes('fit'), { x, y, sampleWeight })
-    await openData(opened, model, compiled, data, options, weights)
-  }
+    opened.training = new StreamSource(new ItemStream(x, model.dataShapes('fit')), streamStep(context))
+  } else await openData(opened, context, checkData(model.dataShapes('fit'), { x, y, sampleWeight }))
   if (validationData === undefined) return
   const shapes = model.dataShapes('fit, validationData')
-  if (isBatches(validationData)) opened.validation = new ItemStream(validationData, shapes)
-  else {
-    const checked = checkData(shapes, splitItem(shapes.where, validationData, true) as BatchRecord)
-    opened.validation = await openStream(checked, 0, checked.samples, options.validationBatchSize)
+  if (isBatches(validationData)) {
+    opened.validation = new StreamSource(new ItemStream(validationData, shapes), (batch) => evaluation.test(batch))
+    return
   }
+  const data = checkData(shapes, splitItem(shapes.where, validationData, true) as BatchRecord)
+  opened.validation = validationSource(context, data, await uploadData(data), 0, data.samples)
 }
 
 const hints = { validationSplit: 'give validationData', sampleWeight: 'a batch brings its own' }
 
-async function openData(
-  opened: Partial<Opened>,
-  model: Model,
-  compiled: Compiled,
-  data: CheckedData,
-  options: CheckedOptions,
-  weights: ClassWeights | undefined
-): Promise<void> {
-  const { batchSize, validationBatchSize, shuffle, validationData } = options
-  const count = validationData === undefined ? trainingCount(data.samples, options.validationSplit) : data.samples
-  const rest = data.samples - count
-  const orders = shuffle ? shuffledOrders(count, model.shuffleState) : ordered(count)
+async function openData(opened: Partial<Opened>, context: Context, data: CheckedData): Promise<void> {
+  const { model, compiled, weights } = context
+  const { batchSize, shuffle, validationData, validationSplit } = context.options
+  const count = validationData === undefined ? trainingCount(data.samples, validationSplit) : data.samples
+  const orders = shuffle ? shuffledOrders(count, model.shuffleState) : ordered(0, count)
   const resident = await uploadData(data)
+  if (count < data.samples) opened.validation = validationSource(context, data, resident, count, data.samples - count)
   if (resident === undefined) {
     const stream = new HostStream(data, count, batchSize, async () => {
       const order = await orders.draw()
       orders.commit()
       return order
     })
-    opened.training = new StreamSource(stream, streamStep(compiled, weights))
-    if (rest > 0) opened.validation = new HostStream(data, rest, validationBatchSize, async () => inOrder(count, rest))
+    opened.training = new StreamSource(stream, streamStep(context))
     return
   }
-  if (rest > 0) opened.validation = new SliceStream(resident, count, rest, validationBatchSize)
   const { xs, ys, owned } = resident
   compiled.prepare(xs.map(({ shape }) => shape))
   const byClass = weights?.of(ys)
@@ -203,12 +196,28 @@ async function openData(
   opened.training = new ResidentSource(training, count, batchSize, orders, (batch) => compiled.trainStep(batch))
 }
 
-function ordered(count: number): OrderSource {
-  return { draw: async () => inOrder(0, count), commit: () => {} }
+/** Steps of evaluation on the samples [first, first + count), on the device if the data are there. */
+function validationSource(
+  { evaluation, options }: Context,
+  data: CheckedData,
+  resident: ResidentData | undefined,
+  first: number,
+  count: number
+): StepSource {
+  const { validationBatchSize } = options
+  if (resident !== undefined) {
+    return new ResidentSource(resident, count, validationBatchSize, ordered(first, count), (batch) => evaluation.step(batch))
+  }
+  const stream = new HostStream(data, count, validationBatchSize, async () => inOrder(first, count))
+  return new StreamSource(stream, (batch) => evaluation.test(batch))
+}
+
+function ordered(first: number, count: number): OrderSource {
+  return { draw: async () => inOrder(first, count), commit: () => {} }
 }
 
 /** A step of training on a batch that is passed in. */
-function streamStep(compiled: Compiled, weights: ClassWeights | undefined): (batch: StreamedBatch) => void {
+function streamStep({ compiled, weights }: Context): (batch: StreamedBatch) => void {
   if (weights === undefined) return (batch) => compiled.train(batch)
   return (batch) => {
     if (batch.sampleWeight !== undefined) throw failure(ArgumentError, 'fit', 'expected classWeight or sampleWeight, received both')
