@@ -71,6 +71,26 @@ onEveryDevice(() => {
     ])
   })
 
+  test('verbose prints a line for each epoch, evaluation and prediction', async () => {
+    const lines: string[] = []
+    const write = jest.spyOn(process.stdout, 'write').mockImplementation((text) => lines.push(String(text)) > 0)
+    try {
+      const model = make()
+      await model.fit(x, y, { verbose: 2, epochs: 2, batchSize: 20, validationSplit: 0.1 })
+      await model.evaluate(x, y, { verbose: 2 })
+      await model.predict(x, { verbose: 2 })
+      await model.fit(x, y, { verbose: 0 })
+    } finally {
+      write.mockRestore()
+    }
+    const logs = String.raw`loss: \S+ - mae: \S+`
+    const epoch = (n: number) => new RegExp(`^Epoch ${n}/2 - 2/2 - \\d+s - \\S+/step - ${logs} - val_loss: \\S+ - val_mae: \\S+\n$`)
+    expect(lines.length).toBe(4)
+    for (const [i, pattern] of [epoch(1), epoch(2), new RegExp(`^2/2 - .*${logs}\n$`), /^2\/2 - \d+s - \S+\/step\n$/].entries()) {
+      expect(lines[i]).toMatch(pattern)
+    }
+  })
+
   test('the logs of a batch are the means so far', async () => {
     const losses: number[] = []
     const net = sequential([layers.dense({ units: 1, inputShape: [3] })])
