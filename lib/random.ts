@@ -87,7 +87,7 @@ export class Generator {
   key: [low: number, high: number]
   private stateOnDevice: Variable | undefined
   private readonly deviceIndex: number | undefined
-  /** Blocks of four words that were drawn on the host, by `shuffled`. Saved with a model beside `state`. */
+  /** Blocks of four words that were drawn on the host, by `shuffled`. */
   hostCounter = 0
 
   constructor({ seed, device }: { seed?: number | undefined; device?: string | undefined } = {}) {
