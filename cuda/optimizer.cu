@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t end = begin + kVariableChunk < variable.size ? begin + kVariableChunk : variable.size;
 
   const float rate = rule.rateAt(*learningRate, static_cast<float>(*iterations + 1));
-  const float keep = 1.0f - weightDecay * *learningRate;
+  const float decay = weightDecay * *learningRate;
   float gradientScale = 1.0f;
   if (clipping.mode == Clip::norm || clipping.mode == Clip::globalNorm) {
     float squares = 0.0f;
@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(kThreads)
     } else {
       g *= gradientScale;
     }
-    if (weightDecay != 0.0f) w *= keep;
+    w -= w * decay;
     rule(w, g, s, rate);
   };
 

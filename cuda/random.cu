@@ -10,11 +10,14 @@ namespace {
 
 // ---- Draws: four words to four elements
 
+// low + u * range, the product rounded for itself as on the CPU: a float64 product of two float32 is exact, and not fused with the sum.
 struct Uniform {
   float low, range;
   GPU_DEVICE void operator()(const uint32_t (&words)[4], float (&y)[4]) const {
 #pragma unroll
-    for (int k = 0; k < 4; k++) y[k] = fmaf(uniformOf(words[k]), range, low);
+    for (int k = 0; k < 4; k++) {
+      y[k] = low + static_cast<float>(static_cast<double>(uniformOf(words[k])) * static_cast<double>(range));
+    }
   }
 };
 struct UniformInt {
@@ -101,10 +104,10 @@ struct TruncatedNormal {
   }
 };
 struct Bernoulli {
-  float p;
+  int32_t limit;
   GPU_DEVICE void operator()(const uint32_t (&words)[4], float (&y)[4]) const {
 #pragma unroll
-    for (int k = 0; k < 4; k++) y[k] = uniformOf(words[k]) < p ? 1.0f : 0.0f;
+    for (int k = 0; k < 4; k++) y[k] = mantissaOf(words[k]) < limit ? 1.0f : 0.0f;
   }
 };
 
@@ -117,10 +120,9 @@ __global__ void __launch_bounds__(kThreads)
   const bool vectors = reinterpret_cast<uintptr_t>(y) % (4 * sizeof(T)) == 0;
   for (int64_t quad = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; quad * 4 < size;
        quad += int64_t{gridDim.x} * blockDim.x) {
-    uint32_t words[4];
-    philox(from, quad, words);
+    const PhiloxWords words = from.words(quad);
     C values[4];
-    f(words, values);
+    f(words.word, values);
     gpu::Vec<T, 4> result;
 #pragma unroll
     for (int k = 0; k < 4; k++) result[k] = static_cast<T>(values[k]);
@@ -134,23 +136,22 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    dropoutKernel(float rate, float scale, const RandomState* __restrict__ state, int64_t size, bool vectors,
+    dropoutKernel(int32_t limit, float keep, const RandomState* __restrict__ state, int64_t size, bool vectors,
                   const T* __restrict__ x, T* __restrict__ y) {
   const RandomState from = *state;
   for (int64_t quad = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; quad * 4 < size;
        quad += int64_t{gridDim.x} * blockDim.x) {
-    uint32_t words[4];
-    philox(from, quad, words);
+    const PhiloxWords words = from.words(quad);
     if (vectors && quad * 4 + 4 <= size) {
       gpu::Vec<T, 4> values = gpu::loadVec<4>(x + quad * 4);
 #pragma unroll
       for (int k = 0; k < 4; k++) {
-        values[k] = static_cast<T>(uniformOf(words[k]) >= rate ? static_cast<float>(values[k]) * scale : 0.0f);
+        values[k] = static_cast<T>(mantissaOf(words.word[k]) < limit ? 0.0f : static_cast<float>(values[k]) / keep);
       }
       gpu::storeVec(y + quad * 4, values);
     } else {
       for (int k = 0; k < 4 && quad * 4 + k < size; k++) {
-        y[quad * 4 + k] = static_cast<T>(uniformOf(words[k]) >= rate ? load(x + quad * 4 + k) * scale : 0.0f);
+        y[quad * 4 + k] = static_cast<T>(mantissaOf(words.word[k]) < limit ? 0.0f : load(x + quad * 4 + k) / keep);
       }
     }
   }
@@ -161,7 +162,7 @@ __global__ void advanceRandomKernel(uint64_t quads, RandomState* state, RandomSt
   if (threadIdx.x != 0) return;
   const RandomState now = *state;
   *before = now;
-  const uint64_t counter = (uint64_t{now.counterHigh} << 32 | now.counterLow) + quads;
+  const uint64_t counter = now.counter() + quads;
   state->counterLow = static_cast<uint32_t>(counter);
   state->counterHigh = static_cast<uint32_t>(counter >> 32);
 }
@@ -205,7 +206,7 @@ void truncatedNormal(const Call& call) {
 }
 
 void bernoulli(const Call& call) {
-  const Bernoulli f{static_cast<float>(attributesOf<attributes::bernoulli>(call).p)};
+  const Bernoulli f{threshold(attributesOf<attributes::bernoulli>(call).p)};
   withAny(call, call.out[0].dtype, [&]<class T>() { draw<float, T>(call, f); });
 }
 
@@ -214,9 +215,9 @@ void dropout(const Call& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   withFloat(call, x.dtype, [&]<class T>() {
     const bool vectors = aligned(x.data, 4 * sizeof(T)) && aligned(y.data, 4 * sizeof(T));
-    launch(call, dropoutKernel<T>, gridFor(call, ceilDiv(y.size(), 4)), kThreads, 0, static_cast<float>(rate),
-           static_cast<float>(1.0 / (1.0 - rate)), call.in[1].as<const RandomState>(), y.size(), vectors,
-           x.as<const T>(), y.as<T>());
+    launch(call, dropoutKernel<T>, gridFor(call, ceilDiv(y.size(), 4)), kThreads, 0, threshold(rate),
+           static_cast<float>(1 - rate), call.in[1].as<const RandomState>(), y.size(), vectors, x.as<const T>(),
+           y.as<T>());
   });
 }
 

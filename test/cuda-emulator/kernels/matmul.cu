@@ -30,10 +30,14 @@ struct Product {
 
 double activated(Activation activation, double x) {
   switch (activation) {
-    case Activation::relu: return std::fmax(x, 0);
-    case Activation::sigmoid: return 1 / (1 + std::exp(-x));
-    case Activation::tanh: return std::tanh(x);
-    default: return x;
+    case Activation::relu:
+      return std::fmax(x, 0);
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Activation::tanh:
+      return std::tanh(x);
+    default:
+      return x;
   }
 }
 
@@ -66,22 +70,25 @@ Computed compute(const Product& p, Value a, Value b, const Value& bias) {
   Computed result;
   result.reference = each(batches * p.m * p.n, [&](int64_t i) {
     const int64_t column = i % p.n, row = i / p.n % p.m, batch = i / p.n / p.m;
-    const int64_t aBase = batchIndex(batch, p.batch, p.batchA) * p.m * p.k, bBase = batchIndex(batch, p.batch, p.batchB) * p.k * p.n;
+    const int64_t aBase = batchIndex(batch, p.batch, p.batchA) * p.m * p.k,
+                  bBase = batchIndex(batch, p.batch, p.batchB) * p.k * p.n;
     double sum = p.bias ? bias[column] : 0;
     for (int64_t k = 0; k < p.k; k++) {
-      sum += a[aBase + (p.transposeA ? k * p.m + row : row * p.k + k)] * b[bBase + (p.transposeB ? column * p.k + k : k * p.n + column)];
+      sum += a[aBase + (p.transposeA ? k * p.m + row : row * p.k + k)] *
+             b[bBase + (p.transposeB ? column * p.k + k : k * p.n + column)];
     }
     return activated(p.activation, sum);
   });
-  result.c = run(Op::matmul, attributes::matmul{p.transposeA, p.transposeB, p.activation, p.precision}, {a, b, p.bias ? bias : absent()},
-                 {empty(p.out, with(p.batch, p.m, p.n))}, p.capability)[0];
+  result.c = run(Op::matmul, attributes::matmul{p.transposeA, p.transposeB, p.activation, p.precision},
+                 {a, b, p.bias ? bias : absent()}, {empty(p.out, with(p.batch, p.m, p.n))}, p.capability)[0];
   return result;
 }
 
 std::string describe(const Product& p) {
-  return std::to_string(p.m) + " x " + std::to_string(p.n) + " x " + std::to_string(p.k) + (p.transposeA ? " A^T" : "") + (p.transposeB ? " B^T" : "") + " " +
-         name(p.in) + " to " + name(p.out) + " precision " + std::to_string(static_cast<int>(p.precision)) + " sm_" + std::to_string(p.capability) + " batch " +
-         ops::describe(p.batch) + " activation " + std::to_string(static_cast<int>(p.activation));
+  return std::to_string(p.m) + " x " + std::to_string(p.n) + " x " + std::to_string(p.k) +
+         (p.transposeA ? " A^T" : "") + (p.transposeB ? " B^T" : "") + " " + name(p.in) + " to " + name(p.out) +
+         " precision " + std::to_string(static_cast<int>(p.precision)) + " sm_" + std::to_string(p.capability) +
+         " batch " + ops::describe(p.batch) + " activation " + std::to_string(static_cast<int>(p.activation));
 }
 
 double relativeError(const Computed& computed) {
@@ -99,11 +106,13 @@ void check(const Product& p) {
   const Value b = random(p.in, with(p.batchB, p.transposeB ? p.n : p.k, p.transposeB ? p.k : p.n), -1, 1);
   const Computed computed = compute(p, a, b, random(p.in, {p.n}, -1, 1));
   double tolerance = 2e-7 + 2.5e-8 * std::sqrt(static_cast<double>(p.k));
-  const bool rounds = p.in == DType::float32 && p.precision != Precision::highest && std::min(p.capability, deviceCapability()) >= 80 && p.m >= 16 && p.n >= 16 && p.k >= 16;
+  const bool rounds = p.in == DType::float32 && p.precision != Precision::highest &&
+                      std::min(p.capability, deviceCapability()) >= 80 && p.m >= 16 && p.n >= 16 && p.k >= 16;
   if (rounds) tolerance = 6e-4;
   if (p.out == DType::bfloat16) tolerance = 6e-3;
   suite::expectRelativeError("matmul " + describe(p), computed.c.data, computed.reference, tolerance);
-  if (rounds && computed.reference.size() >= 256) suite::expect(relativeError(computed) > 2e-5, "matmul " + describe(p) + " is not TF32");
+  if (rounds && computed.reference.size() >= 256)
+    suite::expect(relativeError(computed) > 2e-5, "matmul " + describe(p) + " is not TF32");
 }
 
 struct Size {
@@ -111,8 +120,9 @@ struct Size {
 };
 
 // One tile of 32, 64 and 128, their edges, k below a tile, between tiles and beyond all stages, alignment of every kind.
-const std::vector<Size> kSizes = {{1, 1, 1},    {3, 5, 7},     {16, 16, 16},  {17, 33, 19}, {31, 32, 33}, {64, 64, 64},   {63, 65, 66},
-                                  {65, 10, 40}, {16, 24, 200}, {70, 129, 31}, {33, 70, 72}, {128, 128, 16}, {20, 40, 136}};
+const std::vector<Size> kSizes = {{1, 1, 1},    {3, 5, 7},      {16, 16, 16}, {17, 33, 19},  {31, 32, 33},
+                                  {64, 64, 64}, {63, 65, 66},   {65, 10, 40}, {16, 24, 200}, {70, 129, 31},
+                                  {33, 70, 72}, {128, 128, 16}, {20, 40, 136}};
 
 }  // namespace
 
@@ -187,7 +197,8 @@ SUITE_CASE(matmulBatches) {
 // Large grids that make the table choose its largest tiles.
 SUITE_CASE(matmulLargeTiles) {
   neurite::cuda::MatmulChoice choice = neurite::cuda::chooseMatmul(10, 20, 30, 200, 80, false);
-  suite::expect(choice.tile == 128 && choice.kernel == neurite::cuda::MatmulKernel::simt, "200 batches fill a grid of the largest tiles");
+  suite::expect(choice.tile == 128 && choice.kernel == neurite::cuda::MatmulKernel::simt,
+                "200 batches fill a grid of the largest tiles");
   for (const bool transposeA : {false, true}) {
     for (const bool transposeB : {false, true}) {
       Product p{17, 18, 21, transposeA, transposeB};
@@ -220,9 +231,12 @@ SUITE_CASE(matmulKeepsNan) {
       a.data[7 * 40] = HUGE_VAL;
       const Computed computed = compute(p, a, b, absent());
       for (int64_t i = 0; i < 20 * 24; i++) {
-        if (i / 24 == 3) suite::expect(std::isnan(computed.c[i]), "a NaN in a row of A is in the row of C");
-        else if (i / 24 == 7) suite::expect(computed.c[i] == HUGE_VAL, "an infinity in a row of A is in the row of C");
-        else suite::expect(std::isfinite(computed.c[i]), "other rows are finite");
+        if (i / 24 == 3)
+          suite::expect(std::isnan(computed.c[i]), "a NaN in a row of A is in the row of C");
+        else if (i / 24 == 7)
+          suite::expect(computed.c[i] == HUGE_VAL, "an infinity in a row of A is in the row of C");
+        else
+          suite::expect(std::isfinite(computed.c[i]), "other rows are finite");
       }
     }
   }
@@ -230,7 +244,8 @@ SUITE_CASE(matmulKeepsNan) {
 
 SUITE_CASE(matmulOfNothing) {
   const Value bias = random(DType::float32, {5}), a = empty(DType::float32, {3, 0}), b = empty(DType::float32, {0, 5});
-  expectEqual("k = 0", run(Op::matmul, attributes::matmul{}, {a, b, bias}, {empty(DType::float32, {3, 5})})[0], each(15, [&](int64_t i) { return bias[i % 5]; }));
+  expectEqual("k = 0", run(Op::matmul, attributes::matmul{}, {a, b, bias}, {empty(DType::float32, {3, 5})})[0],
+              each(15, [&](int64_t i) { return bias[i % 5]; }));
 }
 
 SUITE_CASE(biasActivationGradients) {
@@ -241,15 +256,20 @@ SUITE_CASE(biasActivationGradients) {
         const Value dy = random(dtype, dims), y = random(dtype, dims, activation == Activation::tanh ? -1 : 0, 1);
         const auto dz = each(size, [&](int64_t i) {
           switch (activation) {
-            case Activation::relu: return y[i] > 0 ? dy[i] : 0;
-            case Activation::sigmoid: return dy[i] * y[i] * (1 - y[i]);
-            case Activation::tanh: return dy[i] * (1 - y[i] * y[i]);
-            default: return dy[i];
+            case Activation::relu:
+              return y[i] > 0 ? dy[i] : 0;
+            case Activation::sigmoid:
+              return dy[i] * y[i] * (1 - y[i]);
+            case Activation::tanh:
+              return dy[i] * (1 - y[i] * y[i]);
+            default:
+              return dy[i];
           }
         });
         std::vector<double> db(static_cast<size_t>(n));
         for (int64_t i = 0; i < size; i++) db[static_cast<size_t>(i % n)] += dz[static_cast<size_t>(i)];
-        const Result result = run(Op::biasActivationGrad, attributes::biasActivationGrad{activation}, {dy, y}, {empty(dtype, dims), empty(DType::float32, {n})});
+        const Result result = run(Op::biasActivationGrad, attributes::biasActivationGrad{activation}, {dy, y},
+                                  {empty(dtype, dims), empty(DType::float32, {n})});
         const std::string at = " " + ops::describe(dims) + " " + name(dtype);
         expectEqual("dz" + at, result[0], dz);
         expectEqual("db" + at, result[1], db, 2e-5);

@@ -52,21 +52,24 @@ SUITE_CASE(slices) {
     for (const DType dtype : kAll) {
       const std::string at = " " + name(dtype) + " " + describe(c.x) + " to " + describe(c.y);
       const Value x = anything(dtype, c.x);
-      expectEqual("slice" + at, run(Op::slice, attributes::slice{ints(c.starts), ints(c.strides)}, {x}, {empty(dtype, c.y)})[0],
+      expectEqual("slice" + at,
+                  run(Op::slice, attributes::slice{ints(c.starts), ints(c.strides)}, {x}, {empty(dtype, c.y)})[0],
                   moved(x, c.y, 0, [&](Place& p) {
                     for (size_t d = 0; d < p.size(); d++) p[d] = c.starts[d] + p[d] * c.strides[d];
                     return true;
                   }));
       const Value dy = anything(dtype, c.y);
-      expectEqual("sliceGrad" + at, run(Op::sliceGrad, attributes::sliceGrad{ints(c.starts), ints(c.strides)}, {dy}, {empty(dtype, c.x)})[0],
-                  moved(dy, c.x, 0, [&](Place& p) {
-                    for (size_t d = 0; d < p.size(); d++) {
-                      p[d] -= c.starts[d];
-                      if (p[d] < 0 || p[d] % c.strides[d] != 0 || p[d] / c.strides[d] >= c.y[d]) return false;
-                      p[d] /= c.strides[d];
-                    }
-                    return true;
-                  }));
+      expectEqual(
+          "sliceGrad" + at,
+          run(Op::sliceGrad, attributes::sliceGrad{ints(c.starts), ints(c.strides)}, {dy}, {empty(dtype, c.x)})[0],
+          moved(dy, c.x, 0, [&](Place& p) {
+            for (size_t d = 0; d < p.size(); d++) {
+              p[d] -= c.starts[d];
+              if (p[d] < 0 || p[d] % c.strides[d] != 0 || p[d] / c.strides[d] >= c.y[d]) return false;
+              p[d] /= c.strides[d];
+            }
+            return true;
+          }));
     }
   }
 }
@@ -83,7 +86,11 @@ SUITE_CASE(paddings) {
     if (mode == PadMode::edge) return i < 0 ? 0 : n - 1;
     return i < 0 ? -i : 2 * (n - 1) - i;
   };
-  for (const Case& c : std::vector<Case>{{{4}, {9}, {2}}, {{3, 5}, {3, 8}, {0, 1}}, {{2, 4, 3}, {4, 8, 3}, {1, 2, 0}}, {{5, 4}, {8, 9}, {0, 3}}, {{2, 300}, {4, 303}, {1, 1}}}) {
+  for (const Case& c : std::vector<Case>{{{4}, {9}, {2}},
+                                         {{3, 5}, {3, 8}, {0, 1}},
+                                         {{2, 4, 3}, {4, 8, 3}, {1, 2, 0}},
+                                         {{5, 4}, {8, 9}, {0, 3}},
+                                         {{2, 300}, {4, 303}, {1, 1}}}) {
     for (const PadMode mode : {PadMode::constant, PadMode::edge, PadMode::reflect}) {
       const auto from = [&](Place& p) {
         bool inside = true;
@@ -93,10 +100,13 @@ SUITE_CASE(paddings) {
         }
         return inside;
       };
-      const std::string at = " " + describe(c.x) + " to " + describe(c.y) + " mode " + std::to_string(static_cast<int>(mode));
+      const std::string at =
+          " " + describe(c.x) + " to " + describe(c.y) + " mode " + std::to_string(static_cast<int>(mode));
       for (const DType dtype : kAll) {
         const Value x = anything(dtype, c.x);
-        expectEqual("pad " + name(dtype) + at, run(Op::pad, attributes::pad{ints(c.before), mode, 1}, {x}, {empty(dtype, c.y)})[0], moved(x, c.y, 1, from));
+        expectEqual("pad " + name(dtype) + at,
+                    run(Op::pad, attributes::pad{ints(c.before), mode, 1}, {x}, {empty(dtype, c.y)})[0],
+                    moved(x, c.y, 1, from));
       }
       for (const DType dtype : {DType::float32, DType::bfloat16}) {
         const Value dy = random(dtype, c.y);
@@ -105,7 +115,9 @@ SUITE_CASE(paddings) {
           Place p = placeOf(i, c.y);
           if (from(p)) dx[static_cast<size_t>(indexOf(p, c.x))] += dy[i];
         }
-        expectEqual("padGrad " + name(dtype) + at, run(Op::padGrad, attributes::padGrad{ints(c.before), mode}, {dy}, {empty(dtype, c.x)})[0], dx, 2e-6);
+        expectEqual("padGrad " + name(dtype) + at,
+                    run(Op::padGrad, attributes::padGrad{ints(c.before), mode}, {dy}, {empty(dtype, c.x)})[0], dx,
+                    2e-6);
       }
     }
   }
@@ -116,7 +128,8 @@ SUITE_CASE(tilesAndBroadcasts) {
     Dims x, y;
   };
   for (const DType dtype : kAll) {
-    for (const Case& c : std::vector<Case>{{{3}, {6}}, {{2, 3}, {4, 9}}, {{1, 8}, {5, 8}}, {{2, 1, 4}, {2, 3, 8}}, {{1}, {33}}, {{4}, {4}}}) {
+    for (const Case& c : std::vector<Case>{
+             {{3}, {6}}, {{2, 3}, {4, 9}}, {{1, 8}, {5, 8}}, {{2, 1, 4}, {2, 3, 8}}, {{1}, {33}}, {{4}, {4}}}) {
       const Value x = anything(dtype, c.x);
       expectEqual("tile " + name(dtype) + describe(c.x), run(Op::tile, attributes::tile{}, {x}, {empty(dtype, c.y)})[0],
                   moved(x, c.y, 0, [&](Place& p) {
@@ -124,9 +137,11 @@ SUITE_CASE(tilesAndBroadcasts) {
                     return true;
                   }));
     }
-    for (const Case& c : std::vector<Case>{{{}, {5}}, {{3}, {4, 3}}, {{4, 1}, {4, 7}}, {{2, 1, 8}, {2, 3, 8}}, {{1, 1}, {9, 300}}}) {
+    for (const Case& c :
+         std::vector<Case>{{{}, {5}}, {{3}, {4, 3}}, {{4, 1}, {4, 7}}, {{2, 1, 8}, {2, 3, 8}}, {{1, 1}, {9, 300}}}) {
       const Value x = anything(dtype, c.x);
-      expectEqual("broadcastTo " + name(dtype) + describe(c.x), run(Op::broadcastTo, attributes::broadcastTo{}, {x}, {empty(dtype, c.y)})[0],
+      expectEqual("broadcastTo " + name(dtype) + describe(c.x),
+                  run(Op::broadcastTo, attributes::broadcastTo{}, {x}, {empty(dtype, c.y)})[0],
                   moved(x, c.y, 0, [&](Place& p) {
                     p.erase(p.begin(), p.begin() + static_cast<int64_t>(c.y.size() - c.x.size()));
                     for (size_t d = 0; d < p.size(); d++) p[d] = c.x[d] == 1 ? 0 : p[d];
@@ -158,7 +173,8 @@ SUITE_CASE(transposes) {
     for (const DType dtype : kAll) {
       const Value x = anything(dtype, c.x);
       expectEqual("transpose " + name(dtype) + " " + describe(c.x) + " by " + describe(c.permutation),
-                  run(Op::transpose, attributes::transpose{ints(c.permutation)}, {x}, {empty(dtype, y)})[0], moved(x, y, 0, [&](Place& p) {
+                  run(Op::transpose, attributes::transpose{ints(c.permutation)}, {x}, {empty(dtype, y)})[0],
+                  moved(x, y, 0, [&](Place& p) {
                     Place in(p.size());
                     for (size_t d = 0; d < p.size(); d++) in[static_cast<size_t>(c.permutation[d])] = p[d];
                     p = in;
@@ -184,7 +200,8 @@ SUITE_CASE(concatenations) {
         const auto reference = each(sizeOf(y), [&](int64_t i) {
           Place p = placeOf(i, y);
           size_t n = 0;
-          while (p[static_cast<size_t>(axis)] >= inputs[n].dims[static_cast<size_t>(axis)]) p[static_cast<size_t>(axis)] -= inputs[n++].dims[static_cast<size_t>(axis)];
+          while (p[static_cast<size_t>(axis)] >= inputs[n].dims[static_cast<size_t>(axis)])
+            p[static_cast<size_t>(axis)] -= inputs[n++].dims[static_cast<size_t>(axis)];
           return inputs[n][indexOf(p, inputs[n].dims)];
         });
         expectEqual("concat " + name(dtype) + " axis " + std::to_string(axis) + " of " + std::to_string(count),

@@ -46,7 +46,8 @@ void check(const std::string& what, Op op, A a, int slots, bool many,
     all += sum;
   }
   const Value norms(DType::float32, {static_cast<int64_t>(squares.size())}, squares);
-  std::vector<Value> inputs = {scalar(DType::float32, kRate), scalar(DType::int32, kIterations), a.clip == Clip::norm || a.clip == Clip::globalNorm ? norms : absent()};
+  std::vector<Value> inputs = {scalar(DType::float32, kRate), scalar(DType::int32, kIterations),
+                               a.clip == Clip::norm || a.clip == Clip::globalNorm ? norms : absent()};
   for (const Variable& v : list) {
     inputs.push_back(v.w);
     inputs.push_back(v.g);
@@ -71,20 +72,23 @@ void check(const std::string& what, Op op, A a, int slots, bool many,
     const size_t at = 3 + n * (2 + static_cast<size_t>(slots));
     const std::string where = what + ", variable " + std::to_string(n);
     expectEqual(where, result.inputs[at], expected[0], 2e-6);
-    for (size_t k = 0; k < static_cast<size_t>(slots); k++) expectEqual(where + ", slot " + std::to_string(k), result.inputs[at + 2 + k], expected[k + 1], 2e-6);
+    for (size_t k = 0; k < static_cast<size_t>(slots); k++)
+      expectEqual(where + ", slot " + std::to_string(k), result.inputs[at + 2 + k], expected[k + 1], 2e-6);
   }
 }
 
 }  // namespace
 
 SUITE_CASE(sgdSteps) {
-  check("sgd", Op::sgd, attributes::sgd{0, false, 0, Clip::none, 0}, 0, true, [](double& w, double g, std::vector<double>&) { w -= kRate * g; });
+  check("sgd", Op::sgd, attributes::sgd{0, false, 0, Clip::none, 0}, 0, true,
+        [](double& w, double g, std::vector<double>&) { w -= kRate * g; });
   for (const bool nesterov : {false, true}) {
     for (const Clip clip : {Clip::none, Clip::value, Clip::norm, Clip::globalNorm}) {
-      check("sgd with momentum", Op::sgd, attributes::sgd{0.9, nesterov, 0.1, clip, 0.8}, 1, clip == Clip::globalNorm, [&](double& w, double g, std::vector<double>& s) {
-        s[0] = 0.9 * s[0] - kRate * g;
-        w += nesterov ? 0.9 * s[0] - kRate * g : s[0];
-      });
+      check("sgd with momentum", Op::sgd, attributes::sgd{0.9, nesterov, 0.1, clip, 0.8}, 1, clip == Clip::globalNorm,
+            [&](double& w, double g, std::vector<double>& s) {
+              s[0] = 0.9 * s[0] - kRate * g;
+              w += nesterov ? 0.9 * s[0] - kRate * g : s[0];
+            });
     }
   }
 }
@@ -92,13 +96,14 @@ SUITE_CASE(sgdSteps) {
 SUITE_CASE(adamSteps) {
   const double t = kIterations + 1;
   for (const bool amsgrad : {false, true}) {
-    check("adam", Op::adam, attributes::adam{0.9, 0.999, 1e-7, amsgrad, 0.01, Clip::none, 0}, amsgrad ? 3 : 2, true, [&](double& w, double g, std::vector<double>& s) {
-      const double alpha = kRate * std::sqrt(1 - std::pow(0.999, t)) / (1 - std::pow(0.9, t));
-      s[0] += (g - s[0]) * (1 - 0.9);
-      s[1] += (g * g - s[1]) * (1 - 0.999);
-      if (amsgrad) s[2] = std::fmax(s[2], s[1]);
-      w -= s[0] * alpha / (std::sqrt(amsgrad ? s[2] : s[1]) + 1e-7);
-    });
+    check("adam", Op::adam, attributes::adam{0.9, 0.999, 1e-7, amsgrad, 0.01, Clip::none, 0}, amsgrad ? 3 : 2, true,
+          [&](double& w, double g, std::vector<double>& s) {
+            const double alpha = kRate * std::sqrt(1 - std::pow(0.999, t)) / (1 - std::pow(0.9, t));
+            s[0] += (g - s[0]) * (1 - 0.9);
+            s[1] += (g * g - s[1]) * (1 - 0.999);
+            if (amsgrad) s[2] = std::fmax(s[2], s[1]);
+            w -= s[0] * alpha / (std::sqrt(amsgrad ? s[2] : s[1]) + 1e-7);
+          });
   }
 }
 
@@ -106,8 +111,8 @@ SUITE_CASE(rmspropSteps) {
   for (const bool centered : {false, true}) {
     for (const double momentum : {0.0, 0.9}) {
       const size_t m = centered ? 2 : 1;
-      check("rmsprop", Op::rmsprop, attributes::rmsprop{0.9, momentum, 1e-7, centered, 0, Clip::value, 0.5}, 1 + (centered ? 1 : 0) + (momentum > 0 ? 1 : 0), false,
-            [&](double& w, double g, std::vector<double>& s) {
+      check("rmsprop", Op::rmsprop, attributes::rmsprop{0.9, momentum, 1e-7, centered, 0, Clip::value, 0.5},
+            1 + (centered ? 1 : 0) + (momentum > 0 ? 1 : 0), false, [&](double& w, double g, std::vector<double>& s) {
               s[0] = 0.9 * s[0] + 0.1 * g * g;
               double squares = s[0];
               if (centered) {
@@ -136,12 +141,15 @@ SUITE_CASE(squaredNormsOfManyGradients) {
     for (const double g : gradients.back().data) sum += g * g;
     reference.push_back(sum);
   }
-  expectEqual("squaredNorms", run(Op::squaredNorms, attributes::squaredNorms{}, gradients, {empty(DType::float32, {55})})[0], reference, 2e-6);
+  expectEqual("squaredNorms",
+              run(Op::squaredNorms, attributes::squaredNorms{}, gradients, {empty(DType::float32, {55})})[0], reference,
+              2e-6);
 }
 
 SUITE_CASE(accumulating) {
   for (const int64_t n : {1, 100, 1000}) {
-    const Value total(DType::float32, {3}, {5, 0, 7}), values = random(DType::float32, {n}), weights = random(DType::float32, {n}, 0, 1);
+    const Value total(DType::float32, {3}, {5, 0, 7}), values = random(DType::float32, {n}),
+                                                       weights = random(DType::float32, {n}, 0, 1);
     double sum = 5, weighted = 5, count = 7;
     for (int64_t i = 0; i < n; i++) sum += values[i], weighted += values[i] * weights[i], count += weights[i];
     const Value plain = run(Op::accumulate, attributes::accumulate{}, {total, values, absent()}, {}).inputs[0];
@@ -149,8 +157,15 @@ SUITE_CASE(accumulating) {
     const Value withWeights = run(Op::accumulate, attributes::accumulate{}, {total, values, weights}, {}).inputs[0];
     suite::expectClose("accumulate weights", {withWeights[0], withWeights[2]}, {weighted, count}, 2e-6);
   }
+  const Value infinite(DType::float32, {2}, {HUGE_VAL, 1});
+  Value lost =
+      run(Op::accumulate, attributes::accumulate{}, {Value(DType::float32, {3}, {1, 0, 0}), infinite, absent()}, {})
+          .inputs[0];
+  lost = run(Op::accumulate, attributes::accumulate{}, {lost, scalar(DType::float32, 1), absent()}, {}).inputs[0];
+  expectEqual("an infinite total", lost, {HUGE_VAL, 0, 3});
   // What one addition loses, the next gets back: 1 is half of the last digit of 2^25.
   Value total(DType::float32, {3}, {33554432, 0, 0});
-  for (int i = 0; i < 8; i++) total = run(Op::accumulate, attributes::accumulate{}, {total, scalar(DType::float32, 1), absent()}, {}).inputs[0];
+  for (int i = 0; i < 8; i++)
+    total = run(Op::accumulate, attributes::accumulate{}, {total, scalar(DType::float32, 1), absent()}, {}).inputs[0];
   expectEqual("compensation", total, {33554440, total[1], 8}, 0);
 }

@@ -68,10 +68,25 @@ double logSumExpOf(const Group& g) {
 }
 
 const std::vector<Shape> kShapes = {
-    {{1}, {0}},          {{7}, {0}},           {{5, 3}, {1}},        {{5, 3}, {0}},           {{5, 33}, {1}},
-    {{6, 1030}, {1}},    {{3, 4, 8}, {1}},     {{3, 4, 8}, {0, 2}},  {{2, 3, 4, 5}, {1, 3}},  {{2, 3, 4, 5}, {0, 1, 2}},
-    {{2, 3, 4, 5}, {}},  {{2, 3, 4}, {0, 1, 2}}, {{300, 3}, {0}},    {{40, 65}, {0}},         {{9000}, {0}},
-    {{5000, 2}, {0}},    {{2, 4500, 3}, {1}},  {{2, 4200}, {1}},     {{1, 6, 1}, {0, 2}},
+    {{1}, {0}},
+    {{7}, {0}},
+    {{5, 3}, {1}},
+    {{5, 3}, {0}},
+    {{5, 33}, {1}},
+    {{6, 1030}, {1}},
+    {{3, 4, 8}, {1}},
+    {{3, 4, 8}, {0, 2}},
+    {{2, 3, 4, 5}, {1, 3}},
+    {{2, 3, 4, 5}, {0, 1, 2}},
+    {{2, 3, 4, 5}, {}},
+    {{2, 3, 4}, {0, 1, 2}},
+    {{300, 3}, {0}},
+    {{40, 65}, {0}},
+    {{9000}, {0}},
+    {{5000, 2}, {0}},
+    {{2, 4500, 3}, {1}},
+    {{2, 4200}, {1}},
+    {{1, 6, 1}, {0, 2}},
 };
 
 void check(Op op, DType dtype, DType out, double low, double high, double (*f)(const Group&), double float32 = 2e-6) {
@@ -80,7 +95,8 @@ void check(Op op, DType dtype, DType out, double low, double high, double (*f)(c
     Group reference;
     for (const Group& group : groupsOf(x, shape.axes)) reference.push_back(f(group));
     expectEqual(name(op) + " " + name(dtype) + " " + describe(shape.dims) + " over " + describe(shape.axes),
-                run(op, attributes::sum{ints(shape.axes)}, {x}, {empty(out, outputDims(shape))})[0], reference, float32);
+                run(op, attributes::sum{ints(shape.axes)}, {x}, {empty(out, outputDims(shape))})[0], reference,
+                float32);
   }
 }
 
@@ -99,8 +115,11 @@ SUITE_CASE(reduceVariance) {
   check(Op::variance, DType::bfloat16, DType::bfloat16, -1, 3, varianceOf);
   // Far from zero, where the mean of squares less the square of the mean has no digits left.
   check(Op::variance, DType::float32, DType::float32, 1000, 1001, varianceOf, 1e-6);
-  expectEqual("variance", run(Op::variance, attributes::variance{ints({1})}, {Value(DType::float32, {4, 2}, {1, kInfinity, kNan, 1, kNan, kNan, 3, 5})},
-                              {empty(DType::float32, {4})})[0], {kNan, kNan, kNan, 1});
+  expectEqual(
+      "variance",
+      run(Op::variance, attributes::variance{ints({1})},
+          {Value(DType::float32, {4, 2}, {1, kInfinity, kNan, 1, kNan, kNan, 3, 5})}, {empty(DType::float32, {4})})[0],
+      {kNan, kNan, kNan, 1});
 }
 
 SUITE_CASE(reduceProducts) {
@@ -123,8 +142,10 @@ SUITE_CASE(reduceExtremes) {
 }
 
 SUITE_CASE(reduceBooleans) {
-  check(Op::all, DType::boolean, DType::boolean, 0, 2, [](const Group& g) { return *std::min_element(g.begin(), g.end()); });
-  check(Op::any, DType::boolean, DType::boolean, 0, 2, [](const Group& g) { return *std::max_element(g.begin(), g.end()); });
+  check(Op::all, DType::boolean, DType::boolean, 0, 2,
+        [](const Group& g) { return *std::min_element(g.begin(), g.end()); });
+  check(Op::any, DType::boolean, DType::boolean, 0, 2,
+        [](const Group& g) { return *std::max_element(g.begin(), g.end()); });
 }
 
 SUITE_CASE(reduceLogSumExp) {
@@ -147,8 +168,10 @@ SUITE_CASE(reduceArguments) {
         least.push_back(static_cast<double>(std::min_element(g.begin(), g.end()) - g.begin()));
       }
       const std::vector<Value> out = {empty(DType::int32, outputDims(shape))};
-      expectEqual("argmax " + describe(shape.dims), run(Op::argmax, attributes::argmax{shape.axes[0]}, {x}, out)[0], most);
-      expectEqual("argmin " + describe(shape.dims), run(Op::argmin, attributes::argmin{shape.axes[0]}, {x}, out)[0], least);
+      expectEqual("argmax " + describe(shape.dims), run(Op::argmax, attributes::argmax{shape.axes[0]}, {x}, out)[0],
+                  most);
+      expectEqual("argmin " + describe(shape.dims), run(Op::argmin, attributes::argmin{shape.axes[0]}, {x}, out)[0],
+                  least);
     }
   }
   const Value x(DType::float32, {3, 3}, {1, kNan, kNan, -kInfinity, -kInfinity, -kInfinity, 2, 5, 5});
@@ -157,7 +180,8 @@ SUITE_CASE(reduceArguments) {
 }
 
 SUITE_CASE(prodGradients) {
-  for (const Shape& shape : std::vector<Shape>{{{4}, {0}}, {{3, 5}, {1}}, {{3, 5}, {0}}, {{2, 3, 4}, {0, 2}}, {{2, 300}, {1}}, {{700}, {0}}}) {
+  for (const Shape& shape : std::vector<Shape>{
+           {{4}, {0}}, {{3, 5}, {1}}, {{3, 5}, {0}}, {{2, 3, 4}, {0, 2}}, {{2, 300}, {1}}, {{700}, {0}}}) {
     for (const int zeros : {0, 1, 2}) {
       Value x = random(DType::float32, shape.dims, 0.99, 1.01);
       for (int z = 0; z < zeros; z++) x.data[static_cast<size_t>(z) * 2] = 0;
@@ -174,8 +198,10 @@ SUITE_CASE(prodGradients) {
           reference[static_cast<size_t>(i)] = product;
         }
       }
-      expectEqual("prodGrad " + describe(shape.dims) + " zeros " + std::to_string(zeros),
-                  run(Op::prodGrad, attributes::prodGrad{ints(shape.axes)}, {dy, x}, {empty(DType::float32, shape.dims)})[0], reference, 1e-5);
+      expectEqual(
+          "prodGrad " + describe(shape.dims) + " zeros " + std::to_string(zeros),
+          run(Op::prodGrad, attributes::prodGrad{ints(shape.axes)}, {dy, x}, {empty(DType::float32, shape.dims)})[0],
+          reference, 1e-5);
     }
   }
 }
