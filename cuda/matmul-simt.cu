@@ -28,7 +28,7 @@ GPU_DEVICE void loadFour(const T* p, int64_t stride, bool vector, int32_t row, i
   }
 }
 
-template <class T, int Tile> __global__ void __launch_bounds__(kThreads) simtMatmulKernel(Gemm gemm) {
+template <class T, int Tile> __global__ void __launch_bounds__(kThreads, 2) simtMatmulKernel(Gemm gemm) {
   constexpr int K = 1024 / Tile;
   constexpr int Sums = Tile / 16;           // rows and columns of a thread
   constexpr int Run = Sums < 4 ? Sums : 4;  // of them next to each other

@@ -1,4 +1,5 @@
 // Which matmul kernel runs: by shape, compute capability and precision. Constants, so that the same call always gives the same bits.
+// float32 in precision `high` is rounded to TF32, and so it is in `medium`, which may round more: there is no kernel of its own for it.
 #pragma once
 #include <cstdint>
 

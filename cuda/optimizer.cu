@@ -227,18 +227,20 @@ template <class Rule, class A> void update(const Call& call, const Rule& rule, i
 
 void squaredNorms(const Call& call) {
   const Tensor& norms = call.out[0];
+  int64_t blocks = 0;
+  for (int i = 0; i < call.inputs; i++) blocks += ceilDiv(call.in[i].size(), kVariableChunk);
+  auto* partial = static_cast<float*>(contextOf(call).scratch(static_cast<size_t>(blocks) * sizeof(float)));
   // Every gradient stands in the table as a variable without weights.
-  const int count = call.inputs;
-  for (int first = 0; first < count; first += kVariables) {
+  for (int first = 0; first < call.inputs; first += kVariables) {
     VariableTable table;
     table.first = first;
-    for (int v = first; v < count && v < first + kVariables; v++) {
+    for (int v = first; v < call.inputs && v < first + kVariables; v++) {
       const Tensor& g = call.in[v];
       table.push({nullptr, g.data, {}, g.size(), g.dtype == DType::bfloat16, aligned(g.data, 16)});
     }
-    auto* partial = static_cast<float*>(contextOf(call).scratch(table.blocks * sizeof(float)));
     launch(call, squaresKernel, table.blocks, kThreads, 0, table, partial);
     launch(call, sumSquaresKernel, static_cast<unsigned>(table.count), kThreads, 0, table, partial, norms.as<float>());
+    partial += table.blocks;
   }
 }
 
