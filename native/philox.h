@@ -1,4 +1,4 @@
-// Philox4x32-10, the counter-based generator of both devices (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3").
+// Philox4x32-10, the generator of both devices (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3").
 #pragma once
 #include <cstdint>
 

@@ -1,7 +1,8 @@
-// The memory-bound CPU kernels beside a loop with the same read and write streams: ops NAME-PART… prints time, GB/s, and the share of the loop's speed.
+// The memory-bound CPU kernels beside loops with the same read and write streams: ops NAME-PART…
 //
-// The loop adds what it reads and stores it, on the same thread pool, once with plain and once with non-temporal stores; the faster counts.
-// Each case and its loop take turns, and the fastest round of each is compared. Tiny calls print nanoseconds.
+// The loop adds what it reads and stores it, on the same thread pool, once with plain and once with non-temporal
+// stores; the faster counts. Each case and its loop take turns, and the fastest round of each is compared. Tiny calls
+// print nanoseconds.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

@@ -8,8 +8,8 @@ namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
-// total += value, with what the sum rounds away kept in `lost` for the next time (Kahan, with the exact error of the sum). Once
-// the total is not finite there is nothing to keep.
+// total += value, with what the sum rounds away kept in `lost` for the next time (Kahan, with the exact error of the
+// sum). Once the total is not finite there is nothing to keep.
 void addTo(float& total, float& lost, double value) {
   const double wanted = value - static_cast<double>(lost);
   const float addend = static_cast<float>(wanted), sum = total + addend, added = sum - total;

@@ -24,7 +24,8 @@ NEURITE_INLINE F32 orNan(F32 x, F32 dx) { return select(isNan(x), x, dx); }
 
 }  // namespace
 
-// clang-format off: it takes the brackets around a lambda for comparisons
+// The formatter takes the brackets around a lambda for comparisons.
+// clang-format off
 
 void tanhGrad(const Call& call) { gradient<FROM_Y { return tanhGrad(dy, y); }>(call); }
 void sigmoidGrad(const Call& call) { gradient<FROM_Y { return sigmoidGrad(dy, y); }>(call); }
@@ -76,7 +77,9 @@ void softsignGrad(const Call& call) {
   }>(call);
 }
 void hardSigmoidGrad(const Call& call) {
-  gradient<FROM_X { return orNan(x, select(less(abs(x), broadcast(3.0f)), dy * broadcast(1.0f / 6.0f), zeros())); }>(call);
+  gradient<FROM_X {
+    return orNan(x, select(less(abs(x), broadcast(3.0f)), dy * broadcast(1.0f / 6.0f), zeros()));
+  }>(call);
 }
 void erfGrad(const Call& call) {
   gradient<FROM_X { return dy * (broadcast(kTwoOverSqrtPi) * exp(-(x * x))); }>(call, kHeavy);

@@ -1,7 +1,8 @@
-// biasActivationGrad: the backward pass of bias and activation, dz = dy f'(y) and db = sum of dz over the rows, in one pass.
+// biasActivationGrad: dz = dy f'(y) and db = sum of dz over the rows, in one pass.
 //
 // dy, y, dz (R, N), db (N). Rows are cut into slices whose size depends on the shape; each slice sums its rows in the
-// first-level cache, and the slices' sums meet as a tree. Where N is small, several rows form one, so that vectors stay full.
+// first-level cache, and the slices' sums meet as a tree. Where N is small, several rows form one, so that vectors
+// stay full.
 #include <cstring>
 
 #include "../pool.h"

@@ -26,7 +26,8 @@ NEURITE_INLINE I32 truth(Mask mask) { return select(mask, broadcastInt(1), I32{}
 #define CAST_FLOAT [](F32 x, const Params&) __attribute__((always_inline))
 #define CAST_INT [](I32 x, const Params&) __attribute__((always_inline))
 
-// clang-format off: it takes the brackets around a lambda for comparisons
+// The formatter takes the brackets around a lambda for comparisons.
+// clang-format off
 constexpr Loop kFromFloat[kDTypes] = {loop1 < F32, F32, CAST_FLOAT{return x;
 }  // namespace
 >, loop1 < F32, F32, CAST_FLOAT { return x; }

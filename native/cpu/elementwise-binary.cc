@@ -57,7 +57,8 @@ NEURITE_INLINE I32 truth(Mask mask) { return select(mask, broadcastInt(1), I32{}
 #define FLOAT_LOOP(expression) FloatLoop(loop2<F32, F32, FLOATS { return expression; }>)
 #define FLOAT_LOOPS(expression) binaryLoops<FLOATS { return expression; }>
 #define INT_LOOP(expression) loop2<I32, I32, INTS { return expression; }>
-#define COMPARE_LOOPS(mask) loop2<I32, F32, FLOATS { return truth(mask); }>, loop2<I32, I32, INTS { return truth(mask); }>
+#define COMPARE_LOOPS(mask) \
+  loop2<I32, F32, FLOATS { return truth(mask); }>, loop2<I32, I32, INTS { return truth(mask); }>
 // clang-format on
 
 template <auto f> F32 eachLane(F32 a, F32 b) {

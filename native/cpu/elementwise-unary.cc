@@ -30,7 +30,8 @@ NEURITE_INLINE I32 negative(I32 x) { return (I32)(U32{} - (U32)x); }
 
 }  // namespace
 
-// clang-format off: it takes the brackets around a lambda for comparisons
+// The formatter takes the brackets around a lambda for comparisons.
+// clang-format off
 
 void logicalNot(const Call& call) {
   elementwise(call, 1, loop1<I32, I32, UNARY_INT { return truth(equal(x, I32{})); }>);
@@ -99,7 +100,9 @@ void elu(const Call& call) {
   floats<UNARY { return select(greater(x, zeros()), x, broadcast(p.a) * expm1(x)); }>(call, kHeavy, params);
 }
 void selu(const Call& call) {
-  floats<UNARY { return broadcast(kSeluScale) * select(greater(x, zeros()), x, broadcast(kSeluAlpha) * expm1(x)); }>(call, kHeavy);
+  floats<UNARY {
+    return broadcast(kSeluScale) * select(greater(x, zeros()), x, broadcast(kSeluAlpha) * expm1(x));
+  }>(call, kHeavy);
 }
 void gelu(const Call& call) {
   if (attributesOf<attributes::gelu>(call).approximate) {

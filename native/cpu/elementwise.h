@@ -2,7 +2,8 @@
 //
 // A loop sees contiguous runs of 4-byte elements: float32 for floats, int32 for int32, uint8 and bool. The engine hands
 // over pointers into the tensors where they already look like that; otherwise it converts or repeats a block at a time
-// through buffers that stay in the first-level cache. So an op is one loop per compute type, whatever the dtypes and shapes.
+// through buffers that stay in the first-level cache. So an op is one loop per compute type, whatever the dtypes and
+// shapes.
 #pragma once
 #include "../ops.h"
 #include "lanes.h"
@@ -31,8 +32,8 @@ struct FloatLoop {
   constexpr FloatLoop(Loop loop, Loop half = nullptr) : loop(loop), half(half) {}
 };
 
-// out[0][i] = loop(in[0][i], …) over the elements of the output, each of the `operands` inputs broadcast to the output's
-// dims. An absent input is the number `scalar`.
+// out[0][i] = loop(in[0][i], …) over the elements of the output, each of the `operands` inputs broadcast to the
+// output's dims. An absent input is the number `scalar`.
 void elementwise(const Call& call, int operands, FloatLoop loop, const Params& params = {}, int64_t cost = kLight,
                  double scalar = 0);
 

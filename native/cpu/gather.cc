@@ -85,8 +85,8 @@ void gather(const Call& call) {
   });
 }
 
-// In the order of the indices, whatever the threads: a chunk owns columns of every row of the result, or, where rows are short, a
-// range of rows, and walks through all indices. bfloat16 sums are float32 until the end.
+// In the order of the indices, whatever the threads: a chunk owns columns of every row of the result, or, where rows
+// are short, a range of rows, and walks through all indices. bfloat16 sums are float32 until the end.
 void scatterAdd(const Call& call) {
   const int64_t axis = attributesOf<attributes::scatterAdd>(call).axis;
   const Tensor &indices = call.in[0], &updates = call.in[1], &y = call.out[0];

@@ -44,7 +44,8 @@ template <class V> NEURITE_INLINE V firstLanesOr(V v, V other, int64_t n) {
   return n >= kLanes ? v : select(less(laneNumbers(), broadcastInt(static_cast<int32_t>(n))), v, other);
 }
 
-// Rows of n <= kLanes elements, `count` <= kLanes of them, to columns: to[j * kLanes + r] = x[r * pitch + j]. Missing rows are zeros.
+// Rows of n <= kLanes elements, `count` <= kLanes of them, to columns: to[j * kLanes + r] = x[r * pitch + j]. Missing
+// rows are zeros.
 inline void rowsToColumns(const float* x, int64_t pitch, int64_t count, int64_t n, float* to) {
   F32 block[kLanes];
   for (int r = 0; r < kLanes; ++r) block[r] = r < count ? loadUpTo(x + r * pitch, n) : zeros();

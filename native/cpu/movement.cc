@@ -11,7 +11,8 @@ namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
-// One axis of a copy: which source index an output index reads. Where an axis reads nothing, the output is a fill value.
+// One axis of a copy: which source index an output index reads. Where an axis reads nothing, the output is a fill
+// value.
 struct Axis {
   enum Kind : uint8_t {
     whole,    // i
@@ -184,7 +185,8 @@ void runCopy(Copy& copy, const Call& call, double value = 0) {
   }
 }
 
-// One axis of the gradient of edge and reflect padding: row i of dx (O, n, I) is the sum of the rows of dy (O, m, I) that were copies of it.
+// One axis of the gradient of edge and reflect padding: row i of dx (O, n, I) is the sum of the rows of dy (O, m, I)
+// that were copies of it.
 void foldPadding(const float* dy, float* dx, int64_t outer, int64_t m, int64_t n, int64_t inner, int64_t before,
                  PadMode mode) {
   const Split rows = split(outer * n, inner);
@@ -252,7 +254,8 @@ void padGrad(const Call& call) {
     for (int d = 0; d < dx.rank; ++d) copy.append({Axis::slice, dx.dims[d], dy.dims[d], a.before[d], 1});
     return runCopy(copy, call);
   }
-  // One padded axis after the other, in float32; the first pass reads dy or its widened copy, the last one writes dx or a copy to narrow.
+  // One padded axis after the other, in float32; the first pass reads dy or its widened copy, the last one writes dx
+  // or a copy to narrow.
   const int64_t size = dy.size();
   const bool wide = dy.dtype == DType::float32;
   float* buffers[2];

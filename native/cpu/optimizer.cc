@@ -1,11 +1,11 @@
-// Optimizers: sgd, adam and rmsprop over all variables in one call. Each weight, gradient and slot is read and written once.
+// Optimizers: sgd, adam and rmsprop over all variables in one call, each array read and written once.
 //
 // With clipped gradient g, learning rate lr, t = iterations + 1, after w -= w * weightDecay * lr:
 //   sgd      w -= lr g; with momentum m = momentum m - lr g, w += m, or with nesterov w += momentum m - lr g
-//   adam     m += (1 - beta1) (g - m), v += (1 - beta2) (g^2 - v), w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon);
-//            amsgrad takes vMax = max(vMax, v) for v
-//   rmsprop  v += (1 - rho) (g^2 - v), step = lr g / sqrt(v + epsilon), centered with v - mean^2 for v, mean += (1 - rho) (g - mean);
-//            w -= step, or with momentum m = momentum m + step, w -= m
+//   adam     m += (1 - beta1) (g - m), v += (1 - beta2) (g^2 - v),
+//            w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon); amsgrad takes vMax = max(vMax, v) for v
+//   rmsprop  v += (1 - rho) (g^2 - v), step = lr g / sqrt(v + epsilon); centered takes v - mean^2 for v,
+//            mean += (1 - rho) (g - mean); w -= step, or with momentum m = momentum m + step, w -= m
 #include <cmath>
 
 #include "../pool.h"

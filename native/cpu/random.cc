@@ -1,7 +1,7 @@
-// Random numbers: uniform, normal, truncated normal, bernoulli and dropout draws from Philox4x32-10, and the generator's counter.
+// Random draws from Philox4x32-10: uniform, normal, truncated normal, bernoulli, dropout; and the counter.
 //
-// Element i of a draw is lane i mod 4 of counter + i / 4, so a draw is the same however it is cut. kLanes counters are worked
-// on at once; their four lanes are four vectors, which are interleaved when they are stored.
+// Element i of a draw is lane i mod 4 of counter + i / 4, so a draw is the same however it is cut. kLanes counters
+// are worked on at once; their four lanes are four vectors, which are interleaved when they are stored.
 #include "../philox.h"
 #include "../pool.h"
 #include "elementwise.h"
@@ -30,8 +30,8 @@ struct RoundKeys {
   }
 };
 
-// Ten rounds on one counter per 64-bit lane. Only the low halves count, so that a product needs no taking apart: the low half
-// is its low word, and a shift brings down the high one. What is left in the upper halves is never looked at.
+// Ten rounds on one counter per 64-bit lane. Only the low halves count, so that a product needs no taking apart: the
+// low half is its low word, and a shift brings down the high one. What is left in the upper halves is never looked at.
 struct Counters {
   U64 c0, c1, c2, c3;
 };
@@ -48,7 +48,8 @@ NEURITE_INLINE Counters philoxRounds(const RoundKeys& keys, U64 counter) {
   return c;
 }
 
-// The words of counters counter, counter + 1, …, counter + kLanes - 1: the even ones and the odd ones, then put together.
+// The words of counters counter, counter + 1, …, counter + kLanes - 1: the even ones and the odd ones, then put
+// together.
 NEURITE_INLINE Words philoxLanes(const RoundKeys& keys, uint64_t counter) {
   const U64 low = U64{} + 0xffffffffu, numbers = (U64)laneNumbers() & low;  // 0, 2, 4, … in the 64-bit lanes
   const Counters even = philoxRounds(keys, numbers + counter), odd = philoxRounds(keys, numbers + (counter + 1));
@@ -147,7 +148,8 @@ NEURITE_INLINE void boxMuller(U32 first, U32 second, F32& a, F32& b) {
   b = radius * sine;
 }
 
-// The normal distribution's inverse at 1/2 + q for |q| <= Phi(2) - 1/2: q P(q^2) / Q(q^2), relative error 2e-9, in float64.
+// The normal distribution's inverse at 1/2 + q for |q| <= Phi(2) - 1/2: q P(q^2) / Q(q^2), relative error 2e-9, in
+// float64.
 NEURITE_INLINE HalfF64 normalQuantile(HalfF64 q) {
   const HalfF64 t = q * q;
   const HalfF64 p =

@@ -1,8 +1,9 @@
-// Reductions over any axes: sum, mean, prod, max, min, all, any, logSumExp, variance, squared norms. Index reductions are in arg-reduce.cc.
+// Reductions over any axes: sum, mean, prod, max, min, all, any, logSumExp, variance, squared norms.
 //
-// Axes are brought to (outer, reduce, inner). With inner = 1 a row is contiguous and is folded a vector at a time; otherwise
-// rows of `inner` elements are combined. Long reductions are cut into slices whose number depends on the shape alone. Partial
-// results meet as a balanced tree, so that the error of a float32 sum grows with the logarithm of its length.
+// Axes are brought to (outer, reduce, inner). With inner = 1 a row is contiguous and is folded a vector at a time;
+// otherwise rows of `inner` elements are combined. Long reductions are cut into slices whose number depends on the
+// shape alone. Partial results meet as a balanced tree, so that the error of a float32 sum grows with the logarithm
+// of its length.
 #include "reduce.h"
 
 #include <cmath>
@@ -171,7 +172,8 @@ template <class Op> void clear(LaneOfOp<Op>* acc, int64_t width) {
   for (int64_t j = 0; j < width; j += kLanes) store(acc + j, Op::identity());
 }
 
-// Rows [begin, end) of `width` columns at x, `pitch` elements apart, into result. params and result hold a multiple of kLanes.
+// Rows [begin, end) of `width` columns at x, `pitch` elements apart, into result. params and result hold a multiple
+// of kLanes.
 template <class Op>
 void reducePanel(const char* data, DType dtype, int64_t pitch, int64_t rows, int64_t width, const LaneOfOp<Op>* params,
                  LaneOfOp<Op>* result) {
@@ -255,7 +257,8 @@ void reduceColumns(const Geometry& g, int64_t outer, int64_t row, int64_t rows, 
   memcpy(result, acc, static_cast<size_t>(width) * sizeof(T));
 }
 
-// result (outer, inner) = the reduction of g, with params (outer, inner) or null for the map. `partials` is partialBytes(g) long.
+// result (outer, inner) = the reduction of g, with params (outer, inner) or null for the map. `partials` is
+// partialBytes(g) long.
 template <class Op> void reduceTo(const Geometry& g, const void* params, void* result, void* partials) {
   using T = LaneOfOp<Op>;
   const Plan plan = planOf(g);

@@ -12,7 +12,8 @@ struct RowSum {
 };
 inline constexpr int64_t kRowBlock = 32 * kLanes;
 
-// The sum over i of f(i, lanes), a vector at a time: f returns zeros beyond n. Two chains per block, and the blocks as a tree.
+// The sum over i of f(i, lanes), a vector at a time: f returns zeros beyond n. Two chains per block, and the blocks
+// as a tree.
 template <class F> NEURITE_INLINE float sumOver(int64_t n, F&& f) {
   Tree<RowSum> tree;
   for (int64_t begin = 0; begin < n; begin += kRowBlock) {
@@ -30,7 +31,8 @@ template <class F> NEURITE_INLINE float sumOver(int64_t n, F&& f) {
   return foldSum(tree.result());
 }
 
-// The largest of what is not NaN: a NaN ends in the sum that follows. x is the first operand, so that a NaN leaves the other.
+// The largest of what is not NaN: a NaN ends in the sum that follows. x is the first operand, so that a NaN leaves
+// the other.
 inline float rowMaximum(const float* x, int64_t n) {
   F32 best[4];
   for (F32& b : best) b = broadcast(-__builtin_inff());
@@ -44,7 +46,8 @@ inline float rowMaximum(const float* x, int64_t n) {
   return foldMaximum(maximum(maximum(best[0], best[1]), maximum(best[2], best[3])));
 }
 
-// The sum of up to kLanes columns of `rows` float32, `pitch` apart: f(r) is what a row adds. Chains of 32, which meet as a tree.
+// The sum of up to kLanes columns of `rows` float32, `pitch` apart: f(r) is what a row adds. Chains of 32, which meet
+// as a tree.
 template <class F> NEURITE_INLINE F32 columnSum(int64_t rows, F&& f) {
   Tree<RowSum> tree;
   for (int64_t begin = 0; begin < rows; begin += 32) {

@@ -1,7 +1,7 @@
 // softmax and logSoftmax with their gradients, along any axis.
 //
-// A row is read once from memory and stays in the caches: maximum, exponentials and their sum, result. With inner > 1 the
-// "row" is a column, and kLanes neighbouring columns are handled at once.
+// A row is read once from memory and stays in the caches: maximum, exponentials and their sum, result. With inner > 1
+// the "row" is a column, and kLanes neighbouring columns are handled at once.
 #include "../pool.h"
 #include "kernels.h"
 #include "rows.h"

@@ -19,8 +19,8 @@ struct Split {
   int64_t end(int64_t chunk) const { return smaller(count, (chunk + 1) * size); }
 };
 
-// Chunks of about kInlineWork / 2, in multiples of eight so that 2, 4 or 8 threads end together, but no more than kMostChunks,
-// where claiming them would begin to cost; sizes are multiples of `unit`.
+// Chunks of about kInlineWork / 2, in multiples of eight so that 2, 4 or 8 threads end together, but no more than
+// kMostChunks, where claiming them would begin to cost; sizes are multiples of `unit`.
 inline constexpr int64_t kMostChunks = 512;
 inline Split split(int64_t count, int64_t workPerUnit, int64_t unit = 1) {
   const int64_t work = count * workPerUnit;

@@ -1,4 +1,5 @@
-// The table of this instruction set's kernels, in the order of ops.def. A kernel that is missing is a link error that names it.
+// The table of this instruction set's kernels, in the order of ops.def. A kernel that is missing is a link error that
+// names it.
 #include "kernels.h"
 
 namespace neurite::cpu::NEURITE_ISA {

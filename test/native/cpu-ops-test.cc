@@ -204,7 +204,8 @@ std::string shapeText(const Dims& dims) {
   return text + "]";
 }
 
-// |received - expected| <= relative |expected| + absolute; bfloat16 outputs may also be off by their own rounding. NaN matches NaN.
+// |received - expected| <= relative |expected| + absolute; bfloat16 outputs may also be off by their own rounding.
+// NaN matches NaN.
 void expectClose(const std::string& name, const Value& got, const std::vector<double>& expected, double relative,
                  double absolute = 1e-37) {
   checks++;
