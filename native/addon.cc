@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "amx.h"
 #include "check.h"
 #include "cpu-features.h"
 #include "environment.h"
@@ -102,6 +103,7 @@ class Addon {
     add("build", NEURITE_BUILD_INFO);
     add("CPU", cpuName());
     add("instruction set", instructionSetName(instructionSet()));
+    add("AMX", amxAvailable() ? "in use for matrix products" : "not in use: " + amxRefusal());
     add("threads", std::to_string(threadCount()));
     return list;
   }
@@ -321,14 +323,29 @@ napi_value init(napi_env rawEnv, napi_value rawExports) {
     check(napi_create_function(rawEnv, name, NAPI_AUTO_LENGTH, callback, addon, &function));
     exports.Set(name, function);
   };
-#define METHOD(name) add(#name, Addon::entry<&Addon::name>);
-  METHOD(devices)
-  METHOD(info) METHOD(setBuffer) METHOD(submit) METHOD(upload) METHOD(view) METHOD(release) METHOD(transfer)
-      METHOD(read) METHOD(readSync) METHOD(synchronize) METHOD(beginRecording) METHOD(endRecording)
-          METHOD(abortRecording) METHOD(replay) METHOD(releaseProgram) METHOD(memory) METHOD(setMemoryLimit)
-              METHOD(resetPeak) METHOD(setDebugSync)
+#define METHOD(name) add(#name, Addon::entry<&Addon::name>)
+  METHOD(devices);
+  METHOD(info);
+  METHOD(setBuffer);
+  METHOD(submit);
+  METHOD(upload);
+  METHOD(view);
+  METHOD(release);
+  METHOD(transfer);
+  METHOD(read);
+  METHOD(readSync);
+  METHOD(synchronize);
+  METHOD(beginRecording);
+  METHOD(endRecording);
+  METHOD(abortRecording);
+  METHOD(replay);
+  METHOD(releaseProgram);
+  METHOD(memory);
+  METHOD(setMemoryLimit);
+  METHOD(resetPeak);
+  METHOD(setDebugSync);
 #undef METHOD
-                  exports.Set("version", NEURITE_VERSION);
+  exports.Set("version", NEURITE_VERSION);
   exports.Set("opsHash", NEURITE_OPS_HASH);
   exports.Set("buildInfo", NEURITE_BUILD_INFO);
   exports.Set("ops", opTable(env));
@@ -338,4 +355,13 @@ napi_value init(napi_env rawEnv, napi_value rawExports) {
 }  // namespace
 }  // namespace neurite
 
-NAPI_MODULE_INIT() { return neurite::init(env, exports); }
+NAPI_MODULE_INIT() {
+  try {
+    return neurite::init(env, exports);
+  } catch (const neurite::Error& error) {
+    neurite::throwError(env, error.failure());
+  } catch (const Napi::Error& error) {
+    error.ThrowAsJavaScriptException();
+  }
+  return nullptr;  // a worker that is ended while it loads this
+}

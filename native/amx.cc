@@ -46,7 +46,7 @@ Decision decide() {
   if (wanted && *wanted && std::strcmp(wanted, "amx") != 0)
     return {TileUnit::none, std::string("NEURITE_CPU=") + wanted};
 #if defined(__x86_64__) && defined(__linux__)
-  if (instructionSet() != InstructionSet::avx512) return {TileUnit::none, "the CPU has no AVX-512"};
+  if (bestInstructionSet() != InstructionSet::avx512) return {TileUnit::none, "the CPU has no AVX-512"};
   if (!cpuHasAmx()) return {TileUnit::none, "the CPU has no AMX"};
   std::string refusal = requestTiles();
   if (!refusal.empty()) return {TileUnit::none, refusal};

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "amx.h"
 #include "check.h"
 
 namespace neurite {
@@ -34,16 +35,24 @@ const char* instructionSetName(InstructionSet set) {
   return names[static_cast<int>(set)];
 }
 
-static InstructionSet choose() {
+InstructionSet bestInstructionSet() {
   InstructionSet best = InstructionSet::baseline;
   for (InstructionSet set : {InstructionSet::avx2, InstructionSet::avx512})
     if (has(set)) best = set;
+  return best;
+}
+
+static InstructionSet choose() {
+  const InstructionSet best = bestInstructionSet();
   const char* wanted = std::getenv("NEURITE_CPU");
   if (!wanted || !*wanted) return best;
   // The scalar twin of AMX (amx.h) runs on any set.
   if (std::strcmp(wanted, "amx-emulated") == 0) return best;
-  // AMX is an addition to AVX-512 that only matrix products use: cpu/amx looks at the variable itself.
-  if (std::strncmp(wanted, "amx", 3) == 0 && has(InstructionSet::avx512)) return InstructionSet::avx512;
+  // AMX is an addition to AVX-512 that only matrix products use.
+  if (std::strcmp(wanted, "amx") == 0) {
+    if (!amxAvailable()) fail("ArgumentError", "NEURITE_CPU=amx: %s", amxRefusal().c_str());
+    return InstructionSet::avx512;
+  }
   for (InstructionSet set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
     if (std::strcmp(wanted, instructionSetName(set)) == 0) {
       if (!has(set))

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "commands.h"
 #include "program.h"
 #include "stream.h"
 
@@ -30,9 +31,6 @@ struct Slot {
   Tensor tensor;
   uint32_t generation = 0;
 };
-
-// A promise's other end. Called on the JavaScript thread with the failure, or null.
-using Completion = std::function<void(std::shared_ptr<const Failure>)>;
 
 class Environment {
  public:
