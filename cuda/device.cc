@@ -153,7 +153,8 @@ class CudaDevice final : public Device {
   }
   // The report travels in front of the data, so it has arrived when they have.
   void download(void* target, const void* source, size_t bytes) override {
-    CHECK(cudaMemcpyAsync(arrivedReport_, context_.report, sizeof(IndexReport), cudaMemcpyDeviceToHost, context_.stream));
+    CHECK(
+        cudaMemcpyAsync(arrivedReport_, context_.report, sizeof(IndexReport), cudaMemcpyDeviceToHost, context_.stream));
     staging_.download(target, source, bytes, context_.stream);
     if (bytes == 0) finish();
   }

@@ -120,9 +120,7 @@ NEURITE_INLINE void storeLow8(uint8_t* p, I32 v, int64_t n) {
   _mm_mask_storeu_epi8(p, firstLanes(n), _mm512_maskz_cvtepi32_epi8(kAllLanes, (__m512i)v));
 }
 // Unsigned 64-bit products of the even lanes, each in the place of two.
-NEURITE_INLINE I32 multiplyEven(I32 a, I32 b) {
-  return (I32)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);
-}
+NEURITE_INLINE I32 multiplyEven(I32 a, I32 b) { return (I32)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b); }
 
 #else
 
