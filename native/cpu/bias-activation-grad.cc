@@ -32,21 +32,16 @@ template <Activation activation> NEURITE_INLINE F32 derivative(F32 dy, F32 y) {
 }
 
 // One row of up to kPanel columns: dz = dy f'(y), sums += dz.
-using RowLoop = void (*)(const float* dy, const float* y, float* dz, float* sums, int64_t n);
-template <Activation activation> void rowLoop(const float* dy, const float* y, float* dz, float* sums, int64_t n) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const F32 d = derivative<activation>(load(dy + i), activation == Activation::none ? zeros() : load(y + i));
-    store(dz + i, d);
-    store(sums + i, load(sums + i) + d);
-  }
-  if (i < n) {
-    const int64_t left = n - i;
-    const F32 d = derivative<activation>(loadPartial(dy + i, left),
-                                         activation == Activation::none ? zeros() : loadPartial(y + i, left));
-    storePartial(dz + i, d, left);
-    storePartial(sums + i, loadPartial(sums + i, left) + d, left);
-  }
+using RowLoop = void (*)(const float* dy, const float* y, float* dz, float* sums, int64_t n, bool stream);
+template <Activation activation>
+void rowLoop(const float* dy, const float* y, float* dz, float* sums, int64_t n, bool stream) {
+  eachVector(
+      n, EACH_VECTOR {
+        const F32 out = activation == Activation::none ? zeros() : loadUpTo(y + i, left);
+        const F32 d = derivative<activation>(loadUpTo(dy + i, left), out);
+        storeResult<F32>(dz + i, d, left, stream);
+        storeUpTo(sums + i, loadUpTo(sums + i, left) + d, left);
+      });
 }
 constexpr RowLoop kRowLoops[] = {rowLoop<Activation::none>, rowLoop<Activation::relu>, rowLoop<Activation::sigmoid>,
                                  rowLoop<Activation::tanh>};
@@ -55,18 +50,19 @@ struct Job {
   const Tensor &dy, &y, &dz;
   RowLoop loop;
   int64_t columns;  // N
+  bool stream;      // whether dz, float32 and with rows that begin on lines, bypasses the caches
 
   // Elements [at, at + n): widened and narrowed where they are bfloat16.
   void row(int64_t at, int64_t n, float* sums) const {
     if (dy.dtype == DType::float32) {
       return loop(dy.as<const float>() + at, y.present() ? y.as<const float>() + at : nullptr, dz.as<float>() + at,
-                  sums, n);
+                  sums, n, stream);
     }
     alignas(64) float wide[3][kPanel];
     const int type = static_cast<int>(DType::bfloat16);
     kWiden[type](dy.as<const uint16_t>() + at, wide[0], n);
     if (y.present()) kWiden[type](y.as<const uint16_t>() + at, wide[1], n);
-    loop(wide[0], wide[1], wide[2], sums, n);
+    loop(wide[0], wide[1], wide[2], sums, n, false);
     kNarrow[type](wide[2], dz.as<uint16_t>() + at, n);
   }
 
@@ -101,7 +97,10 @@ void biasActivationGrad(const Call& call) {
   const Tensor &dy = call.in[0], &db = call.out[1];
   const int64_t columns = dy.dims[dy.rank - 1], rows = dy.size() / larger(columns, 1);
   const auto activation = attributesOf<attributes::biasActivationGrad>(call).activation;
-  const Job job{dy, call.in[1], call.out[0], kRowLoops[static_cast<int>(activation)], columns};
+  const Tensor& dz = call.out[0];
+  const bool stream = dz.dtype == DType::float32 && dz.size() * 4 >= kStreamBytes && columns % kLanes == 0 &&
+                      reinterpret_cast<uintptr_t>(dz.data) % 64 == 0;
+  const Job job{dy, call.in[1], dz, kRowLoops[static_cast<int>(activation)], columns, stream};
   const int64_t panels = ceilDivide(columns, kPanel), panel = smaller(columns, kPanel);
   const int64_t sliceRows = larger(8, kSliceWork / larger(panel, 1)), slices = larger(1, ceilDivide(rows, sliceRows));
   float* partials = static_cast<float*>(scratch(static_cast<size_t>(slices * columns) * 4));
@@ -112,6 +111,7 @@ void biasActivationGrad(const Call& call) {
       job.slice(begin, smaller(rows, begin + sliceRows), column, smaller(panel, columns - column),
                 partials + slice * columns + column);
     }
+    if (stream) streamFence();
   });
   const Split vectors = split(ceilDivide(columns, kLanes), slices * kLanes);
   parallelFor(vectors.chunks, [&](int64_t chunk) {

@@ -1471,6 +1471,13 @@ void testLarge() {
   Value wide = randomValue(F, {2 * n});
   run(Op::cast, {&wide}, {&half}, nullptr);
   expectClose("cast, large", half, wide.values, 0);
+  attributes::biasActivationGrad none{};
+  Value dy = randomValue(F, {102500, 64}), dz(F, {102500, 64}), db(F, {64}), absent;
+  run(Op::biasActivationGrad, {&dy, &absent}, {&dz, &db}, &none);
+  expectClose("biasActivationGrad, large", dz, dy.values, 0);
+  std::vector<double> sums(64);
+  for (size_t i = 0; i < dy.values.size(); i++) sums[i % 64] += dy.values[i];
+  expectClose("biasActivationGrad, large, db", db, sums, 1e-5, 1e-2);
   attributes::transpose transpose{};
   transpose.permutation.count = 2;
   transpose.permutation.values[0] = 1;
