@@ -643,7 +643,8 @@ void testReductions() {
                                                                      {{9000, 70}, {0}},
                                                                      {{37, 3}, {1}},
                                                                      {{50, 1500}, {0}}};
-  for (const auto& [dims, axes] : shapes) {
+  for (const auto& entry : shapes) {
+    const auto &dims = entry.first, &axes = entry.second;
     Ints list;
     for (int64_t a : axes) list.values[list.count++] = a;
     attributes::sum attr{};
@@ -831,7 +832,8 @@ void testSoftmax() {
   const std::vector<std::pair<Dims, int64_t>> shapes = {{{1}, 0},       {{10}, 0},       {{128, 10}, 1}, {{3, 1000}, 1},
                                                         {{2, 5001}, 1}, {{7, 9, 11}, 1}, {{70, 3}, 0},   {{35, 3}, 1},
                                                         {{4, 5, 6}, 0}, {{3, 33}, 1}};
-  for (const auto& [dims, axis] : shapes) {
+  for (const auto& entry : shapes) {
+    const auto &dims = entry.first, &axis = entry.second;
     for (DType type : {F, H}) {
       attributes::softmax attr{};
       attr.axis = axis;
@@ -966,8 +968,7 @@ void testGather() {
         else
           out.push_back(dims[static_cast<size_t>(d)]);
       }
-      int64_t outer = 1, inner = 1;
-      for (int64_t d = 0; d < axis; d++) outer *= dims[static_cast<size_t>(d)];
+      int64_t inner = 1;
       for (int64_t d = axis + 1; d < 3; d++) inner *= dims[static_cast<size_t>(d)];
       const int64_t limit = dims[static_cast<size_t>(axis)];
       attributes::gather attr{};
@@ -1136,12 +1137,13 @@ void testMovement() {
         expectClose("padGrad", dx, back, 1e-6, 2e-6);
       }
     }
-    for (const auto& [dims, out] : std::vector<std::pair<Dims, Dims>>{{{3}, {9}},
-                                                                      {{2, 3}, {4, 9}},
-                                                                      {{1, 3, 1}, {5, 3, 4}},
-                                                                      {{4, 1}, {4, 6}},
-                                                                      {{2, 3, 40}, {2, 6, 40}},
-                                                                      {{1}, {1000}}}) {
+    for (const auto& entry : std::vector<std::pair<Dims, Dims>>{{{3}, {9}},
+                                                                {{2, 3}, {4, 9}},
+                                                                {{1, 3, 1}, {5, 3, 4}},
+                                                                {{4, 1}, {4, 6}},
+                                                                {{2, 3, 40}, {2, 6, 40}},
+                                                                {{1}, {1000}}}) {
+      const auto &dims = entry.first, &out = entry.second;
       Value x = randomValue(type, dims), y(type, out);
       run(Op::tile, {&x}, {&y}, nullptr);
       std::vector<double> e(y.values.size());
@@ -1151,12 +1153,13 @@ void testMovement() {
       });
       expectClose("tile", y, e, 0);
     }
-    for (const auto& [dims, out] : std::vector<std::pair<Dims, Dims>>{{{}, {7}},
-                                                                      {{3}, {5, 3}},
-                                                                      {{5, 1}, {5, 300}},
-                                                                      {{2, 1, 3, 1}, {2, 4, 3, 5}},
-                                                                      {{1, 3}, {2, 2, 3}},
-                                                                      {{700}, {90, 700}}}) {
+    for (const auto& entry : std::vector<std::pair<Dims, Dims>>{{{}, {7}},
+                                                                {{3}, {5, 3}},
+                                                                {{5, 1}, {5, 300}},
+                                                                {{2, 1, 3, 1}, {2, 4, 3, 5}},
+                                                                {{1, 3}, {2, 2, 3}},
+                                                                {{700}, {90, 700}}}) {
+      const auto &dims = entry.first, &out = entry.second;
       Value x = randomValue(type, dims), y(type, out);
       run(Op::broadcastTo, {&x}, {&y}, nullptr);
       const auto indices = broadcastIndices(dims, out);
@@ -1164,18 +1167,19 @@ void testMovement() {
       for (int64_t i : indices) e.push_back(x.values[static_cast<size_t>(i)]);
       expectClose("broadcastTo", y, e, 0);
     }
-    for (const auto& [dims, permutation] : std::vector<std::pair<Dims, Dims>>{{{5}, {0}},
-                                                                              {{5, 7}, {1, 0}},
-                                                                              {{100, 70}, {1, 0}},
-                                                                              {{2, 3, 4, 5}, {0, 2, 1, 3}},
-                                                                              {{2, 3, 4, 5}, {3, 2, 1, 0}},
-                                                                              {{2, 3, 4, 5}, {0, 3, 1, 2}},
-                                                                              {{3, 65, 33}, {0, 2, 1}},
-                                                                              {{3, 65, 33}, {2, 0, 1}},
-                                                                              {{3, 65, 33}, {1, 2, 0}},
-                                                                              {{1, 6, 1, 5}, {3, 2, 1, 0}},
-                                                                              {{17, 200, 19}, {1, 0, 2}},
-                                                                              {{4, 5}, {0, 1}}}) {
+    for (const auto& entry : std::vector<std::pair<Dims, Dims>>{{{5}, {0}},
+                                                                {{5, 7}, {1, 0}},
+                                                                {{100, 70}, {1, 0}},
+                                                                {{2, 3, 4, 5}, {0, 2, 1, 3}},
+                                                                {{2, 3, 4, 5}, {3, 2, 1, 0}},
+                                                                {{2, 3, 4, 5}, {0, 3, 1, 2}},
+                                                                {{3, 65, 33}, {0, 2, 1}},
+                                                                {{3, 65, 33}, {2, 0, 1}},
+                                                                {{3, 65, 33}, {1, 2, 0}},
+                                                                {{1, 6, 1, 5}, {3, 2, 1, 0}},
+                                                                {{17, 200, 19}, {1, 0, 2}},
+                                                                {{4, 5}, {0, 1}}}) {
+      const auto &dims = entry.first, &permutation = entry.second;
       Dims out;
       attributes::transpose attr{};
       for (int64_t p : permutation) {

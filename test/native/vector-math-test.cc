@@ -3,6 +3,7 @@
 // Compiled once per instruction set. Prints the largest error found of each function and ends with 1 if one exceeds
 // its bound.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -115,7 +116,9 @@ void testPow() {
 }
 
 void expectSame(const char* what, float received, float expected) {
-  if (memcmp(&received, &expected, 4) == 0 || (std::isnan(received) && std::isnan(expected))) return;
+  if (std::bit_cast<uint32_t>(received) == std::bit_cast<uint32_t>(expected) ||
+      (std::isnan(received) && std::isnan(expected)))
+    return;
   printf("FAIL %s: expected %g, received %g\n", what, double(expected), double(received));
   ++failures;
 }
