@@ -833,7 +833,8 @@ void testSoftmax() {
                                                         {{2, 5001}, 1}, {{7, 9, 11}, 1}, {{70, 3}, 0},   {{35, 3}, 1},
                                                         {{4, 5, 6}, 0}, {{3, 33}, 1}};
   for (const auto& entry : shapes) {
-    const auto &dims = entry.first, &axis = entry.second;
+    const Dims& dims = entry.first;
+    const int64_t axis = entry.second;
     for (DType type : {F, H}) {
       attributes::softmax attr{};
       attr.axis = axis;
