@@ -131,7 +131,8 @@ template <int parts, class A, class B, class C> class TileMultiply {
     if (!allow(a, b)) return false;
 
     // A chunk is a group of row blocks whose packed A stays in L2, times one column block.
-    const int64_t sumSteps = sizeof(C) == 2 ? steps_ : kSumSteps;  // partial sums cannot wait in a bfloat16 C
+    const int64_t sumSteps =
+        sizeof(C) == 2 ? std::max<int64_t>(1, steps_) : kSumSteps;  // partial sums cannot wait in a bfloat16 C
     const int64_t stepBytes = std::min(std::max<int64_t>(1, steps_), sumSteps) * kStepWords<parts> * 4;
     const int64_t group = std::clamp<int64_t>(kGroupBytes / stepBytes, 1, std::max<int64_t>(1, ceilDivide(blocksA, 2)));
     const int64_t groups = ceilDivide(blocksA, group);
