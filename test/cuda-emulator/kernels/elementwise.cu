@@ -52,7 +52,7 @@ double floorMod(double a, double b) {
 
 void checkBinary(Op op, DType dtype, DType out, double low, double high, double (*f)(double, double),
                  double float32 = 1e-6) {
-  for (const BroadcastCase& c : kBroadcasts) {
+  for (const BroadcastCase& c : cases(kBroadcasts)) {
     const Value a = random(dtype, c.a, low, high), b = random(dtype, c.b, low, high);
     const auto reference =
         each(sizeOf(c.y), [&](int64_t i) { return f(a[broadcastIndex(i, c.y, c.a)], b[broadcastIndex(i, c.y, c.b)]); });
@@ -80,8 +80,8 @@ SUITE_CASE(binaryFloats) {
       {Op::pow, [](double a, double b) { return std::pow(a, b); }},
       {Op::mod, floorMod},
   };
-  for (const Binary& c : ops) {
-    for (const DType dtype : {DType::float32, DType::bfloat16}) checkBinary(c.op, dtype, dtype, 0.5, 3, c.f);
+  for (const Binary& c : cases(ops)) {
+    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) checkBinary(c.op, dtype, dtype, 0.5, 3, c.f);
   }
 }
 
@@ -99,7 +99,7 @@ SUITE_CASE(binaryIntegers) {
          return b < 0 ? (a == 1 ? 1 : a == -1 ? (std::fmod(b, 2) == 0 ? 1 : -1) : 0) : std::pow(a, b);
        }},
   };
-  for (const Binary& c : ops) checkBinary(c.op, DType::int32, DType::int32, -6, 7, c.f);
+  for (const Binary& c : cases(ops)) checkBinary(c.op, DType::int32, DType::int32, -6, 7, c.f);
   // uint8 wraps.
   const Value a = random(DType::uint8, {100}, 0, 256), b = random(DType::uint8, {100}, 0, 256);
   expectEqual("add uint8", run(Op::add, attributes::add{}, {a, b}, {empty(DType::uint8, {100})})[0],
@@ -115,7 +115,7 @@ SUITE_CASE(comparisons) {
       {Op::greater, [](double a, double b) -> double { return a > b; }},
       {Op::greaterEqual, [](double a, double b) -> double { return a >= b; }},
   };
-  for (const Binary& c : ops) {
+  for (const Binary& c : cases(ops)) {
     checkBinary(c.op, DType::int32, DType::boolean, 0, 4, c.f);
     checkBinary(c.op, DType::uint8, DType::boolean, 0, 4, c.f);
     const Value a(DType::float32, {4}, {1, kNan, kInfinity, -0.0}), b(DType::float32, {4}, {2, kNan, kInfinity, 0});
@@ -130,7 +130,7 @@ SUITE_CASE(logicalOps) {
       {Op::logicalOr, [](double a, double b) -> double { return a != 0 || b != 0; }},
       {Op::logicalXor, [](double a, double b) -> double { return (a != 0) != (b != 0); }},
   };
-  for (const Binary& c : ops) checkBinary(c.op, DType::boolean, DType::boolean, 0, 2, c.f);
+  for (const Binary& c : cases(ops)) checkBinary(c.op, DType::boolean, DType::boolean, 0, 2, c.f);
   const Value x = random(DType::boolean, {33}, 0, 2);
   expectEqual("logicalNot", run(Op::logicalNot, attributes::logicalNot{}, {x}, {empty(DType::boolean, {33})})[0],
               each(33, [&](int64_t i) { return x[i] == 0; }));
@@ -151,7 +151,7 @@ SUITE_CASE(binaryKeepsNan) {
 }
 
 SUITE_CASE(whereBroadcasts) {
-  for (const DType dtype : {DType::float32, DType::bfloat16, DType::int32, DType::uint8}) {
+  for (const DType dtype : dtypes({DType::float32, DType::bfloat16, DType::int32, DType::uint8})) {
     const Dims y = {3, 5, 7};
     const Value condition = random(DType::boolean, {5, 1}, 0, 2), a = random(dtype, {3, 1, 7}, 0, 9),
                 b = random(dtype, {1}, 0, 9);
@@ -212,8 +212,8 @@ SUITE_CASE(unaryFloats) {
       {Op::silu, [](double x) { return x * sigmoid(x); }},
       {Op::hardSigmoid, [](double x) { return std::fmin(std::fmax(x / 6 + 0.5, 0), 1); }, -5, 5},
   };
-  for (const Unary& c : ops) {
-    for (const DType dtype : {DType::float32, DType::bfloat16}) {
+  for (const Unary& c : cases(ops)) {
+    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
       for (const int64_t n : {1, 7, 255, 2051}) {
         const Value x = random(dtype, {n}, c.low, c.high);
         expectEqual(name(c.op) + " " + name(dtype) + " n = " + std::to_string(n),
@@ -288,7 +288,7 @@ SUITE_CASE(activationGradients) {
       {Op::erfGrad, [](double x) { return std::erf(x); }},
   };
   const auto check = [](Op op, const auto& a, const std::function<double(double)>& f, bool fromOutput) {
-    for (const DType dtype : {DType::float32, DType::bfloat16}) {
+    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
       const int64_t n = 301;
       const Value dy = random(dtype, {n}), x = random(dtype, {n}, -5, 5);
       const Value given(dtype, {n}, fromOutput ? each(n, [&](int64_t i) { return f(x[i]); }) : x.data);
@@ -298,7 +298,7 @@ SUITE_CASE(activationGradients) {
                   dtype == DType::bfloat16 && fromOutput ? 1e-2 : 2e-6);
     }
   };
-  for (const Gradient& c : ops) check(c.op, attributes::seluGrad{}, c.f, c.fromOutput);
+  for (const Gradient& c : cases(ops)) check(c.op, attributes::seluGrad{}, c.f, c.fromOutput);
   check(
       Op::leakyReluGrad, attributes::leakyReluGrad{0.2}, [](double x) { return x < 0 ? 0.2 * x : x; }, false);
   check(
@@ -347,7 +347,7 @@ SUITE_CASE(casts) {
 
 SUITE_CASE(creations) {
   for (const int64_t n : {1, 3, 16, 1000}) {
-    for (const DType dtype : {DType::float32, DType::bfloat16, DType::int32, DType::uint8, DType::boolean}) {
+    for (const DType dtype : dtypes({DType::float32, DType::bfloat16, DType::int32, DType::uint8, DType::boolean})) {
       expectEqual("fill " + name(dtype), run(Op::fill, attributes::fill{1}, {}, {empty(dtype, {n})})[0],
                   each(n, [](int64_t) { return 1; }));
     }

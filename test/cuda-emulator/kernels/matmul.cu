@@ -102,7 +102,9 @@ double relativeError(const Computed& computed) {
 }
 
 void check(const Product& p) {
-  const Value a = random(p.in, with(p.batchA, p.transposeA ? p.k : p.m, p.transposeA ? p.m : p.k), -1, 1);
+  // Sums of about 1, where sigmoid and tanh do not hide errors or make them look large.
+  const double reach = p.activation == Activation::none ? 1 : 1 / std::sqrt(static_cast<double>(p.k));
+  const Value a = random(p.in, with(p.batchA, p.transposeA ? p.k : p.m, p.transposeA ? p.m : p.k), -reach, reach);
   const Value b = random(p.in, with(p.batchB, p.transposeB ? p.n : p.k, p.transposeB ? p.k : p.n), -1, 1);
   const Computed computed = compute(p, a, b, random(p.in, {p.n}, -1, 1));
   double tolerance = 2e-7 + 2.5e-8 * std::sqrt(static_cast<double>(p.k));
@@ -127,10 +129,10 @@ const std::vector<Size> kSizes = {{1, 1, 1},    {3, 5, 7},      {16, 16, 16}, {1
 }  // namespace
 
 SUITE_CASE(matmulFloat32) {
-  for (const Size& s : kSizes) {
-    for (const bool transposeA : {false, true}) {
-      for (const bool transposeB : {false, true}) {
-        for (const Precision precision : {Precision::highest, Precision::high}) {
+  for (const Size& s : cases(kSizes)) {
+    for (const bool transposeA : cases<bool>({false, true})) {
+      for (const bool transposeB : cases<bool>({false, true})) {
+        for (const Precision precision : cases<Precision>({Precision::highest, Precision::high})) {
           check({s.m, s.n, s.k, transposeA, transposeB, DType::float32, DType::float32, precision});
         }
       }
@@ -139,9 +141,9 @@ SUITE_CASE(matmulFloat32) {
 }
 
 SUITE_CASE(matmulBfloat16) {
-  for (const Size& s : kSizes) {
-    for (const bool transposeA : {false, true}) {
-      for (const bool transposeB : {false, true}) {
+  for (const Size& s : cases(kSizes)) {
+    for (const bool transposeA : cases<bool>({false, true})) {
+      for (const bool transposeB : cases<bool>({false, true})) {
         check({s.m, s.n, s.k, transposeA, transposeB, DType::bfloat16, DType::float32});
         check({s.m, s.n, s.k, transposeA, transposeB, DType::bfloat16, DType::bfloat16});
       }
@@ -153,9 +155,10 @@ SUITE_CASE(matmulBfloat16) {
 }
 
 SUITE_CASE(matmulEpilogues) {
-  for (const Activation activation : {Activation::none, Activation::relu, Activation::sigmoid, Activation::tanh}) {
-    for (const Size& s : std::vector<Size>{{9, 10, 12}, {40, 64, 48}, {33, 35, 600}}) {  // the last in slices of k
-      for (const Precision precision : {Precision::highest, Precision::high}) {
+  for (const Activation activation :
+       cases<Activation>({Activation::none, Activation::relu, Activation::sigmoid, Activation::tanh})) {
+    for (const Size& s : cases<Size>({{9, 10, 12}, {40, 64, 48}, {33, 35, 600}})) {  // the last in slices of k
+      for (const Precision precision : cases<Precision>({Precision::highest, Precision::high})) {
         Product p{s.m, s.n, s.k, false, false, DType::float32, DType::float32, precision, true, activation};
         check(p);
         p.in = p.out = DType::bfloat16;
@@ -166,7 +169,7 @@ SUITE_CASE(matmulEpilogues) {
 }
 
 SUITE_CASE(matmulInSlices) {
-  for (const bool transposeA : {false, true}) {
+  for (const bool transposeA : cases<bool>({false, true})) {
     check({20, 36, 1030, transposeA, false, DType::float32, DType::float32, Precision::highest});
     check({20, 36, 1030, transposeA, false, DType::float32, DType::float32, Precision::high});
     check({24, 40, 1040, transposeA, false, DType::bfloat16, DType::float32});
@@ -174,8 +177,8 @@ SUITE_CASE(matmulInSlices) {
 }
 
 SUITE_CASE(matmulBatches) {
-  for (const Precision precision : {Precision::highest, Precision::high}) {
-    for (const bool transposeA : {false, true}) {
+  for (const Precision precision : cases<Precision>({Precision::highest, Precision::high})) {
+    for (const bool transposeA : cases<bool>({false, true})) {
       Product p{18, 20, 24, transposeA, false, DType::float32, DType::float32, precision};
       p.batchA = p.batchB = p.batch = {3};
       check(p);
@@ -199,8 +202,8 @@ SUITE_CASE(matmulLargeTiles) {
   neurite::cuda::MatmulChoice choice = neurite::cuda::chooseMatmul(10, 20, 30, 200, 80, false);
   suite::expect(choice.tile == 128 && choice.kernel == neurite::cuda::MatmulKernel::simt,
                 "200 batches fill a grid of the largest tiles");
-  for (const bool transposeA : {false, true}) {
-    for (const bool transposeB : {false, true}) {
+  for (const bool transposeA : cases<bool>({false, true})) {
+    for (const bool transposeB : cases<bool>({false, true})) {
       Product p{17, 18, 21, transposeA, transposeB};
       p.batchA = p.batchB = p.batch = {130};
       p.capability = 75;
@@ -223,8 +226,8 @@ SUITE_CASE(matmulLargeTiles) {
 }
 
 SUITE_CASE(matmulKeepsNan) {
-  for (const Precision precision : {Precision::highest, Precision::high}) {
-    for (const DType dtype : {DType::float32, DType::bfloat16}) {
+  for (const Precision precision : cases<Precision>({Precision::highest, Precision::high})) {
+    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
       const Product p{20, 24, 40, false, false, dtype, dtype, precision, false, Activation::relu};
       Value a = random(dtype, {20, 40}), b = random(dtype, {40, 24}, 0.5, 1);
       a.data[3 * 40 + 39] = kNan;
@@ -249,9 +252,10 @@ SUITE_CASE(matmulOfNothing) {
 }
 
 SUITE_CASE(biasActivationGradients) {
-  for (const Dims& dims : std::vector<Dims>{{1, 1}, {3, 5}, {64, 10}, {300, 33}, {2, 70, 64}, {1000, 3}}) {
-    for (const DType dtype : {DType::float32, DType::bfloat16}) {
-      for (const Activation activation : {Activation::none, Activation::relu, Activation::sigmoid, Activation::tanh}) {
+  for (const Dims& dims : cases<Dims>({{1, 1}, {3, 5}, {64, 10}, {300, 33}, {2, 70, 64}, {1000, 3}})) {
+    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+      for (const Activation activation :
+           cases<Activation>({Activation::none, Activation::relu, Activation::sigmoid, Activation::tanh})) {
         const int64_t n = dims.back(), size = sizeOf(dims);
         const Value dy = random(dtype, dims), y = random(dtype, dims, activation == Activation::tanh ? -1 : 0, 1);
         const auto dz = each(size, [&](int64_t i) {

@@ -42,14 +42,14 @@ SUITE_CASE(slices) {
     Dims x, y;
     std::vector<int64_t> starts, strides;
   };
-  for (const Case& c : std::vector<Case>{{{9}, {4}, {3}, {1}},
-                                         {{9}, {4}, {1}, {2}},
-                                         {{4, 16}, {2, 8}, {1, 4}, {1, 1}},
-                                         {{4, 16}, {2, 16}, {2, 0}, {1, 1}},
-                                         {{5, 6, 7}, {2, 3, 7}, {1, 0, 0}, {2, 2, 1}},
-                                         {{5, 6, 7}, {5, 6, 1}, {0, 0, 3}, {1, 1, 1}},
-                                         {{3, 400}, {3, 390}, {0, 5}, {1, 1}}}) {
-    for (const DType dtype : kAll) {
+  for (const Case& c : cases<Case>({{{9}, {4}, {3}, {1}},
+                                    {{9}, {4}, {1}, {2}},
+                                    {{4, 16}, {2, 8}, {1, 4}, {1, 1}},
+                                    {{4, 16}, {2, 16}, {2, 0}, {1, 1}},
+                                    {{5, 6, 7}, {2, 3, 7}, {1, 0, 0}, {2, 2, 1}},
+                                    {{5, 6, 7}, {5, 6, 1}, {0, 0, 3}, {1, 1, 1}},
+                                    {{3, 400}, {3, 390}, {0, 5}, {1, 1}}})) {
+    for (const DType dtype : dtypes(kAll)) {
       const std::string at = " " + name(dtype) + " " + describe(c.x) + " to " + describe(c.y);
       const Value x = anything(dtype, c.x);
       expectEqual("slice" + at,
@@ -86,11 +86,11 @@ SUITE_CASE(paddings) {
     if (mode == PadMode::edge) return i < 0 ? 0 : n - 1;
     return i < 0 ? -i : 2 * (n - 1) - i;
   };
-  for (const Case& c : std::vector<Case>{{{4}, {9}, {2}},
-                                         {{3, 5}, {3, 8}, {0, 1}},
-                                         {{2, 4, 3}, {4, 8, 3}, {1, 2, 0}},
-                                         {{5, 4}, {8, 9}, {0, 3}},
-                                         {{2, 300}, {4, 303}, {1, 1}}}) {
+  for (const Case& c : cases<Case>({{{4}, {9}, {2}},
+                                    {{3, 5}, {3, 8}, {0, 1}},
+                                    {{2, 4, 3}, {4, 8, 3}, {1, 2, 0}},
+                                    {{5, 4}, {8, 9}, {0, 3}},
+                                    {{2, 300}, {4, 303}, {1, 1}}})) {
     for (const PadMode mode : {PadMode::constant, PadMode::edge, PadMode::reflect}) {
       const auto from = [&](Place& p) {
         bool inside = true;
@@ -102,13 +102,13 @@ SUITE_CASE(paddings) {
       };
       const std::string at =
           " " + describe(c.x) + " to " + describe(c.y) + " mode " + std::to_string(static_cast<int>(mode));
-      for (const DType dtype : kAll) {
+      for (const DType dtype : dtypes(kAll)) {
         const Value x = anything(dtype, c.x);
         expectEqual("pad " + name(dtype) + at,
                     run(Op::pad, attributes::pad{ints(c.before), mode, 1}, {x}, {empty(dtype, c.y)})[0],
                     moved(x, c.y, 1, from));
       }
-      for (const DType dtype : {DType::float32, DType::bfloat16}) {
+      for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
         const Value dy = random(dtype, c.y);
         std::vector<double> dx(static_cast<size_t>(sizeOf(c.x)));
         for (int64_t i = 0; i < dy.size(); i++) {
@@ -127,9 +127,9 @@ SUITE_CASE(tilesAndBroadcasts) {
   struct Case {
     Dims x, y;
   };
-  for (const DType dtype : kAll) {
-    for (const Case& c : std::vector<Case>{
-             {{3}, {6}}, {{2, 3}, {4, 9}}, {{1, 8}, {5, 8}}, {{2, 1, 4}, {2, 3, 8}}, {{1}, {33}}, {{4}, {4}}}) {
+  for (const DType dtype : dtypes(kAll)) {
+    for (const Case& c : cases<Case>(
+             {{{3}, {6}}, {{2, 3}, {4, 9}}, {{1, 8}, {5, 8}}, {{2, 1, 4}, {2, 3, 8}}, {{1}, {33}}, {{4}, {4}}})) {
       const Value x = anything(dtype, c.x);
       expectEqual("tile " + name(dtype) + describe(c.x), run(Op::tile, attributes::tile{}, {x}, {empty(dtype, c.y)})[0],
                   moved(x, c.y, 0, [&](Place& p) {
@@ -156,21 +156,21 @@ SUITE_CASE(transposes) {
     Dims x;
     std::vector<int64_t> permutation;
   };
-  for (const Case& c : std::vector<Case>{{{7}, {0}},
-                                         {{3, 5}, {1, 0}},
-                                         {{1, 9}, {1, 0}},
-                                         {{33, 65}, {1, 0}},
-                                         {{32, 32}, {1, 0}},
-                                         {{3, 4, 5}, {2, 1, 0}},
-                                         {{3, 4, 5}, {0, 2, 1}},
-                                         {{3, 4, 8}, {1, 0, 2}},
-                                         {{2, 3, 4, 5}, {0, 3, 1, 2}},
-                                         {{2, 3, 4, 5}, {3, 1, 2, 0}},
-                                         {{2, 3, 4, 5}, {2, 3, 0, 1}},
-                                         {{2, 1, 40, 3}, {0, 3, 1, 2}}}) {
+  for (const Case& c : cases<Case>({{{7}, {0}},
+                                    {{3, 5}, {1, 0}},
+                                    {{1, 9}, {1, 0}},
+                                    {{33, 65}, {1, 0}},
+                                    {{32, 32}, {1, 0}},
+                                    {{3, 4, 5}, {2, 1, 0}},
+                                    {{3, 4, 5}, {0, 2, 1}},
+                                    {{3, 4, 8}, {1, 0, 2}},
+                                    {{2, 3, 4, 5}, {0, 3, 1, 2}},
+                                    {{2, 3, 4, 5}, {3, 1, 2, 0}},
+                                    {{2, 3, 4, 5}, {2, 3, 0, 1}},
+                                    {{2, 1, 40, 3}, {0, 3, 1, 2}}})) {
     Dims y;
     for (const int64_t axis : c.permutation) y.push_back(c.x[static_cast<size_t>(axis)]);
-    for (const DType dtype : kAll) {
+    for (const DType dtype : dtypes(kAll)) {
       const Value x = anything(dtype, c.x);
       expectEqual("transpose " + name(dtype) + " " + describe(c.x) + " by " + describe(c.permutation),
                   run(Op::transpose, attributes::transpose{ints(c.permutation)}, {x}, {empty(dtype, y)})[0],
@@ -185,9 +185,9 @@ SUITE_CASE(transposes) {
 }
 
 SUITE_CASE(concatenations) {
-  for (const DType dtype : kAll) {
-    for (const int64_t axis : {0, 1, 2}) {
-      for (const int count : {1, 3, 70}) {  // 70: more than one launch
+  for (const DType dtype : dtypes(kAll)) {
+    for (const int64_t axis : cases<int64_t>({0, 1, 2})) {
+      for (const int count : cases<int>({1, 3, 70})) {  // 70: more than one launch
         std::vector<Value> inputs;
         Dims y = {2, 3, 4};
         y[static_cast<size_t>(axis)] = 0;

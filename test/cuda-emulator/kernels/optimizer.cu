@@ -15,7 +15,7 @@ struct Variable {
 
 // Sizes below and above a block's chunk; 60 small ones on top need a second launch.
 std::vector<Variable> variables(int slots, bool many) {
-  std::vector<Dims> sizes = {{1}, {3, 5}, {4096}, {4097}};
+  std::vector<Dims> sizes = cases<Dims>({{1}, {3, 5}, {4096}, {4097}});
   for (int i = 0; many && i < 60; i++) sizes.push_back({1 + i % 4});
   std::vector<Variable> result;
   for (size_t i = 0; i < sizes.size(); i++) {
@@ -82,8 +82,8 @@ void check(const std::string& what, Op op, A a, int slots, bool many,
 SUITE_CASE(sgdSteps) {
   check("sgd", Op::sgd, attributes::sgd{0, false, 0, Clip::none, 0}, 0, true,
         [](double& w, double g, std::vector<double>&) { w -= kRate * g; });
-  for (const bool nesterov : {false, true}) {
-    for (const Clip clip : {Clip::none, Clip::value, Clip::norm, Clip::globalNorm}) {
+  for (const bool nesterov : cases<bool>({false, true})) {
+    for (const Clip clip : cases<Clip>({Clip::none, Clip::value, Clip::norm, Clip::globalNorm})) {
       check("sgd with momentum", Op::sgd, attributes::sgd{0.9, nesterov, 0.1, clip, 0.8}, 1, clip == Clip::globalNorm,
             [&](double& w, double g, std::vector<double>& s) {
               s[0] = 0.9 * s[0] - kRate * g;
@@ -95,7 +95,7 @@ SUITE_CASE(sgdSteps) {
 
 SUITE_CASE(adamSteps) {
   const double t = kIterations + 1;
-  for (const bool amsgrad : {false, true}) {
+  for (const bool amsgrad : cases<bool>({false, true})) {
     check("adam", Op::adam, attributes::adam{0.9, 0.999, 1e-7, amsgrad, 0.01, Clip::none, 0}, amsgrad ? 3 : 2, true,
           [&](double& w, double g, std::vector<double>& s) {
             const double alpha = kRate * std::sqrt(1 - std::pow(0.999, t)) / (1 - std::pow(0.9, t));
@@ -108,8 +108,8 @@ SUITE_CASE(adamSteps) {
 }
 
 SUITE_CASE(rmspropSteps) {
-  for (const bool centered : {false, true}) {
-    for (const double momentum : {0.0, 0.9}) {
+  for (const bool centered : cases<bool>({false, true})) {
+    for (const double momentum : cases<double>({0.0, 0.9})) {
       const size_t m = centered ? 2 : 1;
       check("rmsprop", Op::rmsprop, attributes::rmsprop{0.9, momentum, 1e-7, centered, 0, Clip::value, 0.5},
             1 + (centered ? 1 : 0) + (momentum > 0 ? 1 : 0), false, [&](double& w, double g, std::vector<double>& s) {
@@ -147,7 +147,7 @@ SUITE_CASE(squaredNormsOfManyGradients) {
 }
 
 SUITE_CASE(accumulating) {
-  for (const int64_t n : {1, 100, 1000}) {
+  for (const int64_t n : cases<int64_t>({1, 100, 1000})) {
     const Value total(DType::float32, {3}, {5, 0, 7}), values = random(DType::float32, {n}),
                                                        weights = random(DType::float32, {n}, 0, 1);
     double sum = 5, weighted = 5, count = 7;

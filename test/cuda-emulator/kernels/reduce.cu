@@ -90,7 +90,7 @@ const std::vector<Shape> kShapes = {
 };
 
 void check(Op op, DType dtype, DType out, double low, double high, double (*f)(const Group&), double float32 = 2e-6) {
-  for (const Shape& shape : kShapes) {
+  for (const Shape& shape : cases(kShapes)) {
     const Value x = random(dtype, shape.dims, low, high);
     Group reference;
     for (const Group& group : groupsOf(x, shape.axes)) reference.push_back(f(group));
@@ -103,7 +103,7 @@ void check(Op op, DType dtype, DType out, double low, double high, double (*f)(c
 }  // namespace
 
 SUITE_CASE(reduceSums) {
-  for (const DType dtype : {DType::float32, DType::bfloat16}) {
+  for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
     check(Op::sum, dtype, dtype, -1, 1, sumOf, 1e-5);
     check(Op::mean, dtype, dtype, -1, 3, [](const Group& g) { return sumOf(g) / static_cast<double>(g.size()); });
   }
@@ -130,7 +130,7 @@ SUITE_CASE(reduceProducts) {
 SUITE_CASE(reduceExtremes) {
   const auto most = [](const Group& g) { return *std::max_element(g.begin(), g.end()); };
   const auto least = [](const Group& g) { return *std::min_element(g.begin(), g.end()); };
-  for (const DType dtype : {DType::float32, DType::bfloat16, DType::int32, DType::uint8}) {
+  for (const DType dtype : dtypes({DType::float32, DType::bfloat16, DType::int32, DType::uint8})) {
     check(Op::max, dtype, dtype, 0, 100, most);
     check(Op::min, dtype, dtype, 0, 100, least);
   }
@@ -158,9 +158,9 @@ SUITE_CASE(reduceLogSumExp) {
 }
 
 SUITE_CASE(reduceArguments) {
-  for (const Shape& shape : kShapes) {
+  for (const Shape& shape : cases(kShapes)) {
     if (shape.axes.size() != 1) continue;
-    for (const DType dtype : {DType::float32, DType::int32, DType::uint8, DType::bfloat16}) {
+    for (const DType dtype : dtypes({DType::float32, DType::int32, DType::uint8, DType::bfloat16})) {
       const Value x = random(dtype, shape.dims, 0, 20);
       Group most, least;
       for (const Group& g : groupsOf(x, shape.axes)) {
@@ -180,8 +180,8 @@ SUITE_CASE(reduceArguments) {
 }
 
 SUITE_CASE(prodGradients) {
-  for (const Shape& shape : std::vector<Shape>{
-           {{4}, {0}}, {{3, 5}, {1}}, {{3, 5}, {0}}, {{2, 3, 4}, {0, 2}}, {{2, 300}, {1}}, {{700}, {0}}}) {
+  for (const Shape& shape :
+       cases<Shape>({{{4}, {0}}, {{3, 5}, {1}}, {{3, 5}, {0}}, {{2, 3, 4}, {0, 2}}, {{2, 300}, {1}}, {{700}, {0}}})) {
     for (const int zeros : {0, 1, 2}) {
       Value x = random(DType::float32, shape.dims, 0.99, 1.01);
       for (int z = 0; z < zeros; z++) x.data[static_cast<size_t>(z) * 2] = 0;
