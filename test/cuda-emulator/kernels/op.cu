@@ -93,6 +93,7 @@ struct OnDevice {
     if (!value.present) return value;
     value.dtype = tensor.dtype;
     value.dims.assign(tensor.dims, tensor.dims + tensor.rank);
+    if (memory->size() == 0) return value;
     const std::vector<unsigned char> bytes = memory->download();
     const size_t width = neurite::dtypeBytes(tensor.dtype);
     for (size_t i = 0; i < bytes.size() / width; i++)
