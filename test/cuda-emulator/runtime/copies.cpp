@@ -73,7 +73,9 @@ cudaError_t set(void* p, int value, size_t bytes, cudaStream_t handle) {
   std::lock_guard lock(device().mutex);
   const std::shared_ptr<Stream> stream = device().find(handle);
   if (!stream) return finish(cudaErrorInvalidResourceHandle);
-  return finish(device().submit(stream, [p, value, bytes] { std::memset(p, value, bytes); }));
+  return finish(device().submit(stream, [p, value, bytes] {
+    if (bytes > 0) std::memset(p, value, bytes);
+  }));
 }
 
 }  // namespace
