@@ -99,7 +99,8 @@ double draw(Data data) {
     case Data::outlier:
       return randomBits() % 1000 == 0 ? 1000.3 : uniform() - 0.5;
     case Data::tiny:
-      return (uniform() - 0.5) * std::exp2(-58.0);
+      // Too small to be split in parts, large enough that hardly a product is flushed to zero.
+      return (uniform() - 0.5) * std::exp2(-52.0);
     case Data::centred:
       break;
   }
