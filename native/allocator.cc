@@ -46,7 +46,7 @@ Block* Allocator::fromDevice(size_t rounded) {
   if (!data) return nullptr;
   statistics_.pool += rounded;
   statistics_.allocations++;
-  return new Block{data, rounded, nullptr};
+  return new Block{data, rounded, rounded, nullptr};
 }
 
 Block* Allocator::allocate(size_t bytes, const std::function<void()>& finish) {
@@ -58,7 +58,8 @@ Block* Allocator::allocate(size_t bytes, const std::function<void()>& finish) {
       Block* block = fromCache(rounded);
       if (!block) block = fromDevice(rounded);
       if (block) {
-        count(block->bytes);
+        block->used = rounded;
+        count(rounded);
         return block;
       }
       if (last || rounded > limit_) break;
@@ -75,7 +76,7 @@ Block* Allocator::allocate(size_t bytes, const std::function<void()>& finish) {
 
 void Allocator::free(Block* block) {
   std::lock_guard lock(mutex_);
-  statistics_.bytes -= block->bytes;
+  statistics_.bytes -= block->used;
   statistics_.blocks--;
   cache_[block->bytes].push_back(block);
 }

@@ -17,6 +17,7 @@ namespace neurite {
 struct Block {
   void* data = nullptr;
   size_t bytes = 0;
+  size_t used = 0;  // of those, what was asked for, rounded up to the allocator's granularity
   // Set when the command that should have written the block failed, cleared when a later one writes it. Touched in stream order only.
   std::shared_ptr<const Failure> failure;
 };

@@ -1,8 +1,8 @@
 // Ops on tensors without elements: shape rules with dimensions that are not known.
 import { memory, ops, random, type Tensor, tensor } from '../lib'
+import { publicShape } from '../lib/shape'
 import { runAbstractly, runConcretely } from '../lib/state'
 import { abstractTensor } from '../lib/tensor'
-import { publicShape } from '../lib/shape'
 
 const x = (...shape: (number | null)[]): Tensor => abstractTensor(shape, 'float32')
 

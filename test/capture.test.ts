@@ -15,7 +15,8 @@ import {
   zeros
 } from '../lib'
 import * as training from '../lib/ops/training'
-import { collected, onEveryDevice } from './support/op-suite'
+import { collected } from './support/collected'
+import { onEveryDevice } from './support/op-suite'
 
 onEveryDevice(() => {
   test('results are values: a later call does not change them', async () => {

@@ -1,6 +1,7 @@
 // Devices, settings, and the environment variable that chooses the default.
-import { devices, memory, setDevice, setMemoryLimit, setPolicy, setPrecision, synchronize, tensor } from '../lib'
+
 import type * as neurite from '../lib'
+import { devices, memory, setDevice, setMemoryLimit, setPolicy, setPrecision, synchronize, tensor } from '../lib'
 
 /** The library as a fresh process would have it, with NEURITE_DEVICE set. */
 function withDefault(device: string | undefined, body: (fresh: typeof neurite) => void): void {

@@ -1,7 +1,8 @@
 // Random numbers: the same for a seed on every device, in their ranges, with the moments of their distributions.
 import { memory, random, setRandomSeed, tensor, zeros } from '../lib'
 import { Generator } from '../lib/random'
-import { collected, onEveryDevice } from './support/op-suite'
+import { collected } from './support/collected'
+import { onEveryDevice } from './support/op-suite'
 
 /** Philox4x32-10 with 64-bit integers, as in the paper. */
 function philox(key: readonly bigint[], counter: bigint): bigint[] {

@@ -1,6 +1,6 @@
 // scope: what it frees, what it keeps.
-import { memory, scope, tensor, type Tensor, variable } from '../lib'
-import { collected } from './support/op-suite'
+import { memory, scope, type Tensor, tensor, variable } from '../lib'
+import { collected } from './support/collected'
 
 let before = 0
 beforeEach(async () => {

@@ -1,6 +1,7 @@
 // valueAndGrad: what flows, what does not, higher derivatives, and what is left behind.
 import { memory, ops, random, scope, stopGradient, tensor, valueAndGrad, variable } from '../lib'
-import { collected, onEveryDevice } from './support/op-suite'
+import { collected } from './support/collected'
+import { onEveryDevice } from './support/op-suite'
 
 const numbers = async (t: { data(): Promise<ArrayLike<number>> }): Promise<number[]> => Array.from(await t.data())
 

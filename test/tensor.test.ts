@@ -7,16 +7,17 @@ import {
   memory,
   NeuriteError,
   ops,
+  SymbolicTensor,
   setDevice,
   setMemoryLimit,
-  SymbolicTensor,
   type Tensor,
   tensor,
   Variable,
   variable,
   zeros
 } from '../lib'
-import { collected, expectFailure, onEveryDevice } from './support/op-suite'
+import { collected } from './support/collected'
+import { expectFailure, onEveryDevice } from './support/op-suite'
 import { bfloat16 } from './support/reference'
 
 onEveryDevice(({ name }) => {

@@ -22,7 +22,8 @@ import {
   type Variable
 } from '../../lib'
 import { SafetensorsFile } from '../../lib/io/safetensors'
-import { collected, onEveryDevice } from '../support/op-suite'
+import { collected } from '../support/collected'
+import { onEveryDevice } from '../support/op-suite'
 
 const folder = mkdtempSync(join(tmpdir(), 'neurite-'))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -24,7 +24,7 @@ import {
 } from '../../lib'
 import { nodeOf } from '../../lib/layers/symbolic'
 import { withCustomObjects } from '../../lib/serialization'
-import { collected } from '../support/op-suite'
+import { collected } from '../support/collected'
 
 class Scale extends Layer {
   gain!: Variable

@@ -3,8 +3,9 @@ import { ArgumentError, losses, memory, ShapeError, scope, type Tensor, tensor, 
 import type { Serialized } from '../../lib/serialization'
 import { withCustomObjects } from '../../lib/serialization'
 import goldens from '../goldens/losses.golden.json'
+import { collected } from '../support/collected'
 import { expectClose, expectCloseNumbers, fromGolden, type GoldenArray } from '../support/golden'
-import { collected, onEveryDevice } from '../support/op-suite'
+import { onEveryDevice } from '../support/op-suite'
 
 interface LossGolden {
   loss: string

@@ -2,8 +2,9 @@
 import { losses, memory, metrics, type Tensor, tensor } from '../../lib'
 import type { Serialized } from '../../lib/serialization'
 import goldens from '../goldens/metrics.golden.json'
+import { collected } from '../support/collected'
 import { expectCloseNumbers, fromGolden, type GoldenArray } from '../support/golden'
-import { collected, onEveryDevice } from '../support/op-suite'
+import { onEveryDevice } from '../support/op-suite'
 
 interface MetricGolden {
   metric: string

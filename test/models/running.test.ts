@@ -15,7 +15,8 @@ import {
 } from '../../lib'
 import { native } from '../../lib/addon'
 import { currentDevice } from '../../lib/device'
-import { collected, onEveryDevice } from '../support/op-suite'
+import { collected } from '../support/collected'
+import { onEveryDevice } from '../support/op-suite'
 
 const rows = 37
 const x = Float32Array.from({ length: 3 * rows }, (_, i) => Math.sin(i))

@@ -14,8 +14,9 @@ import {
 } from '../../lib'
 import type { Serialized } from '../../lib/serialization'
 import goldens from '../goldens/optimizers.golden.json'
+import { collected } from '../support/collected'
 import { expectClose, expectCloseNumbers, fromGolden, type GoldenArray } from '../support/golden'
-import { collected, onEveryDevice } from '../support/op-suite'
+import { onEveryDevice } from '../support/op-suite'
 
 interface OptimizerGolden {
   optimizer: string

@@ -2,6 +2,9 @@
 import { capture, devices, memory, ops, random, scope, setMemoryLimit, synchronize, type Tensor, tensor, zeros } from '../../lib'
 import { native } from '../../lib/addon'
 import { currentDevice } from '../../lib/device'
+import { collected } from '../support/collected'
+
+beforeEach(collected)
 
 const bytes = () => memory().bytes
 

@@ -3,8 +3,9 @@
 import { capture, input, type Layer, layers, memory, optimizers, scope, setPrecision, type Tensor, valueAndGrad } from '../../lib'
 import type { Serialized } from '../../lib/serialization'
 import goldens from '../goldens/layers.golden.json'
+import { collected } from './collected'
 import { expectClose, fromGolden, type GoldenArray } from './golden'
-import { collected, onEveryDevice } from './op-suite'
+import { onEveryDevice } from './op-suite'
 
 interface LayerGolden {
   layer: string

@@ -14,6 +14,7 @@ import {
   tensor,
   valueAndGrad
 } from '../../lib'
+import { collected } from './collected'
 import { type Array64, array64, bfloat16, numbers } from './reference'
 
 /** An input of a case: its shape, dtype and what it is filled with. */
@@ -108,12 +109,6 @@ export function onEveryDevice(body: (device: Device) => void): void {
       body(device)
     })
   }
-}
-
-/** Resolves when finalizers of what was garbage before (of another test, say) have run. */
-export async function collected(): Promise<void> {
-  globalThis.gc?.()
-  await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 /** Declares the tests of an op. */
