@@ -23,7 +23,11 @@ for (const name of failed ? [] : readdirSync(join(root, 'build/native'))) {
     console.log(`${name}: not run, this CPU lacks ${missing.join(', ')}`)
     continue
   }
-  console.log(name)
-  if (spawnSync(join(root, 'build/native', name), { stdio: 'inherit' }).status !== 0) failed = true
+  // Matrix products once more with the scalar twin of the tile unit.
+  for (const cpu of name.startsWith('gemm-test') ? [undefined, 'amx-emulated'] : [undefined]) {
+    console.log(cpu ? `${name}, NEURITE_CPU=${cpu}` : name)
+    const env = { ...process.env, ...(cpu && { NEURITE_CPU: cpu }) }
+    if (spawnSync(join(root, 'build/native', name), { stdio: 'inherit', env }).status !== 0) failed = true
+  }
 }
 process.exitCode = failed ? 1 : 0
