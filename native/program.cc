@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <numeric>
 
@@ -106,8 +107,12 @@ void Program::replay(Stream& stream, Block* arena, const std::vector<Block*>& in
   Device& device = stream.device();
   if (calls_.empty()) return;
   if (!device.hasGraphs()) {
+    const auto begin = std::chrono::steady_clock::now();
     bind(arena, inputs, results);
-    return runAll(device);
+    runAll(device);
+    lastTime_.store(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count(),
+                    std::memory_order_relaxed);
+    return;
   }
   // A graph's pointers are fixed: inputs and results are the program's own blocks, copied around the launch.
   std::vector<Block*> ownInputs, ownResults;

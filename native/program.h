@@ -1,5 +1,6 @@
 // A recorded training step: commands with their operands as numbered buffers, replayed by one native call.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -40,6 +41,8 @@ class Program {
 
   // On the executing thread. Throws what the first failing command throws.
   void replay(Stream& stream, Block* arena, const std::vector<Block*>& inputs, const std::vector<Block*>& results);
+  // What the last replay took, in nanoseconds; a large number before the first. Any thread.
+  int64_t lastTime() const { return lastTime_.load(std::memory_order_relaxed); }
   // The op that the last replay was at, for errors.
   const char* currentOp() const { return kOpNames[static_cast<int>(calls_[current_].op)]; }
 
@@ -56,6 +59,7 @@ class Program {
   std::vector<int32_t> inputs_, results_;
   size_t arenaBytes_ = 0;
   size_t current_ = 0;
+  std::atomic<int64_t> lastTime_{INT64_MAX};
   void* boundArena_ = nullptr;
   bool bound_ = false;
   std::vector<std::pair<size_t, int32_t>>

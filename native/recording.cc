@@ -127,10 +127,20 @@ void Environment::replay(int number, double* buffer, size_t inputs) {
     }
     throw;
   }
+  // A program that gives results (a prediction) and is over sooner than another thread is woken runs at once. One without results (a step of fit) is
+  // one of many: it leaves the JavaScript thread free.
+  constexpr int64_t kQuick = 50'000;
+  const bool quick =
+      stream.device().hostAccessible() && !recorded.results.empty() && recorded.program->lastTime() < kQuick;
   {
     std::lock_guard lock(stream.arenaMutex);
-    stream.submit(std::make_unique<ReplayCommand>(owner_, recorded.program, stream.arena, std::move(inputBlocks),
-                                                  std::move(resultBlocks)));
+    auto command = std::make_unique<ReplayCommand>(owner_, recorded.program, stream.arena, std::move(inputBlocks),
+                                                   std::move(resultBlocks));
+    if (quick) {
+      stream.submitOrRun(std::move(command));
+    } else {
+      stream.submit(std::move(command));
+    }
   }
   for (size_t i = 0; i < recorded.results.size(); i++) {
     const Recorded::Result& result = recorded.results[i];

@@ -10,7 +10,7 @@ import { Layer, type LayerOptions, type PartialShape } from '../layers/layer'
 import type { Optimizer } from '../optimizers'
 import { Generator } from '../random'
 import { refuseInCapture } from '../state'
-import type { Tensor } from '../tensor'
+import type { Tensor, Variable } from '../tensor'
 import { type BatchOptions, testOnBatch, trainOnBatch } from './batch'
 import { Compiled, type CompileOptions } from './compiled'
 import { type EvaluateOptions, evaluate } from './evaluate'
@@ -20,6 +20,8 @@ import { type SummaryOptions, summaryLines } from './summary'
 
 /** A model. {@link Sequential} is one; a model is also a layer, so that it may be part of another. */
 export abstract class Model extends Layer {
+  /** One of the weights, once there are any: it tells the device without a walk over the layers. */
+  private someWeight: Variable | undefined
   /** Set it to true, in a callback say, to end `fit` before its next steps. */
   stopTraining = false
   /** @internal Key and number of the orders in which `fit` takes the samples; saved with the model. */
@@ -197,7 +199,8 @@ export abstract class Model extends Layer {
 
   /** @internal Name of the device that the weights are on. */
   get device(): string {
-    return this.weights[0]?.device ?? deviceName(currentDevice())
+    this.someWeight ??= this.weights[0]
+    return this.someWeight?.device ?? deviceName(currentDevice())
   }
 
   /** @internal What data must look like for `where`. */
