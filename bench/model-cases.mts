@@ -1,5 +1,5 @@
 // The whole-model cases of `npm run bench`: training and prediction of dense networks, as samples per second.
-import { layers, losses, type Sequential, random, sequential, type Tensor, tensor } from 'neurite'
+import { layers, losses, random, type Sequential, sequential, type Tensor, tensor } from 'neurite'
 
 export interface ModelCase {
   name: string

@@ -1,5 +1,5 @@
 // The ops that `npm run bench` times, each at a few sizes, with what limits them: arithmetic, or arrays that must be read and written once.
-import { type Tensor, ops, optimizers, random, tensor, valueAndGrad, variable } from 'neurite'
+import { ops, optimizers, random, type Tensor, tensor, valueAndGrad, variable } from 'neurite'
 import type { Streams } from './ceilings.mjs'
 
 export interface OpCase {

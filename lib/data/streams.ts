@@ -1,8 +1,8 @@
 // Batches one after the other: rows of data on the device, rows of data on the host, or what an iterable yields.
 import { ArgumentError, failure } from '../errors'
+import type { NestedArray, TypedArray } from '../host-values'
 import { run } from '../op'
 import { Tensor, tensor } from '../tensor'
-import type { NestedArray, TypedArray } from '../host-values'
 import type { ResidentData } from './upload'
 import {
   type Batch,

@@ -1,9 +1,9 @@
 // Puts data on the device: what fits, as a whole and in slices that leave the event loop its turns.
 import { deviceNumber, devices, memoryOf } from '../device'
 import { OutOfMemoryError } from '../errors'
+import { type NestedArray, type TypedArray, typedArrayKind } from '../host-values'
 import { concat } from '../ops'
 import { Tensor, tensor } from '../tensor'
-import { type NestedArray, type TypedArray, typedArrayKind } from '../host-values'
 import { breathe } from './event-loop'
 import { fence } from './fence'
 import type { CheckedData, CheckedValues } from './values'

@@ -1,7 +1,7 @@
 // What users may pass as data, and how it becomes tensors of the shapes that a model wants.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
-import { Tensor, tensor } from '../tensor'
 import { type NestedArray, type TypedArray, typedArrayKind } from '../host-values'
+import { Tensor, tensor } from '../tensor'
 
 /** Values of one input, one target, or weights: a tensor, a typed array (it takes the shape that the model wants) or nested arrays. */
 export type Values = Tensor | TypedArray | NestedArray

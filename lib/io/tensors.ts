@@ -1,8 +1,8 @@
 // Variables and the bytes that files hold of them.
 import { FormatError, showShape } from '../errors'
+import type { TensorData as Elements } from '../host-values'
 import type { Layer } from '../layers/layer'
 import type { Tensor, Variable } from '../tensor'
-import type { TensorData as Elements } from '../host-values'
 import type { SafetensorsFile, TensorData } from './safetensors'
 
 /** A variable and its name in files. */

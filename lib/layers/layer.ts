@@ -12,9 +12,9 @@ import { Generator } from '../random'
 import * as regularizers from '../regularizers'
 import { scope } from '../scope'
 import { type Config, classNameOf, kindOf } from '../serialization'
+import { publicShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { abstractTensor, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
-import { publicShape } from '../shape'
 import { addNode } from './symbolic'
 
 /** A shape in which sizes that only data decide (the batch's, mostly) are null. */

@@ -2,8 +2,8 @@
 import { inDType } from '../dtype'
 import { failure, ShapeError, showShape } from '../errors'
 import * as ops from '../ops'
-import type { Tensor } from '../tensor'
 import { sameShape } from '../shape'
+import type { Tensor } from '../tensor'
 
 /**
  * Removes or adds a last axis of size 1 where two ranks differ by one: (B) and (B, 1) both become (B, 1); (B, T) and (B, T, 1) both

@@ -6,8 +6,8 @@ import * as ops from '../ops'
 import { type Clip, increment, squaredNorms, type Update } from '../ops/training'
 import { scope } from '../scope'
 import { type Config, deserializeFunction, kindOf, type SerializedFunction, serializeFunction } from '../serialization'
-import { Tensor, Variable, variable } from '../tensor'
 import { sameShape } from '../shape'
+import { Tensor, Variable, variable } from '../tensor'
 
 /**
  * A learning rate that changes: a function of the step (a float32 scalar, the number of updates so far), built from ops, so that it
