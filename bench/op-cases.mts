@@ -15,7 +15,7 @@ export interface OpCase {
 const million = 2 ** 20
 /** Elements: in the second-level cache, in the last, and larger than any. */
 const sizes = [million / 16, million, 32 * million]
-const label = (floats: number) => (floats >= million ? `${floats / million}M` : `${floats / 1024}k`)
+const label = (floats: number) => (floats >= million ? `${floats / million}M` : `${Math.round(floats / 1024)}k`)
 
 function* elementwise(): Generator<OpCase> {
   for (const floats of sizes) {
