@@ -85,6 +85,54 @@ function* matmul(): Generator<OpCase> {
   }
 }
 
+/** Windows of 2 by 2: a quarter as much is written as read. */
+function* pooling(): Generator<OpCase> {
+  for (const [n, side, c] of [
+    [128, 28, 32],
+    [128, 32, 64],
+    [32, 112, 64]
+  ] as const) {
+    const x = random.normal([n, side, side, c])
+    const name = `${n}x${side}x${side}x${c}`
+    const streams: Streams = { reads: 1, writes: 1, floats: (x.size * 5) / 8 }
+    yield { name: `maxPool 2 ${name}`, run: () => ops.maxPool(x, { poolSize: 2 }), streams }
+    yield { name: `averagePool 2 ${name}`, run: () => ops.averagePool(x, { poolSize: 2 }), streams }
+    yield { name: `maxPool 3 / 2 same ${name}`, run: () => ops.maxPool(x, { poolSize: 3, strides: 2, padding: 'same' }), streams }
+    const w = variable(x)
+    const dy = random.normal([n, side / 2, side / 2, c])
+    const pool = () => valueAndGrad(() => ops.maxPool(w, { poolSize: 2 }).mul(dy).sum(), [w]).grads
+    yield { name: `maxPool 2, product, sum, and back ${name}`, run: pool }
+  }
+}
+
+function* normalization(): Generator<OpCase> {
+  for (const [n, side, c] of [
+    [128, 8, 64],
+    [128, 32, 16],
+    [64, 56, 64]
+  ] as const) {
+    const x = random.normal([n, side, side, c])
+    const [gamma, beta, mean, variance] = [random.normal([c]), random.normal([c]), random.normal([c]), ops.ones([c])]
+    const name = `${n}x${side}x${side}x${c}`
+    const floats = x.size
+    yield {
+      name: `batchNorm ${name}`,
+      run: () => ops.batchNorm(x, mean, variance, { gamma, beta }),
+      streams: { reads: 1, writes: 1, floats }
+    }
+    yield {
+      name: `batchNormTraining ${name}`,
+      run: () => ops.batchNormTraining(x, { gamma, beta }),
+      streams: { reads: 2, writes: 1, floats }
+    }
+    yield { name: `groupNorm 8 ${name}`, run: () => ops.groupNorm(x, 8, { gamma, beta }), streams: { reads: 2, writes: 1, floats } }
+    const rows = x.reshape([n * side, side * c])
+    const one: Streams = { reads: 1, writes: 1, floats }
+    yield { name: `layerNorm ${n * side}x${side * c}`, run: () => ops.layerNorm(rows), streams: one }
+    yield { name: `rmsNorm ${n * side}x${side * c}`, run: () => ops.rmsNorm(rows), streams: one }
+  }
+}
+
 function* updates(): Generator<OpCase> {
   for (const floats of [669706, 32 * million]) {
     for (const [name, optimizer, streams] of [
@@ -111,4 +159,4 @@ function* overhead(): Generator<OpCase> {
 }
 
 /** Groups by name; cases are made when they are reached, and their tensors are garbage afterwards. */
-export const groups: Record<string, () => Generator<OpCase>> = { overhead, matmul, elementwise, rows, updates }
+export const groups: Record<string, () => Generator<OpCase>> = { overhead, matmul, elementwise, rows, pooling, normalization, updates }

@@ -20,6 +20,11 @@ export function accumulate(total: Tensor, values: Tensor, weights: Tensor | null
   runInPlace('accumulate', [total, values, weights], 1, undefined)
 }
 
+/** target = target · momentum + value · (1 - momentum), in place, for two targets and values of float32. */
+export function movingAverages(targets: readonly [Tensor, Tensor], values: readonly [Tensor, Tensor], momentum: number): void {
+  runInPlace('movingAverage', [...targets, ...values], 2, { momentum })
+}
+
 /** order[position : position + count] of int32 order [N] and position [1], clamped to the last element: the rows of a batch. */
 export function batchIndices(order: Tensor, position: Tensor, count: number): Tensor {
   expectTensor('batchIndices', 'order', order)

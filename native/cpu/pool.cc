@@ -1,0 +1,257 @@
+// Pooling over 1 to 3 spatial axes of channels-last tensors, and its gradients.
+//
+// All are (N, D, H, W, C) with missing axes of size 1. An output pixel reads the pixels of its window, kTile vectors of channels
+// at a time. Gradients gather: an input pixel adds up, in order, what the windows that hold it give, so nothing is written twice.
+#include <utility>
+
+#include "../pool.h"
+#include "floats.h"
+#include "kernels.h"
+
+namespace neurite::cpu::NEURITE_ISA {
+
+namespace {
+
+constexpr int kTile = 4;     // vectors of channels whose results stay in registers
+constexpr int kPixels = 64;  // chunks are multiples of this many, to pay for their start
+
+// f(0), f(1), … f(n - 1), without a loop.
+template <int n, class F> NEURITE_INLINE void unrolled(F&& f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) { (f(i), ...); }
+  (std::make_integer_sequence<int, n>());
+}
+#define EACH [&](int v) __attribute__((always_inline))
+
+struct Range {
+  int64_t begin, end;
+};
+
+// One spatial axis.
+struct Axis {
+  int64_t in = 1, out = 1, window = 1, stride = 1, before = 0;
+
+  // Input places of the window of output place o, before it is clipped.
+  int64_t start(int64_t o) const { return stride > 0 ? o * stride - before : o * in / out; }
+  // The same, clipped.
+  Range covered(int64_t o) const {
+    if (stride == 0) return {o * in / out, ceilDivide((o + 1) * in, out)};
+    return {larger(0, start(o)), smaller(in, start(o) + window)};
+  }
+  // Output places whose windows hold input place i.
+  Range covering(int64_t i) const {
+    if (stride == 0) return {i * out / in, ceilDivide((i + 1) * out, in)};
+    const int64_t last = (i + before) / stride, behind = i + before - window;
+    return {behind < 0 ? 0 : behind / stride + 1, smaller(out, last + 1)};
+  }
+};
+
+struct Geometry {
+  int64_t batch = 1, channels = 1;
+  Axis axes[3];
+
+  template <class A> Geometry(const A& a, const Tensor& x, const Tensor& y) : batch(x.dims[0]) {
+    const int spatial = x.rank - 2, skip = 3 - spatial;
+    channels = x.dims[x.rank - 1];
+    for (int i = 0; i < spatial; ++i)
+      axes[skip + i] = {x.dims[1 + i], y.dims[1 + i], a.window[i], a.strides[i], a.before[i]};
+  }
+  int64_t window() const { return axes[0].window * axes[1].window * axes[2].window; }
+};
+
+// Calls row(n, d, h, wBegin, wEnd) for pixels [begin, end) of (N, d, h, w).
+template <class F> void forRows(int64_t begin, int64_t end, int64_t d, int64_t h, int64_t w, F&& row) {
+  for (int64_t p = begin; p < end;) {
+    const int64_t from = p % w, to = smaller(w, from + end - p), line = p / w;
+    row(line / (d * h), line / h % d, line % h, from, to);
+    p += to - from;
+  }
+}
+
+NEURITE_INLINE I32 loadPosition(const uint8_t* p, int64_t n) { return loadLow8(p, n); }
+NEURITE_INLINE I32 loadPosition(const int32_t* p, int64_t n) { return loadUpTo(p, n); }
+NEURITE_INLINE void storePosition(uint8_t* p, I32 v, int64_t n) { storeLow8(p, v, n); }
+NEURITE_INLINE void storePosition(int32_t* p, I32 v, int64_t n) { storeUpTo(p, v, n); }
+
+// ---- Forward: reducers of the pixels of a window
+
+struct Max {
+  static constexpr bool positions = false;
+  F32 best[kTile];
+  NEURITE_INLINE Max() {
+    for (F32& b : best) b = broadcast(-__builtin_inff());
+  }
+  NEURITE_INLINE void add(int k, F32 v, int32_t) { best[k] = maximum(best[k], v); }
+  NEURITE_INLINE F32 result(int k, F32) const { return best[k]; }
+};
+// Also where: the first of equals, the first NaN.
+struct MaxWithPosition {
+  static constexpr bool positions = true;
+  F32 best[kTile];
+  I32 at[kTile];
+  NEURITE_INLINE MaxWithPosition() {
+    for (int k = 0; k < kTile; ++k) best[k] = broadcast(-__builtin_inff()), at[k] = broadcastInt(-1);
+  }
+  NEURITE_INLINE void add(int k, F32 v, int32_t place) {
+    const Mask first = less(at[k], broadcastInt(0));
+    const Mask wins = (~lessEqual(v, best[k]) & equal(best[k], best[k])) | first;
+    best[k] = select(wins, v, best[k]);
+    at[k] = select(wins, broadcastInt(place), at[k]);
+  }
+  NEURITE_INLINE F32 result(int k, F32) const { return best[k]; }
+};
+struct Sum {
+  static constexpr bool positions = false;
+  F32 total[kTile];
+  NEURITE_INLINE Sum() {
+    for (F32& t : total) t = zeros();
+  }
+  NEURITE_INLINE void add(int k, F32 v, int32_t) { total[k] += v; }
+  NEURITE_INLINE F32 result(int k, F32 scale) const { return total[k] * scale; }
+};
+
+template <class Reducer, bool average, class T, class P>
+void pool(const Geometry& g, const T* x, const Tensor& output, P* position) {
+  const Axis &D = g.axes[0], &H = g.axes[1], &W = g.axes[2];
+  const int64_t C = g.channels, cells = g.window();
+  T* const y = output.as<T>();
+  const bool stream = streams(output, C);
+  const Split parts = split(g.batch * D.out * H.out * W.out, (C + kLanes) * cells, kPixels);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    const auto row = [&](int64_t n, int64_t od, int64_t oh, int64_t from, int64_t to) {
+      const Range d = D.covered(od), h = H.covered(oh);
+      const int64_t planes = (d.end - d.begin) * (h.end - h.begin);
+      const int64_t place = ((n * D.out + od) * H.out + oh) * W.out;
+      for (int64_t ow = from; ow < to; ++ow) {
+        const Range w = W.covered(ow);
+        const F32 scale = broadcast(average ? 1.0f / static_cast<float>(planes * (w.end - w.begin)) : 1.0f);
+        const auto tile = [&]<int vectors>(int64_t c, std::integral_constant<int, vectors>, int64_t left)
+            __attribute__((always_inline)) {
+          Reducer reducer;
+          for (int64_t i = d.begin; i < d.end; ++i) {
+            for (int64_t j = h.begin; j < h.end; ++j) {
+              const T* pixel = x + (((n * D.in + i) * H.in + j) * W.in + w.begin) * C + c;
+              auto number = static_cast<int32_t>(((i - D.start(od)) * H.window + (j - H.start(oh))) * W.window +
+                                                 (w.begin - W.start(ow)));
+              for (int64_t k = w.begin; k < w.end; ++k, pixel += C, ++number) {
+                unrolled<vectors>(EACH { reducer.add(v, loadFloats(pixel + v * kLanes, left), number); });
+              }
+            }
+          }
+          const int64_t at = (place + ow) * C + c;
+          unrolled<vectors>(EACH {
+            storeFloats(y + at + v * kLanes, reducer.result(v, scale), left, stream);
+            if constexpr (Reducer::positions) storePosition(position + at + v * kLanes, reducer.at[v], left);
+          });
+        };
+        int64_t c = 0;
+        for (; c + kTile * kLanes <= C; c += kTile * kLanes)
+          tile(c, std::integral_constant<int, kTile>(), int64_t{kLanes});
+        for (; c + kLanes <= C; c += kLanes) tile(c, std::integral_constant<int, 1>(), int64_t{kLanes});
+        if (c < C) tile(c, std::integral_constant<int, 1>(), C - c);
+      }
+    };
+    forRows(parts.begin(chunk), parts.end(chunk), D.out, H.out, W.out, row);
+    if (stream) streamFence();
+  });
+}
+
+template <bool average, class A> void sums(const Call& call) {
+  const Geometry g(attributesOf<A>(call), call.in[0], call.out[0]);
+  withFloat(call.in[0].dtype,
+            [&]<class T>(T) { pool<Sum, average, T, uint8_t>(g, call.in[0].as<const T>(), call.out[0], nullptr); });
+}
+
+// ---- Backward. `term(window's pixel, number of the input pixel in it, scale, vector)` is what a window gives.
+
+template <bool average, class T, class Term> void unpool(const Geometry& g, const Tensor& output, Term&& term) {
+  const Axis &D = g.axes[0], &H = g.axes[1], &W = g.axes[2];
+  const int64_t C = g.channels;
+  T* const dx = output.as<T>();
+  const bool stream = streams(output, C);
+  const auto length = [](const Axis& axis, int64_t o) {
+    const Range r = axis.covered(o);
+    return r.end - r.begin;
+  };
+  const Split parts = split(g.batch * D.in * H.in * W.in, (C + kLanes) * 2, kPixels);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    const auto row = [&](int64_t n, int64_t id, int64_t ih, int64_t from, int64_t to) {
+      const Range d = D.covering(id), h = H.covering(ih);
+      T* at = dx + (((n * D.in + id) * H.in + ih) * W.in + from) * C;
+      for (int64_t iw = from; iw < to; ++iw, at += C) {
+        const Range w = W.covering(iw);
+        const auto tile = [&]<int vectors>(int64_t c, std::integral_constant<int, vectors>, int64_t left)
+            __attribute__((always_inline)) {
+          F32 total[kTile] = {};
+          for (int64_t i = d.begin; i < d.end; ++i) {
+            for (int64_t j = h.begin; j < h.end; ++j) {
+              const int64_t planes = average ? length(D, i) * length(H, j) : 1;
+              const int64_t line = ((n * D.out + i) * H.out + j) * W.out;
+              const int64_t number = ((id - D.start(i)) * H.window + (ih - H.start(j))) * W.window + iw;
+              for (int64_t k = w.begin; k < w.end; ++k) {
+                const F32 scale = broadcast(average ? 1.0f / static_cast<float>(planes * length(W, k)) : 1.0f);
+                const auto place = static_cast<int32_t>(number - W.start(k));
+                unrolled<vectors>(EACH { total[v] += term((line + k) * C + c + v * kLanes, place, scale, left); });
+              }
+            }
+          }
+          unrolled<vectors>(EACH { storeFloats(at + c + v * kLanes, total[v], left, stream); });
+        };
+        int64_t c = 0;
+        for (; c + kTile * kLanes <= C; c += kTile * kLanes)
+          tile(c, std::integral_constant<int, kTile>(), int64_t{kLanes});
+        for (; c + kLanes <= C; c += kLanes) tile(c, std::integral_constant<int, 1>(), int64_t{kLanes});
+        if (c < C) tile(c, std::integral_constant<int, 1>(), C - c);
+      }
+    };
+    forRows(parts.begin(chunk), parts.end(chunk), D.in, H.in, W.in, row);
+    if (stream) streamFence();
+  });
+}
+
+template <bool average, class A> void sumsGrad(const Call& call) {
+  const Geometry g(attributesOf<A>(call), call.out[0], call.in[0]);
+  withFloat(call.in[0].dtype, [&]<class T>(T) {
+    const T* dy = call.in[0].as<const T>();
+    unpool<average, T>(
+        g, call.out[0], [&](int64_t at, int32_t, F32 scale, int64_t left) __attribute__((always_inline)) {
+          return loadFloats(dy + at, left) * scale;
+        });
+  });
+}
+
+template <class T, class P> void maxGrad(const Geometry& g, const Call& call) {
+  const T* dy = call.in[0].as<const T>();
+  const P* position = call.in[1].as<const P>();
+  unpool<false, T>(
+      g, call.out[0], [&](int64_t at, int32_t place, F32, int64_t left) __attribute__((always_inline)) {
+        return select(equal(loadPosition(position + at, left), broadcastInt(place)), loadFloats(dy + at, left),
+                      zeros());
+      });
+}
+
+}  // namespace
+
+void maxPool(const Call& call) {
+  const Tensor &x = call.in[0], &y = call.out[0], &position = call.out[1];
+  const Geometry g(attributesOf<attributes::maxPool>(call), x, y);
+  withFloat(x.dtype, [&]<class T>(T) {
+    if (position.size() == 0)
+      pool<Max, false, T, uint8_t>(g, x.as<const T>(), y, nullptr);
+    else if (position.dtype == DType::uint8)
+      pool<MaxWithPosition, false>(g, x.as<const T>(), y, position.as<uint8_t>());
+    else
+      pool<MaxWithPosition, false>(g, x.as<const T>(), y, position.as<int32_t>());
+  });
+}
+void maxPoolGrad(const Call& call) {
+  const Geometry g(attributesOf<attributes::maxPoolGrad>(call), call.out[0], call.in[0]);
+  withFloat(call.in[0].dtype, [&]<class T>(T) {
+    call.in[1].dtype == DType::uint8 ? maxGrad<T, uint8_t>(g, call) : maxGrad<T, int32_t>(g, call);
+  });
+}
+void averagePool(const Call& call) { sums<true, attributes::averagePool>(call); }
+void averagePoolGrad(const Call& call) { sumsGrad<true, attributes::averagePoolGrad>(call); }
+void sumPool(const Call& call) { sums<false, attributes::sumPool>(call); }
+void sumPoolGrad(const Call& call) { sumsGrad<false, attributes::sumPoolGrad>(call); }
+
+}  // namespace neurite::cpu::NEURITE_ISA
