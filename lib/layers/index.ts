@@ -1,35 +1,105 @@
 // layers.*: the layers by factory, and the way from a class name in a file back to a layer.
 import { Registry, type Serialized } from '../serialization'
 import { Activation, type ActivationOptions } from './activation'
+import {
+  AdaptiveAveragePooling1d,
+  AdaptiveAveragePooling2d,
+  AdaptiveAveragePooling3d,
+  AdaptiveMaxPooling1d,
+  AdaptiveMaxPooling2d,
+  AdaptiveMaxPooling3d,
+  type AdaptivePoolingOptions
+} from './adaptive-pooling'
+import { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
 import { Dense, type DenseOptions } from './dense'
 import { Dropout, type DropoutOptions } from './dropout'
 import { Elu, type EluOptions } from './elu'
 import { Flatten } from './flatten'
+import {
+  GlobalAveragePooling1d,
+  GlobalAveragePooling2d,
+  GlobalAveragePooling3d,
+  GlobalMaxPooling1d,
+  GlobalMaxPooling2d,
+  GlobalMaxPooling3d,
+  type GlobalPoolingOptions
+} from './global-pooling'
+import { GroupNormalization, type GroupNormalizationOptions } from './group-normalization'
 import { Identity } from './identity'
 import { InputLayer, type InputOptions } from './input'
 import { Lambda, type LambdaOptions } from './lambda'
 import { Layer, type LayerOptions } from './layer'
+import { LayerNormalization, type LayerNormalizationOptions } from './layer-normalization'
 import { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
+import {
+  AveragePooling1d,
+  AveragePooling2d,
+  AveragePooling3d,
+  MaxPooling1d,
+  MaxPooling2d,
+  MaxPooling3d,
+  type PoolingOptions,
+  SumPooling1d,
+  SumPooling2d,
+  SumPooling3d
+} from './pooling'
 import { Prelu, type PreluOptions } from './prelu'
 import { Relu, type ReluOptions } from './relu'
 import { Rescaling, type RescalingOptions } from './rescaling'
 import { Reshape, type ReshapeOptions } from './reshape'
+import { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
 import { Softmax, type SoftmaxOptions } from './softmax'
+import { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
 
 export { Activation, type ActivationOptions } from './activation'
+export {
+  AdaptiveAveragePooling1d,
+  AdaptiveAveragePooling2d,
+  AdaptiveAveragePooling3d,
+  AdaptiveMaxPooling1d,
+  AdaptiveMaxPooling2d,
+  AdaptiveMaxPooling3d,
+  type AdaptivePoolingOptions
+} from './adaptive-pooling'
+export { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
 export { Dense, type DenseOptions } from './dense'
 export { Dropout, type DropoutOptions } from './dropout'
 export { Elu, type EluOptions } from './elu'
 export { Flatten } from './flatten'
+export {
+  GlobalAveragePooling1d,
+  GlobalAveragePooling2d,
+  GlobalAveragePooling3d,
+  GlobalMaxPooling1d,
+  GlobalMaxPooling2d,
+  GlobalMaxPooling3d,
+  type GlobalPoolingOptions
+} from './global-pooling'
+export { GroupNormalization, type GroupNormalizationOptions } from './group-normalization'
 export { Identity } from './identity'
 export { InputLayer, type InputOptions } from './input'
 export { Lambda, type LambdaFunction, type LambdaOptions } from './lambda'
+export { LayerNormalization, type LayerNormalizationOptions } from './layer-normalization'
 export { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
+export {
+  AveragePooling1d,
+  AveragePooling2d,
+  AveragePooling3d,
+  MaxPooling1d,
+  MaxPooling2d,
+  MaxPooling3d,
+  type PoolingOptions,
+  SumPooling1d,
+  SumPooling2d,
+  SumPooling3d
+} from './pooling'
 export { Prelu, type PreluOptions } from './prelu'
 export { Relu, type ReluOptions } from './relu'
 export { Rescaling, type RescalingOptions } from './rescaling'
 export { Reshape, type ReshapeOptions } from './reshape'
+export { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
 export { Softmax, type SoftmaxOptions } from './softmax'
+export { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
 
 const registry = new Registry<Layer>('layer', Layer, {
   inputLayer: InputLayer,
@@ -45,7 +115,33 @@ const registry = new Registry<Layer>('layer', Layer, {
   dropout: Dropout,
   rescaling: Rescaling,
   identity: Identity,
-  lambda: Lambda
+  lambda: Lambda,
+  adaptiveAveragePooling1d: AdaptiveAveragePooling1d,
+  adaptiveAveragePooling2d: AdaptiveAveragePooling2d,
+  adaptiveAveragePooling3d: AdaptiveAveragePooling3d,
+  adaptiveMaxPooling1d: AdaptiveMaxPooling1d,
+  adaptiveMaxPooling2d: AdaptiveMaxPooling2d,
+  adaptiveMaxPooling3d: AdaptiveMaxPooling3d,
+  batchNormalization: BatchNormalization,
+  globalAveragePooling1d: GlobalAveragePooling1d,
+  globalAveragePooling2d: GlobalAveragePooling2d,
+  globalAveragePooling3d: GlobalAveragePooling3d,
+  globalMaxPooling1d: GlobalMaxPooling1d,
+  globalMaxPooling2d: GlobalMaxPooling2d,
+  globalMaxPooling3d: GlobalMaxPooling3d,
+  groupNormalization: GroupNormalization,
+  layerNormalization: LayerNormalization,
+  averagePooling1d: AveragePooling1d,
+  averagePooling2d: AveragePooling2d,
+  averagePooling3d: AveragePooling3d,
+  maxPooling1d: MaxPooling1d,
+  maxPooling2d: MaxPooling2d,
+  maxPooling3d: MaxPooling3d,
+  sumPooling1d: SumPooling1d,
+  sumPooling2d: SumPooling2d,
+  sumPooling3d: SumPooling3d,
+  rmsNormalization: RmsNormalization,
+  unitNormalization: UnitNormalization
 })
 
 /** What a file holds for a layer, without its weights. */
@@ -81,3 +177,55 @@ export const rescaling = (options: RescalingOptions): Rescaling => new Rescaling
 export const identity = (options?: LayerOptions): Identity => new Identity(options)
 /** {@link Lambda}: a function of the input, built from ops. */
 export const lambda = (options: LambdaOptions): Lambda => new Lambda(options)
+/** {@link AdaptiveAveragePooling1d}: The mean of windows that cut the input into `outputSize` parts. */
+export const adaptiveAveragePooling1d = (options: AdaptivePoolingOptions): AdaptiveAveragePooling1d => new AdaptiveAveragePooling1d(options)
+/** {@link AdaptiveAveragePooling2d}: The mean of windows that cut the input into `outputSize` parts. */
+export const adaptiveAveragePooling2d = (options: AdaptivePoolingOptions): AdaptiveAveragePooling2d => new AdaptiveAveragePooling2d(options)
+/** {@link AdaptiveAveragePooling3d}: The mean of windows that cut the input into `outputSize` parts. */
+export const adaptiveAveragePooling3d = (options: AdaptivePoolingOptions): AdaptiveAveragePooling3d => new AdaptiveAveragePooling3d(options)
+/** {@link AdaptiveMaxPooling1d}: The maximum of windows that cut the input into `outputSize` parts. */
+export const adaptiveMaxPooling1d = (options: AdaptivePoolingOptions): AdaptiveMaxPooling1d => new AdaptiveMaxPooling1d(options)
+/** {@link AdaptiveMaxPooling2d}: The maximum of windows that cut the input into `outputSize` parts. */
+export const adaptiveMaxPooling2d = (options: AdaptivePoolingOptions): AdaptiveMaxPooling2d => new AdaptiveMaxPooling2d(options)
+/** {@link AdaptiveMaxPooling3d}: The maximum of windows that cut the input into `outputSize` parts. */
+export const adaptiveMaxPooling3d = (options: AdaptivePoolingOptions): AdaptiveMaxPooling3d => new AdaptiveMaxPooling3d(options)
+/** {@link BatchNormalization}: Mean 0 and variance 1 by channel, over the batch. */
+export const batchNormalization = (options?: BatchNormalizationOptions): BatchNormalization => new BatchNormalization(options)
+/** {@link GlobalAveragePooling1d}: The mean over all places: (B, …, C) → (B, C). */
+export const globalAveragePooling1d = (options?: GlobalPoolingOptions): GlobalAveragePooling1d => new GlobalAveragePooling1d(options)
+/** {@link GlobalAveragePooling2d}: The mean over all places: (B, …, C) → (B, C). */
+export const globalAveragePooling2d = (options?: GlobalPoolingOptions): GlobalAveragePooling2d => new GlobalAveragePooling2d(options)
+/** {@link GlobalAveragePooling3d}: The mean over all places: (B, …, C) → (B, C). */
+export const globalAveragePooling3d = (options?: GlobalPoolingOptions): GlobalAveragePooling3d => new GlobalAveragePooling3d(options)
+/** {@link GlobalMaxPooling1d}: The maximum over all places: (B, …, C) → (B, C). */
+export const globalMaxPooling1d = (options?: GlobalPoolingOptions): GlobalMaxPooling1d => new GlobalMaxPooling1d(options)
+/** {@link GlobalMaxPooling2d}: The maximum over all places: (B, …, C) → (B, C). */
+export const globalMaxPooling2d = (options?: GlobalPoolingOptions): GlobalMaxPooling2d => new GlobalMaxPooling2d(options)
+/** {@link GlobalMaxPooling3d}: The maximum over all places: (B, …, C) → (B, C). */
+export const globalMaxPooling3d = (options?: GlobalPoolingOptions): GlobalMaxPooling3d => new GlobalMaxPooling3d(options)
+/** {@link GroupNormalization}: Mean 0 and variance 1 for each group of channels of each sample. */
+export const groupNormalization = (options?: GroupNormalizationOptions): GroupNormalization => new GroupNormalization(options)
+/** {@link LayerNormalization}: Mean 0 and variance 1 for each sample. */
+export const layerNormalization = (options?: LayerNormalizationOptions): LayerNormalization => new LayerNormalization(options)
+/** {@link AveragePooling1d}: The mean by windows: (B, …, C) → (B, windows…, C). */
+export const averagePooling1d = (options?: PoolingOptions): AveragePooling1d => new AveragePooling1d(options)
+/** {@link AveragePooling2d}: The mean by windows: (B, …, C) → (B, windows…, C). */
+export const averagePooling2d = (options?: PoolingOptions): AveragePooling2d => new AveragePooling2d(options)
+/** {@link AveragePooling3d}: The mean by windows: (B, …, C) → (B, windows…, C). */
+export const averagePooling3d = (options?: PoolingOptions): AveragePooling3d => new AveragePooling3d(options)
+/** {@link MaxPooling1d}: The maximum by windows: (B, …, C) → (B, windows…, C). */
+export const maxPooling1d = (options?: PoolingOptions): MaxPooling1d => new MaxPooling1d(options)
+/** {@link MaxPooling2d}: The maximum by windows: (B, …, C) → (B, windows…, C). */
+export const maxPooling2d = (options?: PoolingOptions): MaxPooling2d => new MaxPooling2d(options)
+/** {@link MaxPooling3d}: The maximum by windows: (B, …, C) → (B, windows…, C). */
+export const maxPooling3d = (options?: PoolingOptions): MaxPooling3d => new MaxPooling3d(options)
+/** {@link SumPooling1d}: The sum by windows: (B, …, C) → (B, windows…, C). */
+export const sumPooling1d = (options?: PoolingOptions): SumPooling1d => new SumPooling1d(options)
+/** {@link SumPooling2d}: The sum by windows: (B, …, C) → (B, windows…, C). */
+export const sumPooling2d = (options?: PoolingOptions): SumPooling2d => new SumPooling2d(options)
+/** {@link SumPooling3d}: The sum by windows: (B, …, C) → (B, windows…, C). */
+export const sumPooling3d = (options?: PoolingOptions): SumPooling3d => new SumPooling3d(options)
+/** {@link RmsNormalization}: Root mean square 1 for each sample. */
+export const rmsNormalization = (options?: RmsNormalizationOptions): RmsNormalization => new RmsNormalization(options)
+/** {@link UnitNormalization}: Length 1 for each sample. */
+export const unitNormalization = (options?: UnitNormalizationOptions): UnitNormalization => new UnitNormalization(options)

@@ -24,7 +24,7 @@ def camel(name):
 
 def options(kwargs):
     """Keras keyword arguments in neurite's spelling: keys always, values when they name something."""
-    named = {"activation", "kernel_initializer", "bias_initializer", "reduction", "mode", "distribution"}
+    named = {"activation", "kernel_initializer", "bias_initializer", "reduction", "mode", "distribution", "data_format"}
     return {camel(k): camel(v) if k in named else v for k, v in kwargs.items()}
 
 
@@ -50,13 +50,14 @@ def write(name, cases):
 
 
 # ---- Layers: output, and the gradients of sum(y * seed) for the input and the weights.
+# In training also the weights that the call leaves behind.
 def layer_case(factory, cls, x, training=False, **kwargs):
     layer = cls(**kwargs)
     layer.build(x.shape)
-    weights = [normal(*w.shape) * 0.5 for w in layer.weights]
+    weights = [np.abs(w) if "variance" in v.name else w for v, w in ((v, normal(*v.shape) * 0.5) for v in layer.weights)]
     layer.set_weights(weights)
     tx = torch.tensor(x, requires_grad=True)
-    y = layer(tx, training=training) if cls is keras.layers.Dropout else layer(tx)
+    y = layer(tx, training=training) if cls in (keras.layers.Dropout, keras.layers.BatchNormalization) else layer(tx)
     seed = normal(*y.shape)
     penalty = sum(layer.losses) if layer.losses else torch.zeros(())
     ((y * torch.tensor(seed)).sum() + penalty).backward()
@@ -66,6 +67,7 @@ def layer_case(factory, cls, x, training=False, **kwargs):
         "weights": [numbers(w) for w in weights], "dx": numbers(tx.grad),
         "dw": [numbers(w.value.grad) for w in layer.trainable_weights],
         "penalty": numbers(penalty), "parameters": layer.count_params(),
+        **({"training": True, "after": [numbers(w.value) for w in layer.weights]} if training else {}),
     }
 
 
@@ -102,6 +104,59 @@ layers = [
     layer_case("rescaling", L.Rescaling, normal(3, 4), scale=[1.0, 2.0, 3.0, 4.0], offset=[0.5, 0.0, -0.5, 1.0]),
     layer_case("identity", L.Identity, normal(3, 4)),
 ]
+# Pooling and normalisation, with numbers of their own. Odd sizes: where 'same' is lopsided, Keras on PyTorch repeats the edge in averages, against
+# Keras' own definition.
+common_rng, rng = rng, np.random.default_rng(21)
+for dims, shape in [(1, (2, 7, 3)), (2, (2, 5, 7, 3)), (3, (1, 5, 3, 7, 2))]:
+    for factory, name in [("maxPooling", "MaxPooling"), ("averagePooling", "AveragePooling")]:
+        cls = getattr(L, f"{name}{dims}D")
+        layers += [
+            layer_case(f"{factory}{dims}d", cls, normal(*shape), pool_size=2),
+            layer_case(f"{factory}{dims}d", cls, normal(*shape), pool_size=3, strides=2, padding="same"),
+            layer_case(f"{factory}{dims}d", cls, normal(shape[0], shape[-1], *shape[1:-1]), pool_size=2, strides=1, data_format="channels_first"),
+        ]
+    for factory, name in [("globalMaxPooling", "GlobalMaxPooling"), ("globalAveragePooling", "GlobalAveragePooling")]:
+        cls = getattr(L, f"{name}{dims}D")
+        layers += [
+            layer_case(f"{factory}{dims}d", cls, normal(*shape)),
+            layer_case(f"{factory}{dims}d", cls, normal(shape[0], shape[-1], *shape[1:-1]), keepdims=True, data_format="channels_first"),
+        ]
+    for factory, name in [("adaptiveMaxPooling", "AdaptiveMaxPooling"), ("adaptiveAveragePooling", "AdaptiveAveragePooling")]:
+        cls = getattr(L, f"{name}{dims}D")
+        layers += [
+            layer_case(f"{factory}{dims}d", cls, normal(*shape), output_size=2),
+            layer_case(f"{factory}{dims}d", cls, normal(shape[0], shape[-1], *shape[1:-1]), output_size=3, data_format="channels_first"),
+        ]
+# Keras has no sum pooling: a mean times the size of its window.
+for dims, shape in [(1, (2, 7, 3)), (2, (2, 5, 7, 3)), (3, (1, 5, 3, 7, 2))]:
+    case = layer_case(f"sumPooling{dims}d", getattr(L, f"AveragePooling{dims}D"), normal(*shape), pool_size=2)
+    for key in ["y", "dx"]:
+        case[key]["values"] = [v * 2**dims for v in case[key]["values"]]
+    layers.append(case)
+N = L.BatchNormalization
+for training in [False, True]:
+    layers += [
+        layer_case("batchNormalization", N, normal(6, 3) * 2 + 1, training),
+        layer_case("batchNormalization", N, normal(2, 3, 4, 5), training, momentum=0.7, epsilon=0.1),
+        layer_case("batchNormalization", N, normal(3, 4, 2), training, axis=1, center=False),
+        layer_case("batchNormalization", N, normal(5, 4), training, scale=False, beta_regularizer=keras.regularizers.L1L2(0.1, 0.2)),
+        layer_case("batchNormalization", N, normal(4, 3), training, trainable=False),
+    ]
+layers += [
+    layer_case("layerNormalization", L.LayerNormalization, normal(3, 5)),
+    layer_case("layerNormalization", L.LayerNormalization, normal(2, 3, 4), axis=[1, 2], epsilon=0.01),
+    layer_case("layerNormalization", L.LayerNormalization, normal(2, 3, 4), center=False),
+    layer_case("layerNormalization", L.LayerNormalization, normal(2, 3, 4), scale=False, center=False),
+    layer_case("groupNormalization", L.GroupNormalization, normal(2, 3, 5, 6), groups=3),
+    layer_case("groupNormalization", L.GroupNormalization, normal(2, 5, 4), groups=-1),
+    layer_case("groupNormalization", L.GroupNormalization, normal(2, 4, 5), groups=2, axis=1, scale=False),
+    layer_case("rmsNormalization", L.RMSNormalization, normal(3, 5)),
+    layer_case("rmsNormalization", L.RMSNormalization, normal(2, 3, 4), axis=[1, 2], epsilon=0.1),
+    layer_case("unitNormalization", L.UnitNormalization, normal(3, 5)),
+    layer_case("unitNormalization", L.UnitNormalization, normal(2, 3, 4), axis=[1, 2]),
+    layer_case("unitNormalization", L.UnitNormalization, normal(2, 3, 4), axis=1),
+]
+rng = common_rng
 write("layers", layers)
 
 

@@ -19,6 +19,9 @@ interface LayerGolden {
   dw: GoldenArray[]
   penalty: GoldenArray
   parameters: number
+  /** Whether y and the gradients are those of a call in training; then `after` has the weights that it leaves behind. */
+  training?: boolean
+  after?: GoldenArray[]
 }
 
 type Factory = (options: object) => Layer
@@ -64,10 +67,13 @@ async function check(what: string, factory: Factory, golden: LayerGolden): Promi
   expect(layer.built).toBe(false)
   layer.build(golden.x.shape)
   layer.setWeights(values)
-  await expectClose(own(layer.apply(x)), golden.y, `${what}: y`)
+  const { training = false } = golden
+  await expectClose(own(layer.apply(x, { training })), golden.y, `${what}: y`)
+  for (const [i, w] of (golden.after ?? []).entries())
+    await expectClose(layer.weights[i]!, w, `${what}: weight ${i} after a call in training`)
   expect(layer.countParams()).toBe(golden.parameters)
 
-  const objective = () => scope(() => layer.losses.reduce((sum, loss) => sum.add(loss), layer.apply(x).mul(seed).sum()))
+  const objective = () => scope(() => layer.losses.reduce((sum, loss) => sum.add(loss), layer.apply(x, { training }).mul(seed).sum()))
   const { value, grads } = valueAndGrad(objective, [x, ...layer.trainableVariables])
   for (const t of [value, ...grads]) own(t)
   await expectClose(grads[0]!, golden.dx, `${what}: dx`)
@@ -84,13 +90,14 @@ async function check(what: string, factory: Factory, golden: LayerGolden): Promi
   expect(JSON.parse(JSON.stringify(layers.serialize(again)))).toEqual(written)
   again.build(golden.x.shape)
   again.setWeights(values)
+  layer.setWeights(values)
   const [y, copy] = [own(layer.apply(x)), own(again.apply(x))]
   expect(await copy.data()).toEqual(await y.data())
 
   const half = make({ dtype: 'mixed_bfloat16' })
   half.build(golden.x.shape)
   half.setWeights(values)
-  const rounded = own(half.apply(x))
+  const rounded = own(half.apply(x, { training }))
   expect(rounded.dtype).toBe('bfloat16')
   expect(half.weights.every((w) => w.dtype === 'float32')).toBe(true)
   await expectClose(rounded, golden.y, `${what}: in bfloat16`, 0.06)
