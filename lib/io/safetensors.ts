@@ -1,6 +1,6 @@
 // The safetensors format: a JSON header with names, dtypes, shapes and offsets, then the bytes of all tensors without holes.
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileNotFoundError, FormatError } from '../errors'
 import { type DType, dtypeBytes } from '../native'
@@ -199,7 +199,8 @@ function parseEntry(path: string, name: string, value: Record<string, unknown>, 
 
 /**
  * Writes a safetensors file. It is written under a temporary name in the same folder, flushed to the disk and renamed, so that
- * whoever reads `path` sees the old file or the new one, never a part, even if the process is killed.
+ * whoever reads `path` sees the old file or the new one, never a part, even if the process is killed. What a killed process left beside it
+ * is removed by the next write to the same path.
  * @throws FormatError for a name given twice or data that do not have the bytes that the shape needs.
  */
 export async function writeSafetensors(
@@ -216,7 +217,8 @@ export async function writeSafetensors(
     (s) => s.mode & 0o777,
     () => 0o666
   )
-  const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`)
+  await removeStale(target)
+  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`)
   const file = await openToWrite(path, temporary, mode)
   try {
     try {
@@ -255,6 +257,26 @@ function encodeHeader(tensors: readonly TensorData[], metadata: Readonly<Record<
   header.writeBigUInt64LE(BigInt(padded))
   json.copy(header, 8)
   return header
+}
+
+/** Removes temporaries of `target` whose process is gone. Their names hold its id; one that cannot be removed stays. */
+async function removeStale(target: string): Promise<void> {
+  const prefix = `.${basename(target)}.`
+  const names = await readdir(dirname(target)).catch(() => [])
+  for (const name of names) {
+    if (!name.startsWith(prefix)) continue
+    const pid = /^(\d+)\.[0-9a-f]{12}\.tmp$/.exec(name.slice(prefix.length))?.[1]
+    if (pid !== undefined && !isRunning(Number(pid))) await unlink(join(dirname(target), name)).catch(() => {})
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
 }
 
 async function openToWrite(path: string, temporary: string, mode: number): Promise<FileHandle> {

@@ -1,7 +1,9 @@
 // The safetensors reader and writer, against a file made by Python's package and against files that are broken in every way.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { SafetensorsFile, type TensorData, writeSafetensors } from '../../lib/io/safetensors'
 import golden from './safetensors.golden.json'
 
@@ -117,4 +119,27 @@ test('replaces the file that a symbolic link points to and keeps its mode', asyn
   expect((await readAll(target)).metadata).toEqual({ a: 'b' })
   expect(statSync(target).mode & 0o777).toBe(0o640)
   expect(existsSync(link)).toBe(true)
+})
+
+test('what a process killed while it writes leaves behind goes with the next write', async () => {
+  const home = mkdtempSync(join(folder, 'killed-'))
+  const path = join(home, 'model.safetensors')
+  await writeSafetensors(path, [], { which: 'old' })
+  const program = `
+    const { writeSafetensors } = require(${JSON.stringify(resolve(__dirname, '../../dist/io/safetensors.js'))})
+    const data = new Uint8Array(2 ** 29)
+    writeSafetensors(process.argv[1], [{ name: 'a', dtype: 'uint8', shape: [data.length], data }])
+  `
+  const child = spawn(process.execPath, ['-e', program, path], { stdio: 'inherit' })
+  const temporaries = () => readdirSync(home).filter((name) => name.endsWith('.tmp'))
+  while (temporaries().length === 0 && child.exitCode === null) await new Promise((later) => setTimeout(later, 1))
+  // While the process lives its file is left alone.
+  await writeSafetensors(path, [], { which: 'new' })
+  expect(temporaries().length).toBe(1)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  expect(temporaries().length).toBe(1)
+  expect((await readAll(path)).metadata).toEqual({ which: 'new' })
+  await writeSafetensors(path, [], { which: 'newest' })
+  expect(readdirSync(home)).toEqual(['model.safetensors'])
 })
