@@ -3,13 +3,14 @@
 //   --device cpu|cuda   only this device (default: all that are usable)
 //   --filter WORD       only groups and cases whose name contains WORD
 //   --quick             a smoke run: short, figures mean little
-//   --json              writes bench/results/<machine>.json
-import { mkdirSync, writeFileSync } from 'node:fs'
+//   --json              writes bench/results/<machine>.json; cases that did not run keep their figures from before
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { devices, setDevice, synchronize, tensor } from 'neurite'
 import { Ceilings } from './ceilings.mjs'
+import { merged } from './merge.mjs'
 import { modelCase, modelNames } from './model-cases.mjs'
 import { groups, type OpCase } from './op-cases.mjs'
 import { type Spread, si, spread, table, withSpread } from './statistics.mjs'
@@ -157,7 +158,15 @@ if (options.json) {
   const machine = chosen.map(({ description }) => description.replace(/[^A-Za-z0-9]+/g, '-').toLowerCase()).join('+')
   const folder = fileURLToPath(new URL('results/', import.meta.url))
   mkdirSync(folder, { recursive: true })
-  const report = { date: new Date().toISOString().slice(0, 10), node: process.version, threads, devices: chosen, results }
-  writeFileSync(`${folder}${machine}.json`, `${JSON.stringify(report, null, 2)}\n`)
+  const path = `${folder}${machine}.json`
+  const before: Result[] = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).results : []
+  const report = {
+    date: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    threads,
+    devices: chosen,
+    results: merged(before, results)
+  }
+  writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`)
 }
 ceilings?.end()
