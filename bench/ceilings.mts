@@ -1,4 +1,5 @@
-// The ceilings of the CPU, measured in the same run by bench/native/ceilings.cc, which a compiler of this machine builds when it is first asked.
+// The ceilings of the CPU, measured between the rounds of what they limit by bench/native/ceilings.cc, which a compiler of this machine
+// builds when it is first asked.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -19,7 +20,6 @@ export interface Streams {
 export class Ceilings {
   readonly #child: ChildProcess
   readonly #lines: AsyncIterator<string>
-  readonly #known = new Map<string, Promise<number>>()
 
   /** Undefined where there is no compiler. */
   static start(threads: number): Ceilings | undefined {
@@ -36,22 +36,17 @@ export class Ceilings {
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
   }
 
-  #ask(question: string): Promise<number> {
-    let answer = this.#known.get(question)
-    if (!answer) {
-      this.#child.stdin!.write(`${question}\n`)
-      answer = this.#lines.next().then(({ value }) => Number(value))
-      this.#known.set(question, answer)
-    }
-    return answer
+  async #ask(question: string): Promise<number> {
+    this.#child.stdin!.write(`${question}\n`)
+    return Number((await this.#lines.next()).value)
   }
 
-  /** FLOP/s of float32 multiply-adds on registers, all threads. */
+  /** FLOP/s of float32 multiply-adds on registers, all threads, now. */
   flops(): Promise<number> {
     return this.#ask('fma')
   }
 
-  /** Seconds that a plain loop takes with the same streams. */
+  /** Seconds that a plain loop takes with the same streams, now. */
   seconds({ reads, writes, floats }: Streams): Promise<number> {
     return this.#ask(`streams ${reads} ${writes} ${floats}`)
   }

@@ -1,4 +1,4 @@
-// npm run bench: every op at a few sizes with time, rate and share of the ceiling that the same run measures; whole models; a GPU beside the CPU.
+// npm run bench: every op at a few sizes with time, rate and share of the ceiling that is measured beside it; whole models; a GPU beside the CPU.
 //
 //   --device cpu|cuda   only this device (default: all that are usable)
 //   --filter WORD       only groups and cases whose name contains WORD
@@ -39,11 +39,19 @@ interface Result extends Spread {
 }
 const results: Result[] = []
 
-/** Seconds of one run: many are submitted, then waited for once; several rounds. */
-async function time({ run }: OpCase): Promise<Spread> {
+/** What the ceiling of a case says now about seconds that it took: 1 is all that the machine can do. */
+async function shareOf({ flops, streams }: OpCase, seconds: number): Promise<number> {
+  return flops ? flops / seconds / (await ceilings!.flops()) : (await ceilings!.seconds(streams!)) / seconds
+}
+
+/**
+ * Seconds of one run: many are submitted, then waited for once; several rounds. The ceiling is measured between them, each round
+ * against its own: what other programs take from the machine changes within seconds.
+ */
+async function time(opCase: OpCase, onCpu: boolean): Promise<{ seconds: Spread; share?: number }> {
   const submit = (count: number) => {
     for (let i = 0; i < count; i++) {
-      const made = run()
+      const made = opCase.run()
       for (const result of made === undefined ? [] : Array.isArray(made) ? made : [made]) result.dispose()
     }
   }
@@ -58,20 +66,17 @@ async function time({ run }: OpCase): Promise<Spread> {
     count = Math.ceil(count * Math.min(10, Math.max(1.5, (1.2 * roundSeconds) / seconds)))
   }
   const seconds: number[] = []
-  for (let i = 0; i < rounds; i++) seconds.push((await round(count)) / count)
-  return spread(seconds)
+  const shares: number[] = []
+  for (let i = 0; i < rounds; i++) {
+    seconds.push((await round(count)) / count)
+    if (onCpu && ceilings && (opCase.flops || opCase.streams)) shares.push(await shareOf(opCase, seconds.at(-1)!))
+  }
+  return { seconds: spread(seconds), ...(shares.length > 0 && { share: spread(shares).median }) }
 }
 
-/** What limits the case on the CPU, as text, and the share of it that was reached. */
-async function against(opCase: OpCase, { median }: Spread, onCpu: boolean): Promise<{ rate: string; share?: number }> {
-  if (opCase.flops) {
-    const rate = `${si(opCase.flops / median)}FLOP/s`
-    return onCpu && ceilings ? { rate, share: opCase.flops / median / (await ceilings.flops()) } : { rate }
-  }
-  if (!opCase.streams) return { rate: `${si(1 / median)}/s` }
-  const { reads, writes, floats } = opCase.streams
-  const rate = `${si((4 * floats * (reads + writes)) / median)}B/s`
-  return onCpu && ceilings ? { rate, share: (await ceilings.seconds(opCase.streams)) / median } : { rate }
+function rateOf({ flops, streams }: OpCase, { median }: Spread): string {
+  if (flops) return `${si(flops / median)}FLOP/s`
+  return streams ? `${si((4 * streams.floats * (streams.reads + streams.writes)) / median)}B/s` : `${si(1 / median)}/s`
 }
 
 for (const { name: device, type, description } of chosen) {
@@ -82,8 +87,8 @@ for (const { name: device, type, description } of chosen) {
     const rows: string[][] = []
     for (const opCase of cases()) {
       if (!wanted(group) && !wanted(opCase.name)) continue
-      const seconds = await time(opCase)
-      const { rate, share } = await against(opCase, seconds, type === 'cpu')
+      const { seconds, share } = await time(opCase, type === 'cpu')
+      const rate = rateOf(opCase, seconds)
       results.push({ device, group, name: opCase.name, ...seconds, rate, ...(share !== undefined && { share }) })
       rows.push([
         opCase.name,

@@ -1,8 +1,8 @@
 // What this CPU can do at most, measured beside the kernels: the rate of fused multiply-adds on registers, and the time of a plain loop with given
-// numbers of read and write streams. A line in, a number out:
+// numbers of read and write streams. A line in, a number out, the mean over a short while:
 //   fma                        FLOP/s of float32 on all threads
 //   streams READS WRITES N     seconds for one pass over READS + WRITES arrays of N floats, the better of plain and non-temporal stores
-// Shares no code with the kernels that it is compared with. Built by bench/ceilings.mts.
+// Between the questions it uses no processor time: the kernels are timed then. Shares no code with them. Built by bench/ceilings.mts.
 #include <sched.h>
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -41,15 +42,18 @@ static double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Threads that spin between runs.
+// Threads that spin for a moment between runs and then sleep.
 class Crew {
  public:
   explicit Crew(int threads) {
     for (int i = 1; i < threads; i++)
       std::thread([this, i] {
         for (int seen = 0;;) {
-          for (unsigned round = 0; generation_.load() == seen;)
+          const double begin = now();
+          for (unsigned round = 0; generation_.load() == seen;) {
             if (++round % 64 == 0) sched_yield();
+            if (round % 1024 == 0 && now() - begin > 1e-3) generation_.wait(seen);
+          }
           seen = generation_.load();
           work_(i);
           done_.fetch_add(1);
@@ -61,6 +65,7 @@ class Crew {
     work_ = std::move(work);
     done_ = 0;
     generation_.fetch_add(1);
+    generation_.notify_all();
     work_(0);
     for (unsigned round = 0; done_.load() < size - 1;)
       if (++round % 64 == 0) sched_yield();
@@ -72,22 +77,22 @@ class Crew {
   std::atomic<int> generation_{0}, done_{0};
 };
 
-// The shortest of several runs: a ceiling is what is possible.
-template <class F> static double shortest(F&& run, double seconds) {
-  double best = 1e9;
-  const double end = now() + seconds;
-  for (int i = 0; i < 5 || now() < end; i++) {
-    const double begin = now();
+// Seconds of a run, the mean over `seconds` of them after one that does not count.
+template <class F> static double meanTime(F&& run, double seconds) {
+  run();
+  const double begin = now();
+  int runs = 0;
+  do {
     run();
-    best = std::min(best, now() - begin);
-  }
-  return best;
+    runs++;
+  } while (now() - begin < seconds);
+  return (now() - begin) / runs;
 }
 
 static double fma(Crew& crew) {
-  constexpr int kRounds = 200000;
+  constexpr int kRounds = 20000;
   static std::atomic<float> sink;
-  const double time = shortest(
+  const double time = meanTime(
       [&] {
         crew.run([](int) {
           Vector sums[kAccumulators], a, b;
@@ -103,7 +108,7 @@ static double fma(Crew& crew) {
           sink = total[0];
         });
       },
-      0.3);
+      0.05);
   return 2.0 * kLanes * kAccumulators * kRounds * crew.size / time;
 }
 
@@ -138,42 +143,57 @@ template <size_t... R> static Pass choose(size_t reads, size_t writes, std::inde
   return passes[reads];
 }
 
-static double streams(Crew& crew, size_t reads, size_t writes, size_t floats) {
-  const size_t count = (floats + kLanes - 1) / kLanes * kLanes;
-  std::vector<float*> arrays;
-  for (size_t i = 0; i < reads + writes; i++) {
-    // Not all at the same distance from a page: equal low address bits would collide in the cache.
-    auto* memory = static_cast<float*>(std::aligned_alloc(4096, (count * 4 + 8192 + i * 1088) / 4096 * 4096 + 4096));
-    arrays.push_back(memory + i * 16 * 17);
-    std::fill_n(arrays.back(), count, 1.0f);
+// The arrays of one question, kept for the next that is the same.
+struct Arrays {
+  size_t reads, writes, floats, count;
+  std::vector<float*> starts;
+  Arrays(size_t r, size_t w, size_t n) : reads(r), writes(w), floats(n), count((n + kLanes - 1) / kLanes * kLanes) {
+    for (size_t i = 0; i < reads + writes; i++) {
+      // Not all at the same distance from a page: equal low address bits would collide in the cache.
+      auto* memory = static_cast<float*>(std::aligned_alloc(4096, (count * 4 + 8192 + i * 1088) / 4096 * 4096 + 4096));
+      starts.push_back(memory + i * 16 * 17);
+      std::fill_n(starts.back(), count, 1.0f);
+    }
   }
-  const Pass run = choose(reads, writes, std::make_index_sequence<6>());
-  double best = 1e9;
-  for (const bool past : {false, true})
-    best =
-        std::min(best, shortest(
-                           [&] {
-                             crew.run([&](int i) {
-                               const size_t units = count / kLanes, size = static_cast<size_t>(crew.size),
-                                            at = static_cast<size_t>(i);
-                               run(arrays.data(), units * at / size * kLanes, units * (at + 1) / size * kLanes, past);
-                             });
-                           },
-                           0.15));
-  for (size_t i = 0; i < arrays.size(); i++) std::free(arrays[i] - i * 16 * 17);
-  return best;
+  ~Arrays() {
+    for (size_t i = 0; i < starts.size(); i++) std::free(starts[i] - i * 16 * 17);
+  }
+  Arrays(const Arrays&) = delete;
+  Arrays& operator=(const Arrays&) = delete;
+};
+
+static double streams(Crew& crew, const Arrays& arrays) {
+  const Pass run = choose(arrays.reads, arrays.writes, std::make_index_sequence<6>());
+  const auto time = [&](bool past) {
+    return meanTime(
+        [&] {
+          crew.run([&](int i) {
+            const size_t units = arrays.count / kLanes, size = static_cast<size_t>(crew.size),
+                         at = static_cast<size_t>(i);
+            run(arrays.starts.data(), units * at / size * kLanes, units * (at + 1) / size * kLanes, past);
+          });
+        },
+        0.05);
+  };
+  return arrays.writes > 0 ? std::min(time(false), time(true)) : time(false);
 }
 
 int main(int argc, char** argv) {
   Crew crew(argc > 1 ? std::atoi(argv[1]) : static_cast<int>(std::thread::hardware_concurrency()));
+  std::unique_ptr<Arrays> arrays;
   char line[200];
   while (std::fgets(line, sizeof line, stdin)) {
     size_t reads, writes, count;
     double value = 0;
     if (std::strncmp(line, "fma", 3) == 0)
       value = fma(crew);
-    else if (std::sscanf(line, "streams %zu %zu %zu", &reads, &writes, &count) == 3 && reads < 6 && writes < 5)
-      value = streams(crew, reads, writes, count);
+    else if (std::sscanf(line, "streams %zu %zu %zu", &reads, &writes, &count) == 3 && reads < 6 && writes < 5) {
+      if (!arrays || arrays->reads != reads || arrays->writes != writes || arrays->floats != count) {
+        arrays.reset();
+        arrays = std::make_unique<Arrays>(reads, writes, count);
+      }
+      value = streams(crew, *arrays);
+    }
     std::printf("%.6g\n", value);
     std::fflush(stdout);
   }
