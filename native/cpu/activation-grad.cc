@@ -58,8 +58,9 @@ void geluGrad(const Call& call) {
   } else {
     gradient<FROM_X {
       const F32 z = bounded(x, 20.0f);
-      const F32 distribution = half() * (one() + erf(z * broadcast(kSqrtHalf)));
-      return dy * (distribution + z * broadcast(kInvSqrt2Pi) * exp(broadcast(-0.5f) * (z * z)));
+      const NormalTail tail(abs(z));
+      const F32 distribution = select(less(z, zeros()), tail.q, one() - tail.q);
+      return dy * fma(z * broadcast(kInvSqrt2Pi), tail.density, distribution);
     }>(call, kHeavy);
   }
 }

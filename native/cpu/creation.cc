@@ -146,6 +146,7 @@ void copy(const Call& call) { copyBytes(call.out[0].data, call.in[0].data, stati
 void cast(const Call& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   if (x.dtype == y.dtype) return copy(call);
+  if (isFloat(x.dtype) && y.dtype == DType::bfloat16) return elementwise(call, 1, FloatLoop(nullptr));
   elementwise(call, 1, (isFloat(x.dtype) ? kFromFloat : kFromInt)[static_cast<int>(y.dtype)]);
 }
 

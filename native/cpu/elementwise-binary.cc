@@ -9,9 +9,6 @@ namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
-// int32 (and uint8, which is computed in int32 and keeps the low byte) wraps around on overflow.
-typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
-
 template <class A> void run(const Call& call, FloatLoop floats, Loop ints, int64_t cost = kLight) {
   const auto& attributes = attributesOf<A>(call);
   const Tensor& operand = call.in[call.in[0].present() ? 0 : 1];
@@ -87,6 +84,7 @@ void whereLoop(const void* const* in, void* out, int64_t n, const Params& params
 
 }  // namespace
 
+// int32 (and uint8, which is computed in int32 and keeps the low byte) wraps around on overflow.
 void add(const Call& call) { run<attributes::add>(call, FLOAT_LOOPS(a + b), INT_LOOP((I32)((U32)a + (U32)b))); }
 void sub(const Call& call) { run<attributes::sub>(call, FLOAT_LOOPS(a - b), INT_LOOP((I32)((U32)a - (U32)b))); }
 void mul(const Call& call) { run<attributes::mul>(call, FLOAT_LOOPS(a * b), INT_LOOP((I32)((U32)a * (U32)b))); }

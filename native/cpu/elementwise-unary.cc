@@ -22,7 +22,6 @@ template <auto f> void test(const Call& call) { elementwise(call, 1, loop1<I32, 
 NEURITE_INLINE I32 truth(Mask mask) { return select(mask, broadcastInt(1), I32{}); }
 
 // int32 wraps around on overflow.
-typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
 NEURITE_INLINE I32 negative(I32 x) { return (I32)(U32{} - (U32)x); }
 
 #define UNARY [](F32 x, [[maybe_unused]] const Params& p) __attribute__((always_inline))
@@ -111,7 +110,11 @@ void gelu(const Call& call) {
       return half() * x * (one() + tanh(inner));
     }>(call, kHeavy);
   } else {
-    floats<UNARY { return half() * x * (one() + erf(x * broadcast(kSqrtHalf))); }>(call, kHeavy);
+    // x Phi(x) as max(x, 0) - |x| Phi(-|x|), whose tail below zero keeps its relative accuracy.
+    floats<UNARY {
+      const F32 a = secondIfUnorderedMin(broadcast(20.0f), abs(x));
+      return negFma(a, NormalTail(a).q, relu(x));
+    }>(call, kHeavy);
   }
 }
 void silu(const Call& call) { floats<UNARY { return x / (one() + exp(-x)); }>(call, kHeavy); }

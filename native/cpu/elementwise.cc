@@ -272,8 +272,8 @@ void runChunk(const Job& job, int64_t start, int64_t end) {
     if (!job.narrow) {
       job.loop(in, to, n, job.params);
     } else {
-      job.loop(in, result, n, job.params);
-      job.narrow(result, job.stream ? narrowed : to, n);
+      if (job.loop) job.loop(in, result, n, job.params);
+      job.narrow(job.loop ? result : in[0], job.stream ? narrowed : to, n);
       if (job.stream) streamCopy(to, narrowed, n * job.outBytes);
     }
     i += n;
@@ -312,7 +312,7 @@ void elementwise(const Call& call, int operands, FloatLoop loop, const Params& p
   job.outBytes = static_cast<int64_t>(dtypeBytes(out.dtype));
   job.narrow = kNarrow[static_cast<int>(out.dtype)];
   // Streaming stores need aligned blocks; chunks are multiples of kBlock.
-  job.stream = size * job.outBytes >= kStreamBytes && reinterpret_cast<uintptr_t>(job.out) % 64 == 0;
+  job.stream = streams(out);
   job.params.stream = job.stream && !job.narrow;
   job.buffered = job.narrow != nullptr;
   for (int k = 0; k < operands; ++k) {

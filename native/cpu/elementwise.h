@@ -32,6 +32,7 @@ struct FloatLoop {
   constexpr FloatLoop(Loop loop, Loop half = nullptr) : loop(loop), half(half) {}
 };
 
+// Without a loop the op is the way from one float dtype to a narrower one. Else
 // out[0][i] = loop(in[0][i], …) over the elements of the output, each of the `operands` inputs broadcast to the
 // output's dims. An absent input is the number `scalar`.
 void elementwise(const Call& call, int operands, FloatLoop loop, const Params& params = {}, int64_t cost = kLight,
@@ -52,6 +53,9 @@ void streamCopy(void* to, const void* from, int64_t bytes);
 
 // Outputs from this many bytes on bypass the caches.
 inline constexpr int64_t kStreamBytes = int64_t{24} << 20;
+inline bool streams(const Tensor& y) {
+  return static_cast<int64_t>(y.bytes()) >= kStreamBytes && reinterpret_cast<uintptr_t>(y.data) % 64 == 0;
+}
 
 // Loops over one, two and three operands. `f` takes vectors (and the params) and returns a vector of type R.
 template <class V> NEURITE_INLINE void storeResult(Lane<V>* p, V v, int64_t n, bool stream) {

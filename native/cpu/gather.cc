@@ -68,6 +68,8 @@ void gather(const Call& call) {
                 toBytes = static_cast<int64_t>(dtypeBytes(y.dtype));
   const bool plain = x.dtype == y.dtype && a.scale == 1 && a.offset == 0;
   const ScaledRun convert{x.dtype, y.dtype, static_cast<float>(a.scale), static_cast<float>(a.offset)};
+  const int64_t rowBytes = inner * fromBytes;
+  const bool stream = plain && streams(y) && rowBytes % 64 == 0;
   const Split rows = split(shape.outer * shape.count, inner + 4);
   parallelFor(rows.chunks, [&](int64_t chunk) {
     for (int64_t i = rows.begin(chunk); i < rows.end(chunk); ++i) {
@@ -77,11 +79,14 @@ void gather(const Call& call) {
       char* to = y.as<char>() + i * inner * toBytes;
       if (!plain)
         convert(from, to, inner);
-      else if (inner * fromBytes == 4)
+      else if (stream)
+        streamCopy(to, from, rowBytes);
+      else if (rowBytes == 4)
         memcpy(to, from, 4);
       else
-        memcpy(to, from, static_cast<size_t>(inner * fromBytes));
+        memcpy(to, from, static_cast<size_t>(rowBytes));
     }
+    if (stream) streamFence();
   });
 }
 

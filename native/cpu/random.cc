@@ -12,7 +12,6 @@ namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
-typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
 typedef uint64_t U64 __attribute__((vector_size(kLanes * 4)));
 
 struct Words {
@@ -101,20 +100,24 @@ template <class F> void draw(const Tensor& state, const Tensor& y, int64_t cost,
   const Convert narrow = kNarrow[static_cast<int>(y.dtype)];
   const int64_t bytes = static_cast<int64_t>(dtypeBytes(y.dtype));
   const Split parts = split(y.size(), cost, kBlock);
+  const bool stream = !narrow && streams(y);
   parallelFor(parts.chunks, [&](int64_t chunk) {
     alignas(64) float block[kBlock];
     for (int64_t begin = parts.begin(chunk); begin < parts.end(chunk); begin += kBlock) {
       const int64_t n = smaller(kBlock, parts.end(chunk) - begin);
       char* to = y.as<char>() + begin * bytes;
-      const bool direct = !narrow && n == kBlock;
+      const bool direct = !narrow && !stream && n == kBlock;
       float* values = direct ? reinterpret_cast<float*>(to) : block;
       for (int64_t i = 0; i < n; i += kDraw)
         fill(philoxLanes(keys, counter + static_cast<uint64_t>((begin + i) / 4)), values + i, begin + i);
       if (narrow)
         narrow(block, to, n);
+      else if (stream)
+        streamCopy(to, block, n * 4);
       else if (!direct)
         memcpy(to, block, static_cast<size_t>(n) * 4);
     }
+    if (stream) streamFence();
   });
 }
 
@@ -141,7 +144,7 @@ NEURITE_INLINE void sinCosTurn(F32 u, F32& sine, F32& cosine) {
 
 // Box-Muller: two uniforms become two normals.
 NEURITE_INLINE void boxMuller(U32 first, U32 second, F32& a, F32& b) {
-  const F32 radius = sqrt(broadcast(-2.0f) * log(broadcast(1.0f) - uniform(first)));
+  const F32 radius = sqrt(broadcast(-2.0f) * logOfNormal(broadcast(1.0f) - uniform(first)));
   F32 sine, cosine;
   sinCosTurn(uniform(second), sine, cosine);
   a = radius * cosine;

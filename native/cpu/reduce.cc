@@ -46,7 +46,6 @@ struct Min : Sum {
   static NEURITE_INLINE V identity() { return broadcast(__builtin_inff()); }
   static NEURITE_INLINE V combine(V a, V b) { return minimum(a, b); }
 };
-typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
 struct IntSum {
   using V = I32;
   static NEURITE_INLINE V identity() { return I32{}; }

@@ -52,6 +52,7 @@ inline constexpr int kVectorRegisters = 16;
 
 typedef float F32 __attribute__((vector_size(kLanes * 4)));
 typedef int32_t I32 __attribute__((vector_size(kLanes * 4)));
+typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));  // for sums that wrap around
 
 // ---- What each set does in its own way: partial loads and stores, multiply-add, masks, conversions ----------------
 // Partial operations touch the first n lanes only, for any n (n <= 0 none, n >= kLanes all); loads fill with zeros.
@@ -94,6 +95,12 @@ NEURITE_INLINE F32 ceil(F32 x) {
   return _mm512_maskz_roundscale_ps(kAllLanes, x, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
 }
 NEURITE_INLINE I32 roundToInt(F32 x) { return (I32)_mm512_maskz_cvtps_epi32(kAllLanes, x); }
+// 1 / x of normal numbers, within 1 ulp: half the time of a division.
+NEURITE_INLINE F32 reciprocal(F32 x) {
+  const F32 y = _mm512_maskz_rcp14_ps(kAllLanes, x);
+  return _mm512_fmadd_ps(y, _mm512_fnmadd_ps(x, y, _mm512_set1_ps(1.0f)), y);
+}
+NEURITE_INLINE F32 scale(F32 x, F32 n) { return _mm512_maskz_scalef_ps(kAllLanes, x, n); }  // x 2^n
 NEURITE_INLINE Mask less(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)}; }
 NEURITE_INLINE Mask lessEqual(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a, b, _CMP_LE_OQ)}; }
 NEURITE_INLINE Mask equal(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)}; }
@@ -321,10 +328,7 @@ NEURITE_INLINE I32 bitsOf(F32 x) { return (I32)x; }
 NEURITE_INLINE F32 fromBits(I32 x) { return (F32)x; }
 NEURITE_INLINE F32 toFloat(I32 x) { return __builtin_convertvector(x, F32); }
 NEURITE_INLINE I32 truncateToInt(F32 x) { return __builtin_convertvector(x, I32); }
-NEURITE_INLINE I32 shiftRightLogical(I32 x, int n) {
-  typedef uint32_t U32 __attribute__((vector_size(kLanes * 4)));
-  return (I32)((U32)x >> static_cast<uint32_t>(n));
-}
+NEURITE_INLINE I32 shiftRightLogical(I32 x, int n) { return (I32)((U32)x >> static_cast<uint32_t>(n)); }
 
 NEURITE_INLINE Mask greater(F32 a, F32 b) { return less(b, a); }
 NEURITE_INLINE Mask greaterEqual(F32 a, F32 b) { return lessEqual(b, a); }
@@ -356,7 +360,7 @@ NEURITE_INLINE F32 fromBfloat16(I32 low16) { return fromBits(low16 << 16); }
 // float32 rounded to bfloat16, still as float32 (the lower half is zero).
 NEURITE_INLINE F32 roundToBfloat16(F32 x) {
   const I32 bits = bitsOf(x);
-  const I32 rounded = bits + (0x7fff + ((bits >> 16) & 1));
+  const I32 rounded = (I32)((U32)bits + (0x7fffu + (((U32)bits >> 16) & 1u)));
   return fromBits(select(isNan(x), bits | 0x400000, rounded) & static_cast<int32_t>(0xffff0000));
 }
 NEURITE_INLINE F32 loadBfloat16(const uint16_t* p) { return fromBfloat16(loadLow16(p, kLanes)); }
@@ -365,6 +369,13 @@ NEURITE_INLINE void storeBfloat16Partial(uint16_t* p, F32 v, int64_t n) {
   storeLow16(p, shiftRightLogical(bitsOf(roundToBfloat16(v)), 16), n);
 }
 NEURITE_INLINE void storeBfloat16(uint16_t* p, F32 v) { storeBfloat16Partial(p, v, kLanes); }
+
+#if !defined(__AVX512F__)
+NEURITE_INLINE F32 reciprocal(F32 x) { return broadcast(1.0f) / x; }
+#endif
+
+// A line into the second-level cache, before it is read. The address need not be valid.
+NEURITE_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 // ---- Transposition of kLanes rows of kLanes floats, in registers --------------------------------------------------
 

@@ -1,7 +1,8 @@
 // softmax and logSoftmax with their gradients, along any axis.
 //
-// A row is read once from memory and stays in the caches: maximum, exponentials and their sum, result. With inner > 1
-// the "row" is a column, and kLanes neighbouring columns are handled at once.
+// A row is read once from memory and stays in the caches: maximum, exponentials and their sum, result. The row after it
+// is fetched meanwhile. Large results bypass the caches; their exponentials wait in a buffer. With inner > 1 the "row" is
+// a column, and kLanes neighbouring columns are handled at once.
 #include "../pool.h"
 #include "kernels.h"
 #include "rows.h"
@@ -17,9 +18,11 @@ struct Backward {
   bool logarithm;
 };
 
-// ---- One contiguous row of float32
+// ---- One contiguous row of float32. With `stream` y bypasses the caches, and `held` has room for n values; else it is y.
 
-void row(Forward f, const float* x, const float*, float* y, int64_t n) {
+constexpr int64_t kHeld = 1 << 16;  // the longest row that is held back: 256 KiB
+
+void row(Forward f, const float* x, const float*, float* y, int64_t n, float* held, bool stream) {
   const F32 max = broadcast(rowMaximum(x, n));
   if (f.logarithm) {
     const float total = sumOver(
@@ -28,33 +31,38 @@ void row(Forward f, const float* x, const float*, float* y, int64_t n) {
         });
     const F32 shift = log(broadcast(total));
     eachVector(
-        n, EACH_VECTOR { storeUpTo(y + i, (loadUpTo(x + i, left) - max) - shift, left); });
+        n, EACH_VECTOR { storeResult<F32>(y + i, (loadUpTo(x + i, left) - max) - shift, left, stream); });
   } else {
     const float total = sumOver(
         n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
+          prefetch(x + n + i);
           const F32 e = exp(loadUpTo(x + i, left) - max);
-          storeUpTo(y + i, e, left);
+          storeUpTo(held + i, e, left);
           return firstLanesOr(e, zeros(), left);
         });
     const F32 scale = broadcast(1.0f / total);
     eachVector(
-        n, EACH_VECTOR { storeUpTo(y + i, loadUpTo(y + i, left) * scale, left); });
+        n, EACH_VECTOR { storeResult<F32>(y + i, loadUpTo(held + i, left) * scale, left, stream); });
   }
 }
 
 // softmax: y (dy - sum(dy y)). logSoftmax: dy - e^y sum(dy).
-void row(Backward f, const float* dy, const float* y, float* dx, int64_t n) {
+void row(Backward f, const float* dy, const float* y, float* dx, int64_t n, const float*, bool stream) {
   if (f.logarithm) {
     const F32 total = broadcast(sumOver(
         n, [&](int64_t i, int64_t left) __attribute__((always_inline)) { return loadUpTo(dy + i, left); }));
     eachVector(
-        n, EACH_VECTOR { storeUpTo(dx + i, loadUpTo(dy + i, left) - exp(loadUpTo(y + i, left)) * total, left); });
+        n, EACH_VECTOR {
+          storeResult<F32>(dx + i, loadUpTo(dy + i, left) - exp(loadUpTo(y + i, left)) * total, left, stream);
+        });
   } else {
     const F32 total = broadcast(sumOver(
         n, [&](int64_t i, int64_t left)
                __attribute__((always_inline)) { return loadUpTo(dy + i, left) * loadUpTo(y + i, left); }));
     eachVector(
-        n, EACH_VECTOR { storeUpTo(dx + i, loadUpTo(y + i, left) * (loadUpTo(dy + i, left) - total), left); });
+        n, EACH_VECTOR {
+          storeResult<F32>(dx + i, loadUpTo(y + i, left) * (loadUpTo(dy + i, left) - total), left, stream);
+        });
   }
 }
 
@@ -123,20 +131,25 @@ template <class Direction> void run(const Call& call, int64_t axis, Direction di
   }
   if (g.inner == 1) {
     const Split parts = split(g.outer, (g.reduce + 8) * kHeavy);
+    const bool stream = !widen && streams(call.out[0]) && g.reduce % kLanes == 0 && g.reduce <= kHeld;
     parallelFor(parts.chunks, [&](int64_t chunk) {
       const int64_t pitch = roundUp(g.reduce, kLanes);
-      float* buffer = widen ? static_cast<float*>(threadScratch(static_cast<size_t>(3 * pitch) * 4)) : nullptr;
+      float* buffer =
+          widen || stream ? static_cast<float*>(threadScratch(static_cast<size_t>(3 * pitch) * 4)) : nullptr;
       for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
         const int64_t place = i * g.reduce;
         if (!widen) {
-          row(direction, at(a, place), two ? at(b, place) : nullptr, reinterpret_cast<float*>(y) + place, g.reduce);
+          float* to = reinterpret_cast<float*>(y) + place;
+          row(direction, at(a, place), two ? at(b, place) : nullptr, to, g.reduce, stream ? buffer : to, stream);
           continue;
         }
         widen(a + place * bytes, buffer, g.reduce);
         if (two) widen(b + place * bytes, buffer + pitch, g.reduce);
-        row(direction, buffer, buffer + pitch, buffer + 2 * pitch, g.reduce);
-        narrow(buffer + 2 * pitch, y + place * bytes, g.reduce);
+        float* to = buffer + 2 * pitch;
+        row(direction, buffer, buffer + pitch, to, g.reduce, to, false);
+        narrow(to, y + place * bytes, g.reduce);
       }
+      if (stream) streamFence();
     });
     return;
   }

@@ -434,8 +434,8 @@ void testUnary() {
       {Op::leakyRelu, [](double x) { return x < 0 ? 1.25 * x : x; }, 1e-7, tiny, -3, 3},
       {Op::elu, [](double x) { return x > 0 ? x : 1.25 * std::expm1(x); }, 4e-7, tiny, -5, 5},
       {Op::selu, [](double x) { return kScale * (x > 0 ? x : kAlpha * std::expm1(x)); }, 5e-7, tiny, -5, 5},
-      {Op::gelu, [](double x) { return std::isinf(x) ? (x > 0 ? x : kNan) : 0.5 * x * std::erfc(-x * M_SQRT1_2); },
-       5e-7, 5e-7, -6, 6},
+      {Op::gelu, [](double x) { return std::isinf(x) ? std::fmax(x, 0) : 0.5 * x * std::erfc(-x * M_SQRT1_2); }, 5e-7,
+       5e-7, -6, 6},
       {Op::silu, [](double x) { return std::isinf(x) && x < 0 ? kNan : x * sigmoidOf(x); }, 5e-7, tiny, -20, 20},
       {Op::hardSigmoid, [](double x) { return x != x ? x : std::min(1.0, std::max(0.0, x / 6 + 0.5)); }, 1e-7, 1e-7, -5,
        5},
@@ -1496,6 +1496,33 @@ void testLarge() {
     }
     expectClose("transpose, large", z, t, 0);
   }
+  attributes::gather gather{};
+  gather.scale = 1;
+  Value order(I, {6500}), table = randomValue(F, {6500, 1024}), rows(F, {6500, 1024});
+  std::vector<double> e2;
+  for (size_t r = 0; r < 6500; r++) {
+    const size_t from = r * 7 % 6500;
+    order.values[r] = static_cast<double>(from);
+    for (size_t j = 0; j < 1024; j++) e2.push_back(table.values[from * 1024 + j]);
+  }
+  order.write();
+  run(Op::gather, {&table, &order}, {&rows}, &gather);
+  expectClose("gather, large", rows, e2, 0);
+  attributes::softmax softmax{};
+  softmax.axis = 1;
+  run(Op::softmax, {&table}, {&rows}, &softmax);
+  for (size_t r = 0; r < 6500; r++) {
+    double total = 0;
+    for (size_t j = 0; j < 1024; j++) total += std::exp(table.values[r * 1024 + j]);
+    for (size_t j = 0; j < 1024; j++) e2[r * 1024 + j] = std::exp(table.values[r * 1024 + j]) / total;
+  }
+  expectClose("softmax, large", rows, e2, 1e-6);
+  Value state(I, {4}), draw(F, {n});
+  attributes::randomUniform unit{};
+  unit.high = 1;
+  run(Op::randomUniform, {&state}, {&draw}, &unit);
+  for (size_t i = 0; i < e.size(); i++) e[i] = static_cast<double>(philox(0, i / 4).word[i % 4] >> 8) * 0x1p-24;
+  expectClose("randomUniform, large", draw, e, 0);
 }
 
 void testMatmul() {
