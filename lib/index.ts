@@ -42,12 +42,24 @@ export { type LoadModelOptions, loadModel } from './io/load-model'
 export type { SaveOptions } from './io/model-file'
 export type { LoadWeightsOptions } from './io/weights-file'
 export { input } from './layers/input'
-export { type CallContext, Layer, type LayerInput, type LayerOptions, type PartialShape, type WeightOptions } from './layers/layer'
+export {
+  type AnyLayer,
+  type CallContext,
+  Layer,
+  type LayerInput,
+  type LayerOptions,
+  type PartialShape,
+  type ShapeOrShapes,
+  type Symbolic,
+  type WeightOptions
+} from './layers/layer'
 export type { BatchOptions } from './models/batch'
 export type { CompileOptions } from './models/compiled'
 export type { EvaluateOptions } from './models/evaluate'
 export type { FitOptions } from './models/fit'
-export { Model } from './models/model'
+export { type Concrete, Functional, type ModelOptions, model } from './models/functional'
+export { type AnyModel, Model } from './models/model'
+export type { Metrics, MetricsByName, PerOutput } from './models/per-output'
 export type { PredictOptions } from './models/predict'
 export { Sequential, type SequentialOptions, sequential } from './models/sequential'
 export type { SummaryOptions } from './models/summary'
@@ -58,6 +70,7 @@ export { stopGradient } from './ops/elementwise-unary'
 export { setRandomSeed } from './random'
 export { scope } from './scope'
 export type { Config, CustomObjects } from './serialization'
+export type { Structure } from './structure'
 export { type ValueAndGrad, valueAndGrad } from './tape'
 export { SymbolicTensor, Tensor, type TensorOptions, tensor, Variable, type VariableOptions, variable } from './tensor'
 export { activations, callbacks, datasets, initializers, layers, losses, metrics, ops, optimizers, random, regularizers }

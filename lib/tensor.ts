@@ -4,6 +4,7 @@ import { raiseConfiguration } from './config'
 import { currentDevice, deviceName, deviceNumber } from './device'
 import { ArgumentError, DisposedError, DTypeError, failure, fromNative, OutOfMemoryError, ShapeError, showShape } from './errors'
 import { isFlat, type NestedArray, nest, type TensorData, type TensorValues, toHost, toResult } from './host-values'
+import type { LayerNode } from './layers/symbolic'
 import type { OpMethods } from './methods'
 import { type DType, dtypes } from './native'
 import { execute, expectTensor, record, run, runInPlace } from './op'
@@ -261,13 +262,19 @@ export class Variable extends Tensor {
 export class SymbolicTensor {
   readonly shape: readonly (number | null)[]
   readonly dtype: DType
-  readonly name: string
+  /** @internal The use of a layer that gave it. */
+  readonly node: LayerNode
 
   /** @internal */
-  constructor(shape: readonly (number | null)[], dtype: DType, name: string) {
+  constructor(shape: readonly (number | null)[], dtype: DType, node: LayerNode) {
     this.shape = shape
     this.dtype = dtype
-    this.name = name
+    this.node = node
+  }
+
+  /** Name of the layer that gave it. */
+  get name(): string {
+    return this.node.layer.name
   }
 
   /** Number of dimensions. */

@@ -4,10 +4,10 @@ import {
   CaptureError,
   type DType,
   devices,
+  input,
   memory,
   NeuriteError,
   ops,
-  SymbolicTensor,
   setDevice,
   setMemoryLimit,
   type Tensor,
@@ -200,7 +200,7 @@ test.each([
   ['an unknown device', () => tensor([1], undefined, { device: 'tpu' }), 'DeviceError', undefined],
   [
     'a symbolic tensor',
-    () => ops.add(new SymbolicTensor([null, 3], 'float32', 'x') as unknown as Tensor, 1),
+    () => ops.add(input({ shape: [3], name: 'x' }) as unknown as Tensor, 1),
     'ArgumentError',
     '[add] expected a to be a tensor, received the symbolic [null, 3] of x: wrap the formula in layers.lambda({ function: … })'
   ]

@@ -1,6 +1,6 @@
 // What a callback is, and the list of them that fit, evaluate and predict call.
 import { ArgumentError } from '../errors'
-import type { Model } from '../models/model'
+import type { AnyModel } from '../models/model'
 
 /** Loss and metrics as numbers, by their key. */
 export type Logs = Record<string, number>
@@ -25,22 +25,22 @@ export interface CallbackParams {
  */
 export interface Callback {
   setParams?(params: CallbackParams): unknown
-  onTrainBegin?(logs: Logs, model: Model): unknown
-  onTrainEnd?(logs: Logs, model: Model): unknown
-  onEpochBegin?(epoch: number, logs: Logs, model: Model): unknown
-  onEpochEnd?(epoch: number, logs: Logs, model: Model): unknown
-  onTrainBatchBegin?(batch: number, logs: Logs, model: Model): unknown
-  onTrainBatchEnd?(batch: number, logs: Logs, model: Model): unknown
-  onTestBegin?(logs: Logs, model: Model): unknown
-  onTestEnd?(logs: Logs, model: Model): unknown
-  onTestBatchBegin?(batch: number, logs: Logs, model: Model): unknown
-  onTestBatchEnd?(batch: number, logs: Logs, model: Model): unknown
-  onPredictBegin?(logs: Logs, model: Model): unknown
-  onPredictEnd?(logs: Logs, model: Model): unknown
-  onPredictBatchBegin?(batch: number, logs: Logs, model: Model): unknown
-  onPredictBatchEnd?(batch: number, logs: Logs, model: Model): unknown
+  onTrainBegin?(logs: Logs, model: AnyModel): unknown
+  onTrainEnd?(logs: Logs, model: AnyModel): unknown
+  onEpochBegin?(epoch: number, logs: Logs, model: AnyModel): unknown
+  onEpochEnd?(epoch: number, logs: Logs, model: AnyModel): unknown
+  onTrainBatchBegin?(batch: number, logs: Logs, model: AnyModel): unknown
+  onTrainBatchEnd?(batch: number, logs: Logs, model: AnyModel): unknown
+  onTestBegin?(logs: Logs, model: AnyModel): unknown
+  onTestEnd?(logs: Logs, model: AnyModel): unknown
+  onTestBatchBegin?(batch: number, logs: Logs, model: AnyModel): unknown
+  onTestBatchEnd?(batch: number, logs: Logs, model: AnyModel): unknown
+  onPredictBegin?(logs: Logs, model: AnyModel): unknown
+  onPredictEnd?(logs: Logs, model: AnyModel): unknown
+  onPredictBatchBegin?(batch: number, logs: Logs, model: AnyModel): unknown
+  onPredictBatchEnd?(batch: number, logs: Logs, model: AnyModel): unknown
   /** `batch` is the number of steps of this epoch that are done. */
-  onProgress?(batch: number, logs: Logs, model: Model): unknown
+  onProgress?(batch: number, logs: Logs, model: AnyModel): unknown
 }
 
 /** The kinds of run, as they stand in the names of the hooks. */
@@ -50,7 +50,7 @@ export type RunKind = 'Train' | 'Test' | 'Predict'
 export class CallbackList {
   constructor(
     private readonly callbacks: readonly Callback[],
-    private readonly model: Model
+    private readonly model: AnyModel
   ) {
     for (const callback of callbacks) {
       if (typeof callback !== 'object' || callback === null) {

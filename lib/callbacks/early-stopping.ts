@@ -1,6 +1,6 @@
 // earlyStopping: ends training when a monitored quantity has stopped improving.
 import { ArgumentError } from '../errors'
-import type { Model } from '../models/model'
+import type { AnyModel } from '../models/model'
 import type { Tensor } from '../tensor'
 import type { Callback, Logs } from './callback'
 import { Monitor, type MonitorMode } from './monitor'
@@ -44,7 +44,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     for (const weight of bestWeights ?? []) weight.dispose()
     bestWeights = weights
   }
-  const remember = (epoch: number, model: Model): void => {
+  const remember = (epoch: number, model: AnyModel): void => {
     bestEpoch = epoch
     if (restoreBestWeights) keep(model.getWeights())
   }
@@ -55,7 +55,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       stoppedEpoch = undefined
       keep(undefined)
     },
-    onEpochEnd(epoch: number, logs: Logs, model: Model): void {
+    onEpochEnd(epoch: number, logs: Logs, model: AnyModel): void {
       const value = monitor.value(logs)
       if (value === undefined || epoch < startFromEpoch) return
       // So that there is something to go back to if no epoch is ever better than NaN.
@@ -70,7 +70,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
         model.stopTraining = true
       }
     },
-    onTrainEnd(_logs: Logs, model: Model): void {
+    onTrainEnd(_logs: Logs, model: AnyModel): void {
       if (verbose > 0 && stoppedEpoch !== undefined) console.log(`Epoch ${stoppedEpoch + 1}: early stopping`)
       if (bestWeights === undefined) return
       if (verbose > 0) console.log(`Restoring the weights of the best epoch: ${bestEpoch + 1}`)

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ArgumentError } from '../errors'
-import type { Model } from '../models/model'
+import type { AnyModel } from '../models/model'
 import type { Callback, Logs } from './callback'
 import { Monitor, type MonitorMode } from './monitor'
 
@@ -42,7 +42,7 @@ export function modelCheckpoint(options: ModelCheckpointOptions): Callback {
   let epoch = 0
   let batches = 0
 
-  const save = async (values: Record<string, number>, logs: Logs, model: Model): Promise<void> => {
+  const save = async (values: Record<string, number>, logs: Logs, model: AnyModel): Promise<void> => {
     if (saveBestOnly) {
       const value = monitor.value(logs)
       if (value === undefined || !monitor.improves(value, best, model)) return

@@ -1,6 +1,6 @@
 // Watches one entry of the logs: which direction is better, and whether a value is an improvement.
 import { ArgumentError } from '../errors'
-import type { Model } from '../models/model'
+import type { AnyModel } from '../models/model'
 import type { Logs } from './callback'
 
 /** Whether a smaller or a larger value is better; `auto` asks the metric. */
@@ -37,7 +37,7 @@ export class Monitor {
   }
 
   /** Whether `value` is better than `best` by more than minDelta. NaN never is; anything else is better than nothing. */
-  improves(value: number, best: number | undefined, model: Model): boolean {
+  improves(value: number, best: number | undefined, model: AnyModel): boolean {
     this.larger ??= this.findDirection(model)
     if (Number.isNaN(value)) return false
     if (best === undefined) return true
@@ -45,7 +45,7 @@ export class Monitor {
     return this.larger ? value - delta > best : value + delta < best
   }
 
-  private findDirection(model: Model): boolean {
+  private findDirection(model: AnyModel): boolean {
     if (this.mode !== 'auto') return this.mode === 'max'
     const name = this.key.replace(/^val_/, '')
     if (name === 'loss' || name.endsWith('_loss')) return false

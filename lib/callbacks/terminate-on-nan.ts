@@ -1,5 +1,5 @@
 // terminateOnNaN: ends training when the loss is no longer a number.
-import type { Model } from '../models/model'
+import type { AnyModel } from '../models/model'
 import type { Callback, Logs } from './callback'
 
 /**
@@ -7,7 +7,7 @@ import type { Callback, Logs } from './callback'
  * epoch, so that it costs nothing; a loss that was once NaN stays so until the epoch ends.
  */
 export function terminateOnNaN(): Callback {
-  const check = (when: string, logs: Logs, model: Model): void => {
+  const check = (when: string, logs: Logs, model: AnyModel): void => {
     if (model.stopTraining || logs.loss === undefined || Number.isFinite(logs.loss)) return
     console.log(`${when}: the loss is ${logs.loss}, terminating training`)
     model.stopTraining = true

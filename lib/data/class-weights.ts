@@ -13,7 +13,11 @@ export class ClassWeights {
   private readonly table: Tensor
 
   /** @throws ArgumentError for keys that are no class numbers or weights that are no numbers */
-  private constructor(where: string, weights: ClassWeight, device: string) {
+  private constructor(
+    private readonly where: string,
+    weights: ClassWeight,
+    device: string
+  ) {
     const classes = Object.keys(weights).map(Number)
     for (const c of classes) {
       if (!Number.isInteger(c) || c < 0) throw failure(ArgumentError, where, `expected classWeight by class numbers, received the key ${c}`)
@@ -39,7 +43,11 @@ export class ClassWeights {
   }
 
   /** The weights of samples with targets `y`: (B) class numbers, (B, 1), or (B, …, C) of which the largest counts. */
-  of([y]: readonly Tensor[]): Tensor {
+  of(targets: readonly Tensor[]): Tensor {
+    const [y] = targets
+    if (targets.length !== 1) {
+      throw failure(ArgumentError, this.where, `expected classWeight for a model of one target, received ${targets.length} targets`)
+    }
     return scope(() => {
       const labels = ops.cast(y!.rank <= 1 ? y! : y!.shape.at(-1) === 1 ? ops.squeeze(y!, -1) : ops.argmax(y!, -1), 'float32')
       const others = this.table.size - 1

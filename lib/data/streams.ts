@@ -16,8 +16,10 @@ import {
   type ModelValues,
   type RowShape,
   splitItem,
+  targetsOf,
   toTensor,
-  type Values
+  type Values,
+  weightList
 } from './values'
 
 /** A batch and the tensors in it that were made for it. */
@@ -71,8 +73,8 @@ export class SliceStream implements BatchStream {
       owned.push(result)
       return result
     }
-    const { xs, ys, sampleWeight } = data
-    return { xs: xs.map(slice), ys: ys.map(slice), sampleWeight: sampleWeight && slice(sampleWeight), size, owned }
+    const { xs, ys, sampleWeights } = data
+    return { xs: xs.map(slice), ys: ys.map(slice), sampleWeights: sampleWeights.map(slice), size, owned }
   }
 
   close(): void {
@@ -110,8 +112,8 @@ export class HostStream implements BatchStream {
       owned.push(result)
       return result
     }
-    const { xs, ys, sampleWeight } = this.data
-    return { xs: xs.map(take), ys: ys.map(take), sampleWeight: sampleWeight && take(sampleWeight), size: indices.length, owned }
+    const { xs, ys, sampleWeights } = this.data
+    return { xs: xs.map(take), ys: ys.map(take), sampleWeights: sampleWeights.map(take), size: indices.length, owned }
   }
 
   close(): void {}
@@ -178,14 +180,14 @@ export class ItemStream implements BatchStream {
     }
     const batch = makeBatch(this.shapes, splitItem(this.shapes.where, result.value, this.shapes.outputs !== undefined))
     // Who yields tensors gives them away.
-    const { xs, ys, sampleWeight } = batch
-    return { ...batch, owned: [...xs, ...ys, ...(sampleWeight === undefined ? [] : [sampleWeight])] }
+    const { xs, ys, sampleWeights } = batch
+    return { ...batch, owned: [...xs, ...ys, ...sampleWeights] }
   }
 }
 
 /** A batch of values on the device; `owned` are the tensors that had to be made. */
 export function makeBatch(shapes: DataShapes, { x, y, sampleWeight }: Partial<BatchRecord>): StreamedBatch {
-  const { where, inputs } = shapes
+  const { where, inputs, inputNames, outputNames } = shapes
   const owned: Tensor[] = []
   const make = (what: string, values: Values, row: RowShape, samples?: number): Tensor => {
     const result = toTensor(shapes, what, values, row, samples)
@@ -193,15 +195,16 @@ export function makeBatch(shapes: DataShapes, { x, y, sampleWeight }: Partial<Ba
     return result
   }
   try {
-    const [first, ...others] = listOf(where, 'x', x as ModelValues, inputs.length)
+    const [first, ...others] = listOf(where, 'x', x as ModelValues, inputNames)
     const xs = [make('x', first!, inputs[0])]
     const size = xs[0]!.shape[0]!
     others.forEach((values, i) => void xs.push(make(`x[${i + 1}]`, values, inputs[i + 1], size)))
     shapes.onInputs(xs.map(({ shape }) => shape))
     const { outputs } = shapes
-    const targets = outputs === undefined ? [] : listOf(where, 'y', y as ModelValues, outputs.length)
+    const targets = outputs === undefined ? [] : targetsOf(where, y, outputNames)
     const ys = targets.map((values, i) => make('y', values, outputs![i], size))
-    return { xs, ys, sampleWeight: sampleWeight === undefined ? undefined : make('sampleWeight', sampleWeight, [], size), size, owned }
+    const sampleWeights = weightList(where, sampleWeight, outputNames).map((values) => make('sampleWeight', values, [], size))
+    return { xs, ys, sampleWeights, size, owned }
   } catch (error) {
     for (const tensor of owned) tensor.dispose()
     throw error

@@ -18,7 +18,8 @@ export interface ResidentData {
   samples: number
   xs: readonly Tensor[]
   ys: readonly Tensor[]
-  sampleWeight: Tensor | undefined
+  /** None, one for all targets, or one for each. */
+  sampleWeights: readonly Tensor[]
   /** The tensors that were made here, which the holder disposes of. */
   owned: readonly Tensor[]
 }
@@ -28,7 +29,7 @@ const share = 0.5
 
 /** Uploads all data, or returns undefined if they are too large to be kept on the device. */
 export async function uploadData(data: CheckedData): Promise<ResidentData | undefined> {
-  const all = [...data.xs, ...data.ys, ...(data.sampleWeight === undefined ? [] : [data.sampleWeight])]
+  const all = [...data.xs, ...data.ys, ...data.sampleWeights]
   const bytes = all.reduce((sum, one) => sum + bytesToUpload(one), 0)
   if (bytes > residentLimit(data.device)) return undefined
   // All begin at once, so that data of one slice are copied before the caller goes on.
@@ -47,7 +48,7 @@ export async function uploadData(data: CheckedData): Promise<ResidentData | unde
     samples: data.samples,
     xs: tensors.slice(0, data.xs.length),
     ys: tensors.slice(data.xs.length, targets),
-    sampleWeight: tensors[targets],
+    sampleWeights: tensors.slice(targets),
     owned
   }
 }

@@ -1,6 +1,8 @@
 // What users may pass as data, and how it becomes tensors of the shapes that a model wants.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { type NestedArray, type TypedArray, typedArrayKind } from '../host-values'
+import { isRecord } from '../scope'
+import { byKeys } from '../structure'
 import { Tensor, tensor } from '../tensor'
 
 /** Values of one input, one target, or weights: a tensor, a typed array (it takes the shape that the model wants) or nested arrays. */
@@ -11,10 +13,10 @@ export type ModelValues = Values | readonly Values[] | Readonly<Record<string, V
 export interface BatchRecord {
   x: ModelValues
   y?: ModelValues | undefined
-  /** A weight for each sample. */
-  sampleWeight?: Values | undefined
+  /** A weight for each sample: for all outputs, or an array or record with one for each output. */
+  sampleWeight?: ModelValues | undefined
 }
-export type BatchItem = BatchRecord | readonly [x: ModelValues, y?: ModelValues, sampleWeight?: Values]
+export type BatchItem = BatchRecord | readonly [x: ModelValues, y?: ModelValues, sampleWeight?: ModelValues]
 /** Batches: an iterable or async iterable of them, or a function that returns one and is called once an epoch. */
 export type Batches = Iterable<BatchItem> | AsyncIterable<BatchItem> | (() => Iterable<BatchItem> | AsyncIterable<BatchItem>)
 
@@ -25,9 +27,15 @@ export type RowShape = readonly (number | null)[] | undefined
 export interface Batch {
   xs: readonly Tensor[]
   ys: readonly Tensor[]
-  sampleWeight: Tensor | undefined
+  /** None, one for all targets, or one for each. */
+  sampleWeights: readonly Tensor[]
   /** Number of samples. */
   size: number
+}
+
+/** The sample weights of target `i`. */
+export function weightsOf({ sampleWeights }: Pick<Batch, 'sampleWeights'>, i: number): Tensor | undefined {
+  return sampleWeights[sampleWeights.length === 1 ? 0 : i]
 }
 
 /** Whether `value` is batches, as opposed to data. Arrays, typed arrays, tensors and records of them are data. */
@@ -39,10 +47,11 @@ export function isBatches(value: unknown): value is Batches {
 }
 
 /**
- * The values of each input or target, in the model's order.
- * @throws ArgumentError if there are not `count` of them
+ * The values of each input or target, in the model's order; `names` are the keys of a record of them.
+ * @throws ArgumentError if there are others
  */
-export function listOf(where: string, what: string, values: ModelValues, count: number): Values[] {
+export function listOf(where: string, what: string, values: ModelValues, names: readonly string[]): Values[] {
+  const count = names.length
   if (values === undefined || values === null) throw failure(ArgumentError, where, `expected ${what}, received ${values}`)
   const several = Array.isArray(values) && values.length > 0 && values.every((v) => v instanceof Tensor || ArrayBuffer.isView(v))
   if (several) {
@@ -54,11 +63,26 @@ export function listOf(where: string, what: string, values: ModelValues, count: 
       `expected ${what} for ${count} tensor${count === 1 ? '' : 's'}, received an array of ${values.length}${hint}`
     )
   }
+  if (isRecord(values)) return byKeys(where, what, values, names)
   if (count === 1) {
     if (values instanceof Tensor || ArrayBuffer.isView(values) || Array.isArray(values)) return [values as Values]
-    if (typeof values === 'object') throw failure(ArgumentError, where, `expected one tensor or array as ${what}, received a record`)
   } else if (Array.isArray(values) && values.length === count) return values as Values[]
-  throw failure(ArgumentError, where, `expected ${what} to be ${count} tensors or arrays, received ${show(values)}`)
+  const named = count > 1 ? ` (${names.join(', ')})` : ''
+  throw failure(ArgumentError, where, `expected ${what} to be ${count} tensors or arrays${named}, received ${show(values)}`)
+}
+
+/** The values of each target; a model that is trained without loss and metrics has none. @throws as `listOf` */
+export function targetsOf(where: string, y: ModelValues | undefined, names: readonly string[]): Values[] {
+  return names.length === 0 ? [] : listOf(where, 'y', y as ModelValues, names)
+}
+
+/** The sample weights of each target, or of all at once. @throws as `listOf` */
+export function weightList(where: string, values: ModelValues | undefined, names: readonly string[]): Values[] {
+  if (values === undefined) return []
+  if (values instanceof Tensor || ArrayBuffer.isView(values)) return [values as Values]
+  const each =
+    isRecord(values) || (Array.isArray(values) && names.length > 1 && values.length === names.length && typeof values[0] !== 'number')
+  return each ? listOf(where, 'sampleWeight', values, names) : [values as Values]
 }
 
 /** Whether values are one flat list of numbers. */
@@ -130,6 +154,7 @@ export function splitItem(where: string, item: BatchItem, withTargets: boolean):
   }
   if (item instanceof Tensor || ArrayBuffer.isView(item)) return { x: item as Values }
   if (typeof item === 'object' && item !== null && 'x' in item) return item as BatchRecord
+  if (!withTargets && isRecord(item)) return { x: item as ModelValues }
   throw failure(ArgumentError, where, `expected batches to be { x, y } or [x, y], received ${show(item)}`)
 }
 
@@ -140,8 +165,12 @@ export interface DataShapes {
   /** Name of the device that data go to. */
   readonly device: string
   readonly inputs: readonly RowShape[]
+  /** The keys of a record of inputs. */
+  readonly inputNames: readonly string[]
   /** Undefined where targets are not wanted. */
   readonly outputs: readonly RowShape[] | undefined
+  /** The keys of a record of targets. */
+  readonly outputNames: readonly string[]
   /** Is told the shapes of the inputs before targets are looked at: a model that is not built yet knows its output from then on. */
   onInputs(shapes: readonly (readonly number[])[]): void
 }
@@ -153,7 +182,7 @@ export interface CheckedData {
   samples: number
   xs: readonly CheckedValues[]
   ys: readonly CheckedValues[]
-  sampleWeight: CheckedValues | undefined
+  sampleWeights: readonly CheckedValues[]
 }
 
 export interface CheckedValues {
@@ -166,24 +195,24 @@ export interface CheckedValues {
  * @throws ArgumentError, ShapeError as `listOf` and `shapeOf`
  */
 export function checkData(shapes: DataShapes, { x, y, sampleWeight }: Partial<BatchRecord>): CheckedData {
-  const { where, inputs, device } = shapes
+  const { where, inputs, inputNames, outputNames, device } = shapes
   const check = (what: string, values: Values, row: RowShape, samples?: number): CheckedValues => ({
     values,
     shape: shapeOf(where, what, values, row, samples)
   })
-  const list = listOf(where, 'x', x as ModelValues, inputs.length)
+  const list = listOf(where, 'x', x as ModelValues, inputNames)
   const first = check('x', list[0]!, inputs[0])
   const samples = first.shape[0]!
   const xs = list.map((values, i) => (i === 0 ? first : check(`x[${i}]`, values, inputs[i], samples)))
   shapes.onInputs(xs.map(({ shape }) => shape))
   const { outputs } = shapes
-  const targets = outputs === undefined ? [] : listOf(where, 'y', y as ModelValues, outputs.length)
+  const targets = outputs === undefined ? [] : targetsOf(where, y, outputNames)
   const ys = targets.map((values, i) => check(targets.length === 1 ? 'y' : `y[${i}]`, values, outputs![i], samples))
   return {
     device,
     samples,
     xs,
     ys,
-    sampleWeight: sampleWeight === undefined ? undefined : check('sampleWeight', sampleWeight, [], samples)
+    sampleWeights: weightList(where, sampleWeight, outputNames).map((values) => check('sampleWeight', values, [], samples))
   }
 }

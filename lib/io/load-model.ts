@@ -2,9 +2,12 @@
 import { FormatError, NeuriteError } from '../errors'
 import { deserialize } from '../layers'
 import type { CompileOptions } from '../models/compiled'
-import { Model } from '../models/model'
+import { Functional } from '../models/functional'
+import { type AnyModel, Model } from '../models/model'
 import { Sequential } from '../models/sequential'
 import { type CustomObjects, isSerialized, withCustomObjects } from '../serialization'
+import type { Structure } from '../structure'
+import type { Tensor } from '../tensor'
 import { optimizerTensors, randomTensors, readMetadata, readState, type SavedState } from './model-file'
 import { SafetensorsFile } from './safetensors'
 import { assignTensors, checkTensors, type Named, namedWeights } from './tensors'
@@ -21,18 +24,22 @@ export interface LoadModelOptions {
  * Loads a model that `save` has saved: it predicts bit for bit what the saved one did, and its training goes on where it was.
  *
  * The whole header is checked (sizes, offsets, dtypes, and shapes against the architecture) before memory is taken.
+ * A model of several outputs is `loadModel<{ name: Tensor, … }>(…)` to TypeScript, as its `predict` gives.
  * @throws FileNotFoundError; FormatError if the file is not a whole model file; ArgumentError for a class that `customObjects` lacks
  * @example
  * const model = await loadModel('digits.safetensors')
  */
-export async function loadModel(path: string, { customObjects, compile = true }: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel<Out extends Structure<Tensor> = Tensor>(
+  path: string,
+  { customObjects, compile = true }: LoadModelOptions = {}
+): Promise<Model<Out>> {
   const file = await SafetensorsFile.open(path)
   try {
     const state = readState(file)
-    const model = withCustomObjects({ Sequential, ...customObjects }, () => makeModel(file, state, compile))
+    const model = withCustomObjects({ Sequential, Functional, ...customObjects }, () => makeModel(file, state, compile))
     try {
       await fillModel(file, model, state, compile)
-      return model
+      return model as unknown as Model<Out>
     } catch (error) {
       model.dispose()
       throw error
@@ -43,7 +50,7 @@ export async function loadModel(path: string, { customObjects, compile = true }:
 }
 
 /** The model with its weights as they come, compiled. */
-function makeModel(file: SafetensorsFile, state: SavedState, compile: boolean): Model {
+function makeModel(file: SafetensorsFile, state: SavedState, compile: boolean): AnyModel {
   const architecture = readMetadata(file, 'model')
   if (architecture === undefined) {
     throw new FormatError(`${file.path} holds no architecture, only tensors: make the model and use its loadWeights`)
@@ -60,7 +67,7 @@ function makeModel(file: SafetensorsFile, state: SavedState, compile: boolean): 
   })
 }
 
-async function fillModel(file: SafetensorsFile, model: Model, state: SavedState, compile: boolean): Promise<void> {
+async function fillModel(file: SafetensorsFile, model: AnyModel, state: SavedState, compile: boolean): Promise<void> {
   const weights = namedWeights(model)
   const random = model.generators.length === state.random.length ? randomTensors(model) : undefined
   if (random === undefined)
@@ -75,7 +82,7 @@ async function fillModel(file: SafetensorsFile, model: Model, state: SavedState,
 }
 
 /** The optimizer's variables, made for the weights that it had state for, and checked against the file. */
-function optimizerState(file: SafetensorsFile, model: Model, weights: readonly Named[], state: SavedState): Named[] {
+function optimizerState(file: SafetensorsFile, model: AnyModel, weights: readonly Named[], state: SavedState): Named[] {
   const byName = new Map(weights)
   const variables = state.optimized.map((name) => {
     const variable = byName.get(name)

@@ -1,7 +1,7 @@
 // What a model's file holds besides weights: architecture, compile configuration, the state of optimizer and randomness, as metadata.
 import { FormatError } from '../errors'
 import { serialize } from '../layers'
-import type { Model } from '../models/model'
+import type { AnyModel } from '../models/model'
 import type { Variable } from '../tensor'
 import { type SafetensorsFile, writeSafetensors } from './safetensors'
 import { type Named, namedWeights, snapshot } from './tensors'
@@ -23,7 +23,7 @@ export interface SavedState {
 }
 
 /** Writes a model. */
-export async function saveModel(model: Model, path: string, { includeOptimizer = true }: SaveOptions = {}): Promise<void> {
+export async function saveModel(model: AnyModel, path: string, { includeOptimizer = true }: SaveOptions = {}): Promise<void> {
   const weights = namedWeights(model)
   const compiled = model.isCompiled ? model.compiled('save') : undefined
   const optimizer = compiled === undefined || !includeOptimizer ? undefined : compiled.optimizer
@@ -54,7 +54,7 @@ export function optimizerTensors(weights: readonly Variable[]): Named[] {
 }
 
 /** The states of a model's random generators. */
-export function randomTensors(model: Model): Named[] {
+export function randomTensors(model: AnyModel): Named[] {
   return model.generators.map(({ state }, i) => [`random/${i}`, state])
 }
 

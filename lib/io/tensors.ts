@@ -1,7 +1,7 @@
 // Variables and the bytes that files hold of them.
 import { FormatError, showShape } from '../errors'
 import type { TensorData as Elements } from '../host-values'
-import type { Layer } from '../layers/layer'
+import type { AnyLayer } from '../layers/layer'
 import type { Tensor, Variable } from '../tensor'
 import type { SafetensorsFile, TensorData } from './safetensors'
 
@@ -9,7 +9,10 @@ import type { SafetensorsFile, TensorData } from './safetensors'
 export type Named = readonly [name: string, variable: Variable]
 
 /** The weights of a layer and those in it, by names such as `dense/kernel`: names of layers, then of the weight. */
-export function namedWeights(layer: Layer, prefix = ''): Named[] {
+export function namedWeights(layer: AnyLayer, prefix = '', seen: Set<AnyLayer> = new Set()): Named[] {
+  // A layer that is shared has the name of its first place.
+  if (seen.has(layer)) return []
+  seen.add(layer)
   const nested = new Set(layer.sublayers.flatMap((inner) => inner.weights))
   const names = new Set<string>()
   const own = layer.weights
@@ -20,7 +23,7 @@ export function namedWeights(layer: Layer, prefix = ''): Named[] {
       names.add(name)
       return [name, weight]
     })
-  return [...own, ...layer.sublayers.flatMap((inner) => namedWeights(inner, `${prefix}${inner.name}/`))]
+  return [...own, ...layer.sublayers.flatMap((inner) => namedWeights(inner, `${prefix}${inner.name}/`, seen))]
 }
 
 /** What variables hold now, as it goes into a file. All reads are submitted at once: it is one moment of a training that goes on. */

@@ -1,6 +1,6 @@
 // saveWeights and loadWeights: the weights of a model, by name, in a safetensors file.
 import { FormatError } from '../errors'
-import type { Layer } from '../layers/layer'
+import type { AnyLayer } from '../layers/layer'
 import { readState } from './model-file'
 import { SafetensorsFile, writeSafetensors } from './safetensors'
 import { assignTensors, checkTensors, matches, namedWeights, snapshot } from './tensors'
@@ -11,12 +11,12 @@ export interface LoadWeightsOptions {
 }
 
 /** Writes the weights. */
-export async function saveWeights(model: Layer, path: string): Promise<void> {
+export async function saveWeights(model: AnyLayer, path: string): Promise<void> {
   await writeSafetensors(path, await snapshot(namedWeights(model)), { format: 'neurite' })
 }
 
 /** Reads the weights; nothing is changed unless all can be. */
-export async function loadWeights(model: Layer, path: string, { skipMismatch = false }: LoadWeightsOptions = {}): Promise<void> {
+export async function loadWeights(model: AnyLayer, path: string, { skipMismatch = false }: LoadWeightsOptions = {}): Promise<void> {
   const file = await SafetensorsFile.open(path)
   try {
     const all = namedWeights(model)

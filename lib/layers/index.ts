@@ -1,5 +1,6 @@
 // layers.*: the layers by factory, and the way from a class name in a file back to a layer.
-import { Registry, type Serialized } from '../serialization'
+import { FormatError } from '../errors'
+import { classNameOf, Registry, type Serialized } from '../serialization'
 import { Activation, type ActivationOptions } from './activation'
 import {
   AdaptiveAveragePooling1d,
@@ -28,7 +29,7 @@ import { GroupNormalization, type GroupNormalizationOptions } from './group-norm
 import { Identity } from './identity'
 import { InputLayer, type InputOptions } from './input'
 import { Lambda, type LambdaOptions } from './lambda'
-import { Layer, type LayerOptions } from './layer'
+import { type AnyLayer, Layer, type LayerOptions } from './layer'
 import { LayerNormalization, type LayerNormalizationOptions } from './layer-normalization'
 import { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
 import {
@@ -101,7 +102,7 @@ export { RmsNormalization, type RmsNormalizationOptions } from './rms-normalizat
 export { Softmax, type SoftmaxOptions } from './softmax'
 export { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
 
-const registry = new Registry<Layer>('layer', Layer, {
+const registry = new Registry<AnyLayer>('layer', Layer, {
   inputLayer: InputLayer,
   dense: Dense,
   activation: Activation,
@@ -144,10 +145,43 @@ const registry = new Registry<Layer>('layer', Layer, {
   unitNormalization: UnitNormalization
 })
 
-/** What a file holds for a layer, without its weights. */
-export const serialize = (layer: Layer): Serialized => registry.serialize(layer)
-/** The layer that {@link serialize} wrote. @throws ArgumentError if its class is not known, which says `customObjects` */
-export const deserialize = (data: Serialized): Layer => registry.deserialize(data)
+/** The layers written, or read, since the outermost call began, in the order of their beginnings: a shared one is there once. */
+let written: AnyLayer[] | undefined
+let read: (AnyLayer | undefined)[] | undefined
+
+/** What a file holds for a layer, without its weights. A layer that is in several layers of one file is referred to by its number. */
+export function serialize(layer: AnyLayer): Serialized {
+  const outermost = written === undefined
+  written ??= []
+  try {
+    const shared = written.indexOf(layer)
+    if (shared >= 0) return { className: classNameOf(layer), config: { shared } }
+    written.push(layer)
+    return registry.serialize(layer)
+  } finally {
+    if (outermost) written = undefined
+  }
+}
+
+/** The layer that {@link serialize} wrote. @throws ArgumentError if its class is not known, which says `customObjects`; FormatError */
+export function deserialize(data: Serialized): Layer {
+  const outermost = read === undefined
+  read ??= []
+  try {
+    const shared = data.config?.shared
+    if (typeof shared === 'number') {
+      const layer = read[shared]
+      if (layer) return layer as Layer
+      throw new FormatError(`the architecture refers to layer number ${shared}, which is not complete before it: a cycle`)
+    }
+    const number = read.push(undefined) - 1
+    const layer = registry.deserialize(data)
+    read[number] = layer
+    return layer as Layer
+  } finally {
+    if (outermost) read = undefined
+  }
+}
 
 /** {@link InputLayer}: the first layer of a `sequential`, in place of `inputShape` in the next. */
 export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(options)

@@ -5,7 +5,6 @@ import { type DType, dtypes } from '../native'
 import type { Config } from '../serialization'
 import { SymbolicTensor, type Tensor } from '../tensor'
 import { Layer, type PartialShape } from './layer'
-import { addNode } from './symbolic'
 
 export interface InputOptions {
   name?: string | undefined
@@ -23,8 +22,6 @@ export interface InputOptions {
 export class InputLayer extends Layer {
   readonly batchShape: PartialShape
   readonly dtype: DType
-  /** The tensor that a graph begins with. */
-  readonly output: SymbolicTensor
 
   constructor(options: InputOptions) {
     const { name, shape, batchSize = null, batchShape, dtype = 'float32' } = checkOptions('input', options)
@@ -40,7 +37,8 @@ export class InputLayer extends Layer {
     })
     this.batchShape = this.batchInputShape!
     this.dtype = dtype
-    this.output = addNode({ layer: this, inputs: [], output: new SymbolicTensor(this.batchShape, dtype, this.name) })
+    this.built = true
+    this.addNode([], (node) => new SymbolicTensor(this.batchShape, dtype, node))
   }
 
   override call(x: Tensor): Tensor {

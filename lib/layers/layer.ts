@@ -14,8 +14,9 @@ import { scope } from '../scope'
 import { type Config, classNameOf, kindOf } from '../serialization'
 import { publicShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
+import { leavesOf, mapLeaves, type Structure } from '../structure'
 import { abstractTensor, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
-import { addNode } from './symbolic'
+import { isSymbolic, type LayerNode, makeNode } from './symbolic'
 
 /** A shape in which sizes that only data decide (the batch's, mostly) are null. */
 export type PartialShape = readonly (number | null)[]
@@ -35,6 +36,9 @@ export interface LayerOptions {
   /** Penalty on the output, divided by the batch size. */
   activityRegularizer?: regularizers.RegularizerSpec | null | undefined
 }
+
+/** The shape of an input, or a structure of them. */
+export type ShapeOrShapes = PartialShape | readonly PartialShape[] | Readonly<Record<string, PartialShape>>
 
 /** What `call` is told besides its input. */
 export interface CallContext {
@@ -56,8 +60,14 @@ export interface WeightOptions {
   regularizer?: regularizers.RegularizerSpec | null | undefined
 }
 
-/** One tensor, or several for a layer with several inputs. */
-export type LayerInput = Tensor | readonly Tensor[]
+/** One tensor, or an array or record of them for a layer with several inputs. */
+export type LayerInput = Structure<Tensor>
+
+/** What stands for the outputs of a layer while a model is drawn. */
+export type Symbolic<Out> = Out extends Tensor ? SymbolicTensor : { [K in keyof Out]: SymbolicTensor }
+
+/** A layer of whatever outputs. */
+export type AnyLayer = Layer<Structure<Tensor>>
 
 /** How many layers had each default name so far, as in Keras: dense, dense_1, dense_2, … */
 const counts = new Map<string, number>()
@@ -78,7 +88,7 @@ let lossesAdded = false
  *   override call(x: Tensor) { return x.mul(this.gain) }
  * }
  */
-export abstract class Layer {
+export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** The name given, or one from the class's name. */
   name: string
   /** Whether the weights are there. */
@@ -94,6 +104,9 @@ export abstract class Layer {
   private readonly ownWeights: { variable: Variable; regularizer: regularizers.Regularizer | undefined }[] = []
   private readonly ownGenerators: Generator[] = []
   private added: Tensor[] = []
+  /** The first use on symbolic tensors, and how many there were. */
+  private node: LayerNode | undefined
+  private uses = 0
 
   /** @throws ArgumentError for options out of their range */
   constructor(options: LayerOptions = {}) {
@@ -115,10 +128,10 @@ export abstract class Layer {
   }
 
   /** Makes the weights for inputs of this shape (a list of shapes for several inputs). Called once, before the first `call`. */
-  build(_shape: PartialShape | readonly PartialShape[]): void {}
+  build(_shape: ShapeOrShapes): void {}
 
   /** What the layer computes. Also run on tensors without values to find the shape of the output, with NaN for sizes not yet known. */
-  abstract call(x: LayerInput, context: CallContext): Tensor
+  abstract call(x: LayerInput, context: CallContext): Out
 
   /**
    * The activation at the layer's end, if it is one that cross-entropies can do without: then `callLogits` gives what enters it.
@@ -148,21 +161,33 @@ export abstract class Layer {
 
   /**
    * Applies the layer: to symbolic tensors while a model is drawn, to tensors to compute. Builds it on first use.
-   * @throws ShapeError if the input is not what the layer was built for; DisposedError
+   * @throws ShapeError if the input is not what the layer was built for; ArgumentError for something else than tensors; DisposedError
    */
-  apply(x: SymbolicTensor | readonly SymbolicTensor[], options?: Partial<CallContext>): SymbolicTensor
-  apply(x: LayerInput, options?: Partial<CallContext>): Tensor
-  apply(
-    x: LayerInput | SymbolicTensor | readonly SymbolicTensor[],
-    { training = false }: Partial<CallContext> = {}
-  ): Tensor | SymbolicTensor {
-    if (isSymbolic(x)) return this.applySymbolic(x)
-    return this.use(x as LayerInput, (input) => this.call(input, { training }))
+  apply(x: Structure<SymbolicTensor>, options?: Partial<CallContext>): Symbolic<Out>
+  apply(x: LayerInput, options?: Partial<CallContext>): Out
+  apply(x: Structure<Tensor> | Structure<SymbolicTensor>, { training = false }: Partial<CallContext> = {}): Out | Symbolic<Out> {
+    if (isSymbolic(x)) return this.applySymbolic(x) as Symbolic<Out>
+    return this.use(x, (input) => this.call(input, { training }))
   }
 
   /** As `apply`, without the activation `logitsActivation` at the end. */
   applyLogits(x: LayerInput, { training = false }: Partial<CallContext> = {}): Tensor {
     return this.use(x, (input) => this.callLogits!(input, { training }))
+  }
+
+  /** What the layer was applied to while a model was drawn. @throws ArgumentError unless that happened just once */
+  get input(): Structure<SymbolicTensor> {
+    return this.onlyNode('input').inputs
+  }
+
+  /**
+   * What the layer gave while a model was drawn: an output for another model.
+   * @throws ArgumentError unless that happened just once
+   * @example
+   * const features = model({ inputs: net.inputs, outputs: net.getLayer('code').output })
+   */
+  get output(): Symbolic<Out> {
+    return this.onlyNode('output').outputs as Symbolic<Out>
   }
 
   /** Makes a weight. Called in `build`. @throws ArgumentError, ShapeError for a name or shape that cannot be */
@@ -198,7 +223,7 @@ export abstract class Layer {
   }
 
   /** Checks the shape of an input against what the layer was built for. */
-  protected checkInput(_shape: PartialShape | readonly PartialShape[]): void {}
+  protected checkInput(_shape: ShapeOrShapes): void {}
 
   /** An error that names the class and the layer: `[dense "head"] …`. */
   protected failure(Type: typeof ShapeError | typeof ArgumentError, message: string): Error {
@@ -206,10 +231,17 @@ export abstract class Layer {
   }
 
   /** The layers that are fields of this one, in their order. */
-  get sublayers(): readonly Layer[] {
+  get sublayers(): readonly AnyLayer[] {
     return Object.values(this)
       .flatMap((value) => (Array.isArray(value) ? value : [value]))
       .filter((value) => value instanceof Layer)
+  }
+
+  /** @internal This layer and all in it, each once however often it is shared; `enter` says whose inner layers count. */
+  tree(enter: (layer: AnyLayer) => boolean = () => true, seen: Set<AnyLayer> = new Set()): AnyLayer[] {
+    if (seen.has(this) || !enter(this)) return []
+    seen.add(this)
+    return [this, ...this.sublayers.flatMap((layer) => layer.tree(enter, seen))]
   }
 
   /** Whether an optimizer may change the weights. Setting it also sets it for the layers in this one. */
@@ -225,15 +257,15 @@ export abstract class Layer {
 
   /** All weights: the trained ones, then the others, then those of the layers in this one. The live variables, not copies. */
   get weights(): Variable[] {
-    const own = this.ownWeights.map(({ variable }) => variable)
-    return [...own.filter((w) => w.trainable), ...own.filter((w) => !w.trainable), ...this.sublayers.flatMap((layer) => layer.weights)]
+    return this.tree().flatMap(({ ownWeights }) => {
+      const own = ownWeights.map(({ variable }) => variable)
+      return [...own.filter((w) => w.trainable), ...own.filter((w) => !w.trainable)]
+    })
   }
 
   /** The weights that training changes now. */
   get trainableVariables(): Variable[] {
-    if (!this.isTrainable) return []
-    const own = this.ownWeights.map(({ variable }) => variable).filter((w) => w.trainable)
-    return [...own, ...this.sublayers.flatMap((layer) => layer.trainableVariables)]
+    return this.tree(isTrainable).flatMap(({ ownWeights }) => ownWeights.map(({ variable }) => variable).filter((w) => w.trainable))
   }
 
   /** The weights that training does not change now. */
@@ -244,7 +276,7 @@ export abstract class Layer {
 
   /** The layer's sources of random numbers, and those of the layers in it. */
   get generators(): Generator[] {
-    return [...this.ownGenerators, ...this.sublayers.flatMap((layer) => layer.generators)]
+    return this.tree().flatMap((layer) => layer.ownGenerators)
   }
 
   /** What belongs to the loss: penalties on trainable weights, computed now, and what `addLoss` got in the last call. */
@@ -297,6 +329,11 @@ export abstract class Layer {
     this.dispose()
   }
 
+  /** @internal Whether its name is only the number that it was made with. */
+  get isNamedByDefault(): boolean {
+    return this.namedByDefault
+  }
+
   /** @internal Gives a layer that was named by default the first of `dense`, `dense_1`, … that is not taken; a model does so once. */
   nameWithin(taken: ReadonlySet<string>): void {
     if (!this.namedByDefault) return
@@ -312,7 +349,7 @@ export abstract class Layer {
   /** Wraps `build`, so that it runs once, computes (also where a model is only drawn) and frees its temporaries. */
   private guardBuild(): void {
     const build = this.build
-    const guarded = (shape: PartialShape | readonly PartialShape[]): void => {
+    const guarded = (shape: ShapeOrShapes): void => {
       if (this.built) return
       withLayer(this.name, () => runConcretely(() => scope(() => build.call(this, shape))))
       this.built = true
@@ -321,26 +358,29 @@ export abstract class Layer {
   }
 
   /** Runs `fn` on the inputs as `call` gets them, and frees all but its result and added losses. */
-  private use(x: LayerInput, fn: (input: LayerInput) => Tensor): Tensor {
+  protected use<R extends Structure<Tensor>>(x: LayerInput, fn: (input: LayerInput) => R): R {
     if (this.disposed) throw failure(DisposedError, this.kind, `expected a live layer, received ${this.name} that has been disposed`)
-    for (const t of Array.isArray(x) ? x : [x]) expectTensor(this.kind, 'x', t)
+    const inputs = leavesOf(x)
+    for (const t of inputs) expectTensor(this.kind, 'x', t)
     const outermost = depth === 0
     if (outermost && lossesAdded) this.clearLosses()
-    this.prepare(Array.isArray(x) ? x.map((t) => publicShape(t.shape)) : publicShape((x as Tensor).shape))
+    this.prepare(mapLeaves(x, ({ shape }) => publicShape(shape)) as ShapeOrShapes)
     depth++
     try {
       const { output } = withLayer(this.name, () => scope(() => this.compute(x, fn)))
-      // An input given back gets a handle of its own, so that either can be disposed of.
-      return outermost && output === x ? ops.reshape(output, output.shape) : output
+      return outermost ? ownHandles(inputs, output) : output
     } finally {
       depth--
     }
   }
 
-  private compute(x: LayerInput, fn: (input: LayerInput) => Tensor): { output: Tensor; losses: Tensor[] } {
-    const output = fn(Array.isArray(x) ? x.map((t) => this.castInput(t)) : this.castInput(x as Tensor))
-    if (!(output instanceof Tensor)) throw this.failure(ArgumentError, `expected call to return a tensor, received ${show(output)}`)
-    if (this.activityRegularizer) this.addLoss(ops.div(this.activityRegularizer.penalty(output), output.shape[0] ?? 1))
+  private compute<R extends Structure<Tensor>>(x: LayerInput, fn: (input: LayerInput) => R): { output: R; losses: Tensor[] } {
+    const output = fn(mapLeaves(x, (t) => this.castInput(t)))
+    const outputs = leavesOf<Tensor>(output)
+    for (const t of outputs) {
+      if (!(t instanceof Tensor)) throw this.failure(ArgumentError, `expected call to return a tensor, received ${show(t)}`)
+      if (this.activityRegularizer) this.addLoss(ops.div(this.activityRegularizer.penalty(t), t.shape[0] ?? 1))
+    }
     return { output, losses: lossesAdded ? this.addedLosses() : [] }
   }
 
@@ -351,17 +391,38 @@ export abstract class Layer {
     return isFloat || !this.takesIntegers ? inDType(x, computeDType) : x
   }
 
-  private applySymbolic(x: SymbolicTensor | readonly SymbolicTensor[]): SymbolicTensor {
-    const inputs = Array.isArray(x) ? (x as readonly SymbolicTensor[]) : [x as SymbolicTensor]
-    this.prepare(Array.isArray(x) ? inputs.map(({ shape }) => shape) : inputs[0]!.shape)
-    const { shape, dtype } = runAbstractly(() => {
-      const abstract = inputs.map((input) => this.castInput(abstractTensor(input.shape, input.dtype)))
-      return withLayer(this.name, () => this.call(Array.isArray(x) ? abstract : abstract[0]!, { training: false }))
+  private applySymbolic(x: Structure<SymbolicTensor>): Structure<SymbolicTensor> {
+    for (const [i, t] of leavesOf(x).entries()) {
+      if (t instanceof SymbolicTensor) continue
+      throw this.failure(ArgumentError, `expected symbolic tensors alone, or tensors alone, received ${show(t)} at ${i}`)
+    }
+    this.prepare(mapLeaves(x, ({ shape }) => shape) as ShapeOrShapes)
+    const output = runAbstractly(() => {
+      const abstract = mapLeaves(x, ({ shape, dtype }) => this.castInput(abstractTensor(shape, dtype)))
+      return withLayer(this.name, () => this.call(abstract, { training: false }))
     })
-    return addNode({ layer: this, inputs, output: new SymbolicTensor(publicShape(shape), dtype, this.name) })
+    return this.addNode(x, (node) =>
+      mapLeaves<Tensor, SymbolicTensor>(output, (t) => new SymbolicTensor(publicShape(t.shape), t.dtype, node))
+    )
   }
 
-  private prepare(shape: PartialShape | readonly PartialShape[]): void {
+  /** Notes a use on symbolic tensors; gives its outputs. */
+  protected addNode(inputs: Structure<SymbolicTensor>, outputs: (node: LayerNode) => Structure<SymbolicTensor>): Structure<SymbolicTensor> {
+    const node = makeNode(this, inputs, outputs)
+    this.node ??= node
+    this.uses++
+    return node.outputs
+  }
+
+  private onlyNode(what: string): LayerNode {
+    if (this.uses === 1) return this.node!
+    throw this.failure(
+      ArgumentError,
+      `expected a layer that was applied to one symbolic tensor to have an ${what}, received ${this.uses} uses`
+    )
+  }
+
+  private prepare(shape: ShapeOrShapes): void {
     if (!this.built) {
       this.build(shape)
       this.built = true
@@ -370,16 +431,14 @@ export abstract class Layer {
   }
 
   private penalties(): Tensor[] {
-    if (!this.isTrainable) return []
-    const own = this.ownWeights.filter(({ variable, regularizer }) => variable.trainable && regularizer)
-    return [
-      ...own.map(({ variable, regularizer }) => scope(() => regularizer!.penalty(variable))),
-      ...this.sublayers.flatMap((layer) => layer.penalties())
-    ]
+    const own = this.tree(isTrainable).flatMap(({ ownWeights }) => ownWeights)
+    return own
+      .filter(({ variable, regularizer }) => variable.trainable && regularizer)
+      .map(({ variable, regularizer }) => scope(() => regularizer!.penalty(variable)))
   }
 
   private addedLosses(): Tensor[] {
-    return [...this.added, ...this.sublayers.flatMap((layer) => layer.addedLosses())]
+    return this.tree().flatMap(({ added }) => added)
   }
 
   private clearLosses(): void {
@@ -387,6 +446,20 @@ export abstract class Layer {
     this.added = []
     for (const layer of this.sublayers) layer.clearLosses()
   }
+}
+
+function isTrainable(layer: AnyLayer): boolean {
+  return layer.trainable
+}
+
+/** Outputs of which each can be disposed of by itself: what is an input, or comes twice, gets a handle of its own. */
+function ownHandles<R extends Structure<Tensor>>(inputs: readonly Tensor[], output: R): R {
+  const seen = new Set(inputs)
+  return mapLeaves<Tensor, Tensor>(output, (t) => {
+    if (seen.has(t)) return ops.reshape(t, t.shape)
+    seen.add(t)
+    return t
+  }) as R
 }
 
 /** `dense`, `dense_1`, … in the order of construction. */
@@ -402,10 +475,6 @@ function snakeCase(className: string): string {
     .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
     .replace(/([a-z])([A-Z])/g, '$1_$2')
     .toLowerCase()
-}
-
-function isSymbolic(x: unknown): x is SymbolicTensor | readonly SymbolicTensor[] {
-  return x instanceof SymbolicTensor || (Array.isArray(x) && x[0] instanceof SymbolicTensor)
 }
 
 function checkInputShape(kind: string, name: string, shape: unknown): void {

@@ -1,23 +1,32 @@
 // The graph that layers applied to symbolic tensors draw: which layer gave a tensor, and from which others.
-import type { SymbolicTensor } from '../tensor'
-import type { Layer } from './layer'
+import { leavesOf, type Structure } from '../structure'
+import { SymbolicTensor, Tensor } from '../tensor'
+import type { AnyLayer } from './layer'
 
 /** One use of a layer: what went in and what came out. */
 export interface LayerNode {
-  layer: Layer
-  inputs: readonly SymbolicTensor[]
-  output: SymbolicTensor
+  /** Grows with every node: inputs have smaller numbers than what is computed from them. */
+  readonly id: number
+  readonly layer: AnyLayer
+  readonly inputs: Structure<SymbolicTensor>
+  readonly outputs: Structure<SymbolicTensor>
 }
 
-const nodes = new WeakMap<SymbolicTensor, LayerNode>()
+let nodes = 0
 
-/** Notes where a symbolic tensor comes from. */
-export function addNode(node: LayerNode): SymbolicTensor {
-  nodes.set(node.output, node)
-  return node.output
+/** Notes a use of a layer; `outputs` makes the symbolic tensors of the node. */
+export function makeNode(
+  layer: AnyLayer,
+  inputs: Structure<SymbolicTensor>,
+  outputs: (node: LayerNode) => Structure<SymbolicTensor>
+): LayerNode {
+  const node = { id: ++nodes, layer, inputs, outputs: [] as Structure<SymbolicTensor> }
+  node.outputs = outputs(node)
+  return node
 }
 
-/** Where a symbolic tensor comes from; every one comes from a layer, the first ones from `input()`. */
-export function nodeOf(tensor: SymbolicTensor): LayerNode {
-  return nodes.get(tensor)!
+/** Whether a value is symbolic: a tensor of that kind, or an array or record with one. */
+export function isSymbolic(x: unknown): x is Structure<SymbolicTensor> {
+  if (x instanceof Tensor) return false
+  return leavesOf(x).some((value) => value instanceof SymbolicTensor)
 }

@@ -2,20 +2,20 @@
 import type { Logs } from '../callbacks/callback'
 import { type ClassWeight, ClassWeights } from '../data/class-weights'
 import { makeBatch } from '../data/streams'
-import type { ModelValues, Values } from '../data/values'
+import type { ModelValues } from '../data/values'
 import type { Compiled } from './compiled'
-import type { Model } from './model'
+import type { AnyModel } from './model'
 
 export interface BatchOptions {
-  /** A weight for each sample. */
-  sampleWeight?: Values | undefined
+  /** A weight for each sample: for all outputs, or an array or record with one for each output. */
+  sampleWeight?: ModelValues | undefined
   /** A weight for each class; those that are not named weigh 1. */
   classWeight?: ClassWeight | undefined
 }
 
 /** One step of training; loss and metrics of this batch alone. */
 export async function trainOnBatch(
-  model: Model,
+  model: AnyModel,
   compiled: Compiled,
   x: ModelValues,
   y: ModelValues,
@@ -26,7 +26,7 @@ export async function trainOnBatch(
   const { owned } = batch
   try {
     compiled.training.reset()
-    compiled.train(weights === undefined ? batch : { ...batch, sampleWeight: weights.of(batch.ys) })
+    compiled.train(weights === undefined ? batch : { ...batch, sampleWeights: [weights.of(batch.ys)] })
     return await compiled.training.read()
   } finally {
     weights?.dispose()
@@ -36,11 +36,11 @@ export async function trainOnBatch(
 
 /** Loss and metrics of one batch. */
 export async function testOnBatch(
-  model: Model,
+  model: AnyModel,
   compiled: Compiled,
   x: ModelValues,
   y: ModelValues,
-  { sampleWeight }: { sampleWeight?: Values | undefined }
+  { sampleWeight }: { sampleWeight?: ModelValues | undefined }
 ): Promise<Logs> {
   const batch = makeBatch(model.dataShapes('testOnBatch'), { x, y, sampleWeight })
   const evaluation = compiled.takeEvaluation()

@@ -2,9 +2,9 @@
 import { checkOptions, numberOption } from '../arguments'
 import { type Callback, CallbackList, type Logs } from '../callbacks/callback'
 import { type BatchStream, ItemStream } from '../data/streams'
-import { type Batches, checkData, isBatches, type ModelValues, type Values } from '../data/values'
+import { type Batches, checkData, isBatches, type ModelValues } from '../data/values'
 import type { Compiled, Evaluation } from './compiled'
-import type { Model } from './model'
+import type { AnyModel } from './model'
 import { openStream } from './open'
 import { Runner, type StepSource } from './run'
 import { StreamSource } from './sources'
@@ -15,8 +15,8 @@ export interface EvaluateOptions {
   batchSize?: number | undefined
   /** Default 0. */
   verbose?: Verbosity | undefined
-  /** A weight for each sample. */
-  sampleWeight?: Values | undefined
+  /** A weight for each sample: for all outputs, or an array or record with one for each output. */
+  sampleWeight?: ModelValues | undefined
   /** How many batches to take. */
   steps?: number | undefined
   callbacks?: readonly Callback[] | undefined
@@ -25,7 +25,7 @@ export interface EvaluateOptions {
 
 /** Evaluates a model on data or batches. */
 export async function evaluate(
-  model: Model,
+  model: AnyModel,
   compiled: Compiled,
   x: ModelValues | Batches,
   y: ModelValues | undefined,

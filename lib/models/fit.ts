@@ -15,13 +15,12 @@ import {
   checkData,
   isBatches,
   type ModelValues,
-  splitItem,
-  type Values
+  splitItem
 } from '../data/values'
 import { ArgumentError, failure } from '../errors'
 import type { Compiled, Evaluation } from './compiled'
 import { runEvaluation } from './evaluate'
-import type { Model } from './model'
+import type { AnyModel } from './model'
 import { abortError, Runner, type StepSource } from './run'
 import { type OrderSource, ResidentSource, StreamSource, shuffledOrders } from './sources'
 import { barFor, type Verbosity } from './verbose'
@@ -52,8 +51,8 @@ export interface FitOptions {
   validationFreq?: number | readonly number[] | undefined
   /** A weight for each class in the loss; those that are not named weigh 1. */
   classWeight?: ClassWeight | undefined
-  /** A weight for each sample in the loss. */
-  sampleWeight?: Values | undefined
+  /** A weight for each sample in the loss: for all outputs, or an array or record with one for each output. */
+  sampleWeight?: ModelValues | undefined
   /** Stops the training between two steps: fit rejects with an `AbortError`, the model stays usable. */
   signal?: AbortSignal | undefined
 }
@@ -65,7 +64,7 @@ interface Opened {
 
 /** Trains a model on data or batches. */
 export async function fit(
-  model: Model,
+  model: AnyModel,
   compiled: Compiled,
   x: ModelValues | Batches,
   y: ModelValues | undefined,
@@ -144,7 +143,7 @@ function isDue(frequency: number | readonly number[], epoch: number): boolean {
 
 /** What the sources of a fit are made with. */
 interface Context {
-  model: Model
+  model: AnyModel
   compiled: Compiled
   evaluation: Evaluation
   weights: ClassWeights | undefined
@@ -192,7 +191,7 @@ async function openData(opened: Partial<Opened>, context: Context, data: Checked
   const { xs, ys, owned } = resident
   compiled.prepare(xs.map(({ shape }) => shape))
   const byClass = weights?.of(ys)
-  const training = byClass === undefined ? resident : { ...resident, sampleWeight: byClass, owned: [...owned, byClass] }
+  const training = byClass === undefined ? resident : { ...resident, sampleWeights: [byClass], owned: [...owned, byClass] }
   opened.training = new ResidentSource(training, count, batchSize, orders, (batch) => compiled.trainStep(batch))
 }
 
@@ -220,9 +219,9 @@ function ordered(first: number, count: number): OrderSource {
 function streamStep({ compiled, weights }: Context): (batch: StreamedBatch) => void {
   if (weights === undefined) return (batch) => compiled.train(batch)
   return (batch) => {
-    if (batch.sampleWeight !== undefined) throw failure(ArgumentError, 'fit', 'expected classWeight or sampleWeight, received both')
-    const sampleWeight = weights.of(batch.ys)
-    compiled.train({ ...batch, sampleWeight })
-    sampleWeight.dispose()
+    if (batch.sampleWeights.length > 0) throw failure(ArgumentError, 'fit', 'expected classWeight or sampleWeight, received both')
+    const byClass = weights.of(batch.ys)
+    compiled.train({ ...batch, sampleWeights: [byClass] })
+    byClass.dispose()
   }
 }

@@ -1,31 +1,49 @@
 // The base class of models: layers that are trained, evaluated, used, looked at and saved as one.
 import type { Logs } from '../callbacks/callback'
 import type { History } from '../callbacks/history'
-import { type Batches, type DataShapes, isBatches, type ModelValues, type RowShape, type Values } from '../data/values'
+import { type Batches, type DataShapes, isBatches, type ModelValues, type RowShape } from '../data/values'
 import { currentDevice, deviceName } from '../device'
 import { ArgumentError, failure, NotCompiledError, show } from '../errors'
 import { type SaveOptions, saveModel } from '../io/model-file'
 import { type LoadWeightsOptions, loadWeights, saveWeights } from '../io/weights-file'
-import { Layer, type LayerOptions, type PartialShape } from '../layers/layer'
+import {
+  type AnyLayer,
+  type CallContext,
+  Layer,
+  type LayerInput,
+  type LayerOptions,
+  type PartialShape,
+  type Symbolic
+} from '../layers/layer'
 import type { Optimizer } from '../optimizers'
 import { Generator } from '../random'
+import { isRecord } from '../scope'
 import { refuseInCapture } from '../state'
-import type { Tensor, Variable } from '../tensor'
+import { byKeys, leavesOf, packLike, type Structure } from '../structure'
+import { type SymbolicTensor, Tensor, type Variable } from '../tensor'
 import { type BatchOptions, testOnBatch, trainOnBatch } from './batch'
 import { Compiled, type CompileOptions } from './compiled'
 import { type EvaluateOptions, evaluate } from './evaluate'
 import { type FitOptions, fit as train } from './fit'
+import type { Graph } from './graph'
 import { type PredictOptions, Predictor } from './predict'
 import { type SummaryOptions, summaryLines } from './summary'
 
-/** A model. {@link Sequential} is one; a model is also a layer, so that it may be part of another. */
-export abstract class Model extends Layer {
+/** A model of whatever outputs. */
+export type AnyModel = Model<Structure<Tensor>>
+
+/**
+ * A model: what {@link sequential} and {@link model} make. A model is also a layer, so that it may be part of another. `Out` is what
+ * `predict` gives: a tensor, or an array or record of tensors.
+ */
+export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Layer<Out> {
   /** One of the weights, once there are any: it tells the device without a walk over the layers. */
   private someWeight: Variable | undefined
   /** Set it to true, in a callback say, to end `fit` before its next steps. */
   stopTraining = false
   /** @internal Key and number of the orders in which `fit` takes the samples; saved with the model. */
   readonly shuffleState: { key: readonly [number, number]; drawn: number }
+  private drawn: Drawn | undefined
   private compiledState: Compiled | undefined
   private readonly predictor = new Predictor(this)
   private fitting = false
@@ -36,14 +54,109 @@ export abstract class Model extends Layer {
     this.shuffleState = { key: generator.key, drawn: 0 }
   }
 
-  /** The layers, in the order in which they were added. */
-  abstract get layers(): readonly Layer[]
+  /** The layers, in the order in which they were added or first used. */
+  abstract get layers(): readonly AnyLayer[]
+
+  /** @internal What leads from inputs to outputs, once that is known. */
+  get graph(): Graph | undefined {
+    return this.drawn?.graph
+  }
+
+  /** The symbolic inputs: what another model may begin with. @throws ArgumentError while the model does not know its input's shape */
+  get inputs(): readonly SymbolicTensor[] {
+    return this.structures.graph.inputs
+  }
+
+  /** The symbolic outputs. @throws ArgumentError while the model does not know its input's shape */
+  get outputs(): readonly SymbolicTensor[] {
+    return this.structures.graph.outputs
+  }
+
+  /** The symbolic input, or the array or record that was given as `inputs`. @throws as `inputs` */
+  override get input(): Structure<SymbolicTensor> {
+    return this.structures.inputs
+  }
+
+  /** The symbolic output, or the array or record that was given as `outputs`. @throws as `inputs` */
+  override get output(): Symbolic<Out> {
+    return this.structures.outputs as Symbolic<Out>
+  }
+
   /** Shapes of the inputs with the batch dimension; undefined while they are not known. */
-  abstract get inputShapes(): readonly (PartialShape | undefined)[]
+  get inputShapes(): readonly (PartialShape | undefined)[] {
+    return this.graph?.inputs.map(({ shape }) => shape) ?? [undefined]
+  }
+
   /** Shapes of the outputs with the batch dimension; undefined while they are not known. */
-  abstract get outputShapes(): readonly (PartialShape | undefined)[]
-  /** Shape of what comes out of a layer of this model. */
-  abstract outputShapeOf(layer: Layer): PartialShape | undefined
+  get outputShapes(): readonly (PartialShape | undefined)[] {
+    return this.graph?.outputs.map(({ shape }) => shape) ?? [undefined]
+  }
+
+  /** Names of the inputs in records of data: the keys of the record that was given as `inputs`, else the names of the input layers. */
+  get inputNames(): readonly string[] {
+    const { graph, inputs } = this.drawn ?? {}
+    return namesOf(inputs, graph?.inputLayers.map(({ name }) => name) ?? ['input'])
+  }
+
+  /** Names of the outputs in records and logs: the keys of the record that was given as `outputs`, else the names of the layers. */
+  get outputNames(): readonly string[] {
+    const { graph, outputs } = this.drawn ?? {}
+    return namesOf(outputs, graph?.outputs.map(({ name }) => name) ?? ['output'])
+  }
+
+  /** @internal Output `i` as what it is computed from, if it ends with an activation that a cross-entropy can do without. */
+  logitsActivationOf(i: number): 'softmax' | 'sigmoid' | undefined {
+    return this.graph?.logitsActivation(i)
+  }
+
+  override get sublayers(): readonly AnyLayer[] {
+    return this.layers
+  }
+
+  override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
+    return this.graph?.outputs.length === 1 ? this.logitsActivationOf(0) : undefined
+  }
+
+  override call(x: LayerInput, context: CallContext): Out {
+    const { graph, outputs } = this.structures
+    return packLike(outputs, graph.run(this.inputList(x), context)) as Out
+  }
+
+  override callLogits(x: LayerInput, context: CallContext): Tensor {
+    return this.structures.graph.run(this.inputList(x), context, [true])[0]!
+  }
+
+  /** @internal The outputs in their order, those that `logits` marks without the activation at their end. */
+  forward(xs: readonly Tensor[], training: boolean, logits?: readonly boolean[]): Tensor[] {
+    return this.use(xs.length === 1 ? xs[0]! : xs, (x) => this.structures.graph.run(leavesOf(x), { training }, logits))
+  }
+
+  /** @internal Outputs in their order as the structure that the user knows. */
+  packOutputs(outputs: readonly Tensor[]): Out {
+    return packLike(this.structures.outputs, outputs) as Out
+  }
+
+  /** What a subclass draws: the graph, and the structures in which its inputs and outputs were given. */
+  protected setGraph(
+    graph: Graph,
+    inputs: Structure<SymbolicTensor> = graph.inputs[0]!,
+    outputs: Structure<SymbolicTensor> = graph.outputs[0]!
+  ): void {
+    this.drawn = { graph, inputs, outputs }
+  }
+
+  private get structures(): Drawn {
+    if (this.drawn) return this.drawn
+    throw this.failure(ArgumentError, 'expected a model that knows the shape of its input: give its first layer an inputShape')
+  }
+
+  private inputList(x: LayerInput): readonly Tensor[] {
+    const { inputNames } = this
+    const list =
+      x instanceof Tensor || Array.isArray(x) ? leavesOf(x) : byKeys(this.kind, 'inputs', x as Record<string, Tensor>, inputNames)
+    if (list.length === inputNames.length) return list
+    throw this.failure(ArgumentError, `expected ${inputNames.length} inputs (${inputNames.join(', ')}), received ${list.length}`)
+  }
 
   /**
    * Chooses optimizer, loss and metrics for training.
@@ -119,23 +232,23 @@ export abstract class Model extends Layer {
   }
 
   /**
-   * The outputs for all samples, as one tensor that the caller owns.
+   * The outputs for all samples: a tensor, or an array or record of them as the model's `outputs`. The caller owns them.
    * @throws ArgumentError, ShapeError for data that do not fit; DOMException `AbortError` when `signal` says so
    * @example
    * const probabilities = await model.predict(images, { batchSize: 256 })
    */
-  async predict(x: ModelValues | Batches, options: PredictOptions = {}): Promise<Tensor> {
+  async predict(x: ModelValues | Batches, options: PredictOptions = {}): Promise<Out> {
     refuseInCapture('predict')
-    return this.predictor.predict(x, options)
+    return this.packOutputs(await this.predictor.predict(x, options))
   }
 
   /**
-   * The outputs for one batch, without waiting: a tensor that the caller owns.
+   * The outputs for one batch, without waiting, in the form that `predict` gives.
    * @throws ArgumentError, ShapeError for data that do not fit
    */
-  predictOnBatch(x: ModelValues): Tensor {
+  predictOnBatch(x: ModelValues): Out {
     refuseInCapture('predictOnBatch')
-    return this.predictor.predictOnBatch(x)
+    return this.packOutputs(this.predictor.predictOnBatch(x))
   }
 
   /** One step of training on one batch; its loss and metrics. @throws as `fit` */
@@ -146,7 +259,7 @@ export abstract class Model extends Layer {
   }
 
   /** Loss and metrics of one batch. @throws as `fit` */
-  async testOnBatch(x: ModelValues, y: ModelValues, options: { sampleWeight?: Values | undefined } = {}): Promise<Logs> {
+  async testOnBatch(x: ModelValues, y: ModelValues, options: { sampleWeight?: ModelValues | undefined } = {}): Promise<Logs> {
     refuseInCapture('testOnBatch')
     return testOnBatch(this, this.compiled('testOnBatch'), x, y, options)
   }
@@ -162,7 +275,7 @@ export abstract class Model extends Layer {
    */
   getLayer(which: string | number): Layer {
     const found = typeof which === 'number' ? this.layers.at(which) : this.layers.find(({ name }) => name === which)
-    if (found !== undefined) return found
+    if (found !== undefined) return found as Layer
     throw failure(
       ArgumentError,
       'getLayer',
@@ -207,6 +320,7 @@ export abstract class Model extends Layer {
   dataShapes(where: string, withTargets = true): DataShapes {
     const model = this
     const rows = (shapes: readonly (PartialShape | undefined)[]): RowShape[] => shapes.map((shape) => shape?.slice(1))
+    const targets = withTargets ? this.compiled(where).targets : []
     return {
       where,
       get device() {
@@ -215,9 +329,12 @@ export abstract class Model extends Layer {
       get inputs() {
         return rows(model.inputShapes)
       },
+      inputNames: model.inputNames,
       get outputs() {
-        return withTargets ? rows(model.outputShapes) : undefined
+        const { outputShapes } = model
+        return withTargets ? rows(targets.map((i) => outputShapes[i])) : undefined
       },
+      outputNames: targets.map((i) => model.outputNames[i]!),
       onInputs: (shapes) => model.buildFor(shapes)
     }
   }
@@ -238,4 +355,19 @@ export abstract class Model extends Layer {
   private refuseWhileFitting(where: string): void {
     if (this.fitting) throw failure(ArgumentError, where, `expected ${this.name} not to be in training: wait for the end of fit`)
   }
+}
+
+interface Drawn {
+  graph: Graph
+  inputs: Structure<SymbolicTensor>
+  outputs: Structure<SymbolicTensor>
+}
+
+/** The keys of a record, else the names with a number where one comes again. */
+function namesOf(structure: Structure<SymbolicTensor> | undefined, names: readonly string[]): readonly string[] {
+  if (isRecord(structure)) return Object.keys(structure)
+  return names.map((name, i) => {
+    const before = names.slice(0, i).filter((other) => other === name).length
+    return before === 0 ? name : `${name}_${before}`
+  })
 }

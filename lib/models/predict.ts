@@ -8,7 +8,7 @@ import { type BatchStream, ItemStream, makeBatch } from '../data/streams'
 import { type Batches, checkData, isBatches, type ModelValues } from '../data/values'
 import * as ops from '../ops'
 import type { Tensor } from '../tensor'
-import type { Model } from './model'
+import type { AnyModel } from './model'
 import { openStream } from './open'
 import { Runner } from './run'
 import { StreamSource } from './sources'
@@ -30,13 +30,13 @@ const groupSize = 256
 
 /** A model's prediction, captured once for all calls. */
 export class Predictor {
-  private readonly forward: Captured<[xs: readonly Tensor[]], Tensor>
+  private readonly forward: Captured<[xs: readonly Tensor[]], Tensor[]>
 
-  constructor(private readonly model: Model) {
-    this.forward = capture((xs: readonly Tensor[]) => model.apply(xs.length === 1 ? xs[0]! : xs))
+  constructor(private readonly model: AnyModel) {
+    this.forward = capture((xs: readonly Tensor[]) => model.forward(xs, false))
   }
 
-  async predict(x: ModelValues | Batches, options: PredictOptions): Promise<Tensor> {
+  async predict(x: ModelValues | Batches, options: PredictOptions): Promise<Tensor[]> {
     const { batchSize = 32, verbose = 0, steps, callbacks = [], signal } = checkOptions('predict', options)
     numberOption('predict', 'batchSize', batchSize, { integer: true, min: 1 })
     if (steps !== undefined) numberOption('predict', 'steps', steps, { integer: true, min: 1 })
@@ -53,7 +53,7 @@ export class Predictor {
     return this.run(stream, list, steps, signal)
   }
 
-  predictOnBatch(x: ModelValues): Tensor {
+  predictOnBatch(x: ModelValues): Tensor[] {
     const { xs, owned } = makeBatch(this.model.dataShapes('predict', false), { x })
     try {
       return this.forward(xs)
@@ -71,9 +71,10 @@ export class Predictor {
     callbacks: CallbackList,
     steps: number | undefined,
     signal: AbortSignal | undefined
-  ): Promise<Tensor> {
-    let parts: Tensor[] = []
-    const groups: Tensor[] = []
+  ): Promise<Tensor[]> {
+    // Of each batch, and of each group of batches, all outputs.
+    let parts: Tensor[][] = []
+    const groups: Tensor[][] = []
     const gather = (): void => {
       if (parts.length > 0) groups.push(concatOf(parts))
       parts = []
@@ -87,7 +88,7 @@ export class Predictor {
       kind: 'Predict',
       callbacks,
       signal,
-      fence: () => fence(parts.at(-1) ?? groups.at(-1)!)
+      fence: () => fence((parts.at(-1) ?? groups.at(-1)!)[0]!)
     })
     try {
       await callbacks.setParams({ epochs: 1, steps: steps ?? source.steps })
@@ -99,17 +100,23 @@ export class Predictor {
       return result
     } finally {
       source.close()
-      for (const tensor of [...parts, ...groups]) tensor.dispose()
+      for (const tensor of [...parts, ...groups].flat()) tensor.dispose()
     }
   }
 }
 
-/** The tensors behind one another; they are disposed of. */
-function concatOf(tensors: readonly Tensor[]): Tensor {
-  if (tensors.length === 1) return tensors[0]!
+/** Each output's parts behind one another; they are disposed of. */
+function concatOf(parts: readonly Tensor[][]): Tensor[] {
+  const [first] = parts
+  if (parts.length === 1) return first!
   try {
-    return ops.concat(tensors, 0)
+    return first!.map((_, i) =>
+      ops.concat(
+        parts.map((outputs) => outputs[i]!),
+        0
+      )
+    )
   } finally {
-    for (const tensor of tensors) tensor.dispose()
+    for (const tensor of parts.flat()) tensor.dispose()
   }
 }

@@ -3,9 +3,10 @@ import { raiseConfiguration } from '../config'
 import { ArgumentError, failure, show } from '../errors'
 import * as layers from '../layers'
 import { InputLayer } from '../layers/input'
-import { type CallContext, Layer, type LayerInput, type PartialShape } from '../layers/layer'
+import { Layer, type PartialShape } from '../layers/layer'
 import { type Config, isSerialized, type Serialized } from '../serialization'
-import { SymbolicTensor, type Tensor } from '../tensor'
+import type { SymbolicTensor } from '../tensor'
+import { Graph, nameLayers } from './graph'
 import { Model } from './model'
 
 export interface SequentialOptions {
@@ -28,8 +29,7 @@ export interface SequentialOptions {
  */
 export class Sequential extends Model {
   private readonly chain: Layer[] = []
-  /** What comes out of each layer, from the input on. */
-  private symbols: SymbolicTensor[] = []
+  private head: InputLayer | undefined
   private declaredShape: PartialShape | undefined
 
   /** @throws ArgumentError for something else than layers, or two layers of one name */
@@ -51,62 +51,40 @@ export class Sequential extends Model {
    */
   add(layer: Layer): void {
     this.append(layer)
-    if (this.built) this.symbols.push(layer.apply(this.symbols.at(-1)!))
+    if (this.graph) this.setGraph(new Graph(this.graph.inputs, [layer.apply(this.graph.outputs[0]!)]))
     else this.buildIfKnown()
     raiseConfiguration()
   }
 
   override build(shape: PartialShape): void {
     // Whatever the size of the first batch: others may come.
-    this.symbols = [new SymbolicTensor([null, ...shape.slice(1)], 'float32', `${this.name}_input`)]
-    for (const layer of this.chain) this.symbols.push(layer.apply(this.symbols.at(-1)!))
-  }
-
-  override call(x: LayerInput, context: CallContext): Tensor {
-    return this.chain.reduce<LayerInput>((value, layer) => layer.apply(value, context), x) as Tensor
-  }
-
-  override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
-    return this.chain.at(-1)?.logitsActivation
-  }
-
-  override callLogits(x: LayerInput, context: CallContext): Tensor {
-    const last = this.chain.at(-1)!
-    return last.applyLogits(
-      this.chain.slice(0, -1).reduce<LayerInput>((value, layer) => layer.apply(value, context), x),
-      context
-    )
-  }
-
-  override get inputShapes(): readonly (PartialShape | undefined)[] {
-    return [this.symbols[0]?.shape]
-  }
-
-  override get outputShapes(): readonly (PartialShape | undefined)[] {
-    return [this.symbols.at(-1)?.shape]
-  }
-
-  override outputShapeOf(layer: Layer): PartialShape | undefined {
-    return this.symbols[this.chain.indexOf(layer) + 1]?.shape
+    this.head ??= new InputLayer({ batchShape: [null, ...shape.slice(1)] })
+    const input = this.head.output
+    const output = this.chain.reduce<SymbolicTensor>((x, layer) => layer.apply(x), input)
+    this.setGraph(new Graph([input], [output]))
   }
 
   override getConfig(): Config {
-    const { name, trainable } = this
-    const batchInputShape = this.symbols[0]?.shape ?? this.declaredShape
-    return { name, trainable, layers: this.chain.map(layers.serialize), ...(batchInputShape && { batchInputShape }) }
+    const { name, trainable, head } = this
+    const batchInputShape = this.inputShapes[0] ?? this.declaredShape
+    const serialized = this.chain.map(layers.serialize)
+    // An input of another dtype is more than its shape.
+    if (head && head.dtype !== 'float32') return { name, trainable, layers: [layers.serialize(head), ...serialized] }
+    return { name, trainable, layers: serialized, ...(batchInputShape && { batchInputShape }) }
   }
 
   private append(layer: Layer): void {
     if (!(layer instanceof Layer)) throw failure(ArgumentError, 'sequential', `expected layers, received ${show(layer)}`)
     if (layer instanceof InputLayer) {
       if (this.chain.length > 0) throw failure(ArgumentError, 'sequential', 'expected an input layer only at the beginning')
+      this.head = layer
       this.declaredShape = layer.batchShape
       return
     }
-    const taken = new Set(this.chain.map(({ name }) => name))
-    layer.nameWithin(taken)
-    if (taken.has(layer.name))
-      throw failure(ArgumentError, 'sequential', `expected layers of different names, received two of the name ${show(layer.name)}`)
+    if (layer.tree().includes(this)) {
+      throw failure(ArgumentError, 'sequential', `expected no cycle, received the layer ${show(layer.name)}, which holds this model`)
+    }
+    nameLayers('sequential', [...this.chain, layer])
     this.chain.push(layer)
   }
 

@@ -36,7 +36,7 @@ export class ResidentSource implements StepSource {
     work: (batch: Batch) => void
   ) {
     this.steps = Math.ceil(count / batchSize)
-    const { xs, ys, sampleWeight } = data
+    const { xs, ys, sampleWeights } = data
     const { device } = xs[0]!
     const state = (name: string, size: number): Variable =>
       scope(() => variable(ops.zeros([size], { dtype: 'int32', device }), { name, trainable: false }))
@@ -46,7 +46,7 @@ export class ResidentSource implements StepSource {
       (size: number) => {
         const indices = batchIndices(this.order, this.position, size)
         const take = (x: (typeof xs)[number]) => ops.gather(x, indices)
-        work({ xs: xs.map(take), ys: ys.map(take), sampleWeight: sampleWeight && take(sampleWeight), size })
+        work({ xs: xs.map(take), ys: ys.map(take), sampleWeights: sampleWeights.map(take), size })
         increment(this.position, size)
       },
       { device }

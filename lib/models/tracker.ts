@@ -1,6 +1,5 @@
 // The running totals of a run: the loss and the metrics, kept on the device and read as logs.
 import type { Logs } from '../callbacks/callback'
-import type { Batch } from '../data/values'
 import * as metrics from '../metrics'
 import * as ops from '../ops'
 import { accumulate } from '../ops/training'
@@ -15,9 +14,28 @@ import {
 } from '../serialization'
 import { type Tensor, type Variable, variable } from '../tensor'
 
+/** What is tracked of an output. */
+interface OutputSpec {
+  /** What stands in front of its keys; undefined for the only output. */
+  name: string | undefined
+  hasLoss: boolean
+  metrics: readonly metrics.MetricSpec[]
+  weightedMetrics: readonly metrics.MetricSpec[]
+}
+
+/** A batch as an output sees it. */
+interface OutputBatch {
+  loss: Tensor | undefined
+  yTrue: Tensor | undefined
+  sampleWeight: Tensor | undefined
+  /** Only called if a metric needs them. */
+  predictions: () => Tensor
+}
+
 interface Tracked {
   /** The key in logs. */
   key: string
+  output: number
   /** What makes an equal metric, whatever `customObjects` are known then: a name, a function, a loss or a metric. */
   spec: Exclude<metrics.MetricSpec, Serialized | SerializedFunction>
   weighted: boolean
@@ -28,23 +46,36 @@ interface Tracked {
 /** Loss and metrics of one kind of run. */
 export class Tracker {
   private readonly tracked: readonly Tracked[]
-  /** float32 [3]: sum of loss · samples, its compensation (Kahan), number of samples. */
-  private lossTotal: Variable | undefined
+  /**
+   * float32 [3] for the whole loss, then for that of each output if there are several: sum of loss · samples, its compensation (Kahan),
+   * number of samples.
+   */
+  private readonly lossTotals: { key: string; output: number | undefined; total: Variable | undefined }[]
 
   /** @throws ArgumentError for a metric that there is not */
-  constructor(specs: readonly metrics.MetricSpec[], weightedSpecs: readonly metrics.MetricSpec[]) {
-    const track = (given: metrics.MetricSpec, weighted: boolean): Tracked => {
+  constructor(private readonly outputs: readonly OutputSpec[]) {
+    const track = (given: metrics.MetricSpec, output: number, weighted: boolean): Tracked => {
       const spec = resolve(given)
       const metric = metrics.needsShapes(spec) ? undefined : metrics.get(spec)
-      return { key: typeof spec === 'string' ? spec : metric!.name, spec, weighted, metric }
+      const key = typeof spec === 'string' ? spec : metric!.name
+      const { name } = outputs[output]!
+      return { key: name === undefined ? key : `${name}_${key}`, output, spec, weighted, metric }
     }
-    this.tracked = [...specs.map((spec) => track(spec, false)), ...weightedSpecs.map((spec) => track(spec, true))]
+    this.tracked = [
+      ...outputs.flatMap((output, i) => output.metrics.map((spec) => track(spec, i, false))),
+      ...outputs.flatMap((output, i) => output.weightedMetrics.map((spec) => track(spec, i, true)))
+    ]
+    const each = outputs.flatMap(({ name, hasLoss }, output) =>
+      name !== undefined && hasLoss ? [{ key: `${name}_loss`, output, total: undefined }] : []
+    )
+    this.lossTotals = [{ key: 'loss', output: undefined, total: undefined }, ...each]
   }
 
   /** A tracker of the same metrics with totals of its own. */
   sibling(): Tracker {
-    const specs = (weighted: boolean) => this.tracked.filter((t) => t.weighted === weighted).map((t) => copyOf(t.spec))
-    return new Tracker(specs(false), specs(true))
+    const specs = (output: number, weighted: boolean) =>
+      this.tracked.filter((t) => t.output === output && t.weighted === weighted).map((t) => copyOf(t.spec))
+    return new Tracker(this.outputs.map((output, i) => ({ ...output, metrics: specs(i, false), weightedMetrics: specs(i, true) })))
   }
 
   /** Whether a larger value of the metric with this key is better. */
@@ -52,32 +83,42 @@ export class Tracker {
     return this.tracked.find((t) => t.key === key)?.metric?.direction
   }
 
-  /** Adds a batch. Runs inside captured functions; `predictions` is only called if a metric needs them. */
-  add({ ys, sampleWeight, size }: Batch, loss: Tensor, predictions: () => Tensor): void {
-    accumulate(this.loss, loss, ops.full([], size, { device: loss.device }))
-    const yTrue = ys[0]
-    if (this.tracked.length === 0 || yTrue === undefined) return
-    const yPred = predictions()
-    for (const tracked of this.tracked) {
-      tracked.metric ??= metrics.get(tracked.spec, { yTrue: yTrue.shape, yPred: yPred.shape })
-      tracked.metric.update(yTrue, yPred, tracked.weighted ? sampleWeight : undefined)
+  /** Adds a batch of `size` samples. Runs inside captured functions. */
+  add(size: number, loss: Tensor, batches: readonly OutputBatch[]): void {
+    const samples = ops.full([], size, { device: loss.device })
+    for (const { output } of this.lossTotals) {
+      accumulate(this.lossTotal(output), output === undefined ? loss : batches[output]!.loss!, samples)
+    }
+    for (const [i, { yTrue, sampleWeight, predictions }] of batches.entries()) {
+      const mine = this.tracked.filter(({ output }) => output === i)
+      if (mine.length === 0 || yTrue === undefined) continue
+      const yPred = predictions()
+      for (const tracked of mine) {
+        tracked.metric ??= metrics.get(tracked.spec, { yTrue: yTrue.shape, yPred: yPred.shape })
+        tracked.metric.update(yTrue, yPred, tracked.weighted ? sampleWeight : undefined)
+      }
     }
   }
 
   /** Forgets what was added. */
   reset(): void {
-    this.lossTotal?.assign([0, 0, 0])
+    for (const { total } of this.lossTotals) total?.assign([0, 0, 0])
     for (const { metric } of this.tracked) metric?.reset()
   }
 
   /** The means so far, in one read; rejects if a step has failed. */
   async read(): Promise<Logs> {
     const known = this.tracked.flatMap(({ key, metric }) => (metric === undefined ? [] : [{ key, metric }]))
-    const totals = ops.concat([this.loss, ...known.map(({ metric }) => metric.totals)])
+    const sums = this.lossTotals.map(({ output }) => this.lossTotal(output))
+    const totals = ops.concat([...sums, ...known.map(({ metric }) => metric.totals)])
     try {
       const values = await totals.data()
-      const logs: Logs = { loss: (values[0]! - values[1]!) / values[2]! }
-      let at = 3
+      const logs: Logs = {}
+      let at = 0
+      for (const { key } of this.lossTotals) {
+        logs[key] = (values[at]! - values[at + 1]!) / values[at + 2]!
+        at += 3
+      }
       for (const { key, metric } of known) {
         const end = at + metric.totals.size
         logs[key] = metric.compute(values.subarray(at, end))
@@ -91,26 +132,28 @@ export class Tracker {
 
   /** Resolves when what was added so far has been computed; rejects if it failed. */
   async fence(): Promise<void> {
-    await this.loss.data()
+    await this.lossTotal(undefined).data()
   }
 
-  /** What a file holds: names as they were given, configs of the others. */
+  /** What a file holds: names as they were given, configs of the others; one list for the only output, else one for each. */
   getConfig(): Record<string, unknown> {
     const config = ({ spec, metric }: Tracked) => (typeof spec === 'string' ? spec : metrics.serialize(metric!))
-    return {
-      metrics: this.tracked.filter((t) => !t.weighted).map(config),
-      weightedMetrics: this.tracked.filter((t) => t.weighted).map(config)
+    const list = (weighted: boolean) => {
+      const each = this.outputs.map((_, i) => this.tracked.filter((t) => t.output === i && t.weighted === weighted).map(config))
+      return each.length === 1 ? each[0] : each
     }
+    return { metrics: list(false), weightedMetrics: list(true) }
   }
 
   dispose(): void {
-    this.lossTotal?.dispose()
+    for (const { total } of this.lossTotals) total?.dispose()
     for (const { metric } of this.tracked) metric?.dispose()
   }
 
-  private get loss(): Variable {
-    this.lossTotal ??= scope(() => variable(ops.zeros([3]), { name: 'loss', trainable: false }))
-    return this.lossTotal
+  private lossTotal(output: number | undefined): Variable {
+    const entry = this.lossTotals.find((one) => one.output === output)!
+    entry.total ??= scope(() => variable(ops.zeros([3]), { name: entry.key, trainable: false }))
+    return entry.total
   }
 }
 

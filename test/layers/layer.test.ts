@@ -22,7 +22,6 @@ import {
   valueAndGrad,
   zeros
 } from '../../lib'
-import { nodeOf } from '../../lib/layers/symbolic'
 import { withCustomObjects } from '../../lib/serialization'
 import { collected } from '../support/collected'
 
@@ -201,7 +200,8 @@ test('a graph is drawn without computing', () => {
   const layer = layers.dense({ units: 3, name: 'head' })
   const y = layer.apply(x)
   expect([y.shape, y.dtype]).toEqual([[null, null, 3], 'float32'])
-  expect(nodeOf(y)).toMatchObject({ layer, inputs: [x], output: y })
+  expect(y.node).toMatchObject({ layer, inputs: x, outputs: y })
+  expect([layer.input, layer.output]).toEqual([x, y])
   expect(layers.flatten().apply(input({ shape: [28, 28] })).shape).toEqual([null, 784])
   expect(layers.reshape({ targetShape: [-1, 2] }).apply(input({ shape: [4, 3] })).shape).toEqual([null, 6, 2])
   expect(layers.lambda({ function: (t: Tensor) => t.sum(-1, { keepdims: true }) }).apply(x).shape).toEqual([null, null, 1])
