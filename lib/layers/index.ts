@@ -32,6 +32,7 @@ import { Lambda, type LambdaOptions } from './lambda'
 import { type AnyLayer, Layer, type LayerOptions } from './layer'
 import { LayerNormalization, type LayerNormalizationOptions } from './layer-normalization'
 import { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
+import { Add, Average, Concatenate, type ConcatenateOptions, Dot, type DotOptions, Maximum, Minimum, Multiply, Subtract } from './merge'
 import {
   AveragePooling1d,
   AveragePooling2d,
@@ -82,6 +83,18 @@ export { InputLayer, type InputOptions } from './input'
 export { Lambda, type LambdaFunction, type LambdaOptions } from './lambda'
 export { LayerNormalization, type LayerNormalizationOptions } from './layer-normalization'
 export { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
+export {
+  Add,
+  Average,
+  Concatenate,
+  type ConcatenateOptions,
+  Dot,
+  type DotOptions,
+  Maximum,
+  Minimum,
+  Multiply,
+  Subtract
+} from './merge'
 export {
   AveragePooling1d,
   AveragePooling2d,
@@ -142,7 +155,15 @@ const registry = new Registry<AnyLayer>('layer', Layer, {
   sumPooling2d: SumPooling2d,
   sumPooling3d: SumPooling3d,
   rmsNormalization: RmsNormalization,
-  unitNormalization: UnitNormalization
+  unitNormalization: UnitNormalization,
+  add: Add,
+  subtract: Subtract,
+  multiply: Multiply,
+  average: Average,
+  maximum: Maximum,
+  minimum: Minimum,
+  concatenate: Concatenate,
+  dot: Dot
 })
 
 /** The layers written, or read, since the outermost call began, in the order of their beginnings: a shared one is there once. */
@@ -263,3 +284,19 @@ export const sumPooling3d = (options?: PoolingOptions): SumPooling3d => new SumP
 export const rmsNormalization = (options?: RmsNormalizationOptions): RmsNormalization => new RmsNormalization(options)
 /** {@link UnitNormalization}: Length 1 for each sample. */
 export const unitNormalization = (options?: UnitNormalizationOptions): UnitNormalization => new UnitNormalization(options)
+/** {@link Add}: the sum of an array of inputs. */
+export const add = (options?: LayerOptions): Add => new Add(options)
+/** {@link Subtract}: the first of two inputs minus the second. */
+export const subtract = (options?: LayerOptions): Subtract => new Subtract(options)
+/** {@link Multiply}: the product of an array of inputs, element by element. */
+export const multiply = (options?: LayerOptions): Multiply => new Multiply(options)
+/** {@link Average}: the mean of an array of inputs, element by element. */
+export const average = (options?: LayerOptions): Average => new Average(options)
+/** {@link Maximum}: the largest of an array of inputs, element by element. */
+export const maximum = (options?: LayerOptions): Maximum => new Maximum(options)
+/** {@link Minimum}: the smallest of an array of inputs, element by element. */
+export const minimum = (options?: LayerOptions): Minimum => new Minimum(options)
+/** {@link Concatenate}: an array of inputs one after the other along an axis. */
+export const concatenate = (options?: ConcatenateOptions): Concatenate => new Concatenate(options)
+/** {@link Dot}: for each sample, the sums of products of two inputs along an axis of each. */
+export const dot = (options: DotOptions): Dot => new Dot(options)

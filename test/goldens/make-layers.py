@@ -50,21 +50,21 @@ def write(name, cases):
 
 
 # ---- Layers: output, and the gradients of sum(y * seed) for the input and the weights.
-# In training also the weights that the call leaves behind.
+# In training also the weights that the call leaves behind. x is one input or a list of them.
 def layer_case(factory, cls, x, training=False, **kwargs):
-    layer = cls(**kwargs)
-    layer.build(x.shape)
+    layer, several = cls(**kwargs), isinstance(x, list)
+    layer.build([part.shape for part in x] if several else x.shape)
     weights = [np.abs(w) if "variance" in v.name else w for v, w in ((v, normal(*v.shape) * 0.5) for v in layer.weights)]
     layer.set_weights(weights)
-    tx = torch.tensor(x, requires_grad=True)
+    tx = [torch.tensor(part, requires_grad=True) for part in x] if several else torch.tensor(x, requires_grad=True)
     y = layer(tx, training=training) if cls in (keras.layers.Dropout, keras.layers.BatchNormalization) else layer(tx)
     seed = normal(*y.shape)
     penalty = sum(layer.losses) if layer.losses else torch.zeros(())
     ((y * torch.tensor(seed)).sum() + penalty).backward()
     kwargs = {k: ({"l1": float(v.l1), "l2": float(v.l2)} if isinstance(v, keras.regularizers.L1L2) else v) for k, v in kwargs.items()}
     return {
-        "layer": factory, "options": options(kwargs), "x": numbers(x), "y": numbers(y), "seed": numbers(seed),
-        "weights": [numbers(w) for w in weights], "dx": numbers(tx.grad),
+        "layer": factory, "options": options(kwargs), "x": [numbers(part) for part in x] if several else numbers(x), "y": numbers(y), "seed": numbers(seed),
+        "weights": [numbers(w) for w in weights], "dx": [numbers(part.grad) for part in tx] if several else numbers(tx.grad),
         "dw": [numbers(w.value.grad) for w in layer.trainable_weights],
         "penalty": numbers(penalty), "parameters": layer.count_params(),
         **({"training": True, "after": [numbers(w.value) for w in layer.weights]} if training else {}),
@@ -155,6 +155,27 @@ layers += [
     layer_case("unitNormalization", L.UnitNormalization, normal(3, 5)),
     layer_case("unitNormalization", L.UnitNormalization, normal(2, 3, 4), axis=[1, 2]),
     layer_case("unitNormalization", L.UnitNormalization, normal(2, 3, 4), axis=1),
+]
+# Layers of several inputs, with numbers of their own.
+rng = np.random.default_rng(23)
+for factory in ["add", "subtract", "multiply", "average", "maximum", "minimum"]:
+    cls = getattr(L, factory.capitalize())
+    layers += [
+        layer_case(factory, cls, [normal(3, 4), normal(3, 4)]),
+        layer_case(factory, cls, [normal(2, 3, 4), normal(2, 4)]),
+        layer_case(factory, cls, [normal(2, 1, 4), normal(2, 3, 1)]),
+    ]
+    if factory != "subtract":
+        layers.append(layer_case(factory, cls, [normal(2, 5) for _ in range(3)]))
+layers += [
+    layer_case("concatenate", L.Concatenate, [normal(3, 4), normal(3, 2)]),
+    layer_case("concatenate", L.Concatenate, [normal(2, 3, 4), normal(2, 1, 4), normal(2, 2, 4)], axis=1),
+    layer_case("dot", L.Dot, [normal(3, 5), normal(3, 5)], axes=1),
+    layer_case("dot", L.Dot, [normal(3, 5), normal(3, 5)], axes=-1, normalize=True),
+    layer_case("dot", L.Dot, [normal(2, 3, 5), normal(2, 4, 3)], axes=[1, 2]),
+    layer_case("dot", L.Dot, [normal(2, 3, 5), normal(2, 4, 3)], axes=[1, 2], normalize=True),
+    layer_case("dot", L.Dot, [normal(2, 5), normal(2, 3, 5)], axes=-1),
+    layer_case("dot", L.Dot, [normal(2, 2, 4, 3), normal(2, 4, 2)], axes=[2, 1]),
 ]
 rng = common_rng
 write("layers", layers)

@@ -2,6 +2,7 @@
 // shape found without data, the config's round trip, bfloat16, a captured training step against an eager one, and that nothing leaks.
 import { capture, input, type Layer, layers, memory, optimizers, scope, setPrecision, type Tensor, valueAndGrad } from '../../lib'
 import type { Serialized } from '../../lib/serialization'
+import type { Structure } from '../../lib/structure'
 import goldens from '../goldens/layers.golden.json'
 import { collected } from './collected'
 import { expectClose, fromGolden, type GoldenArray } from './golden'
@@ -10,12 +11,13 @@ import { onEveryDevice } from './op-suite'
 interface LayerGolden {
   layer: string
   options: Record<string, unknown>
-  x: GoldenArray
+  /** One input, or an array of them; `dx` likewise. */
+  x: GoldenArray | GoldenArray[]
   y: GoldenArray
   /** The gradients are those of sum(y · seed) + penalty. */
   seed: GoldenArray
   weights: GoldenArray[]
-  dx: GoldenArray
+  dx: GoldenArray | GoldenArray[]
   dw: GoldenArray[]
   penalty: GoldenArray
   parameters: number
@@ -23,6 +25,8 @@ interface LayerGolden {
   training?: boolean
   after?: GoldenArray[]
 }
+
+const listOf = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value])
 
 type Factory = (options: object) => Layer
 
@@ -60,12 +64,17 @@ async function check(what: string, factory: Factory, golden: LayerGolden): Promi
     return value
   }
   const make = (options: object = {}): Layer => own(factory({ ...userOptions(golden.options), ...options }))
-  const [x, seed] = [own(fromGolden(golden.x)), own(fromGolden(golden.seed))]
+  const inputs = listOf(golden.x)
+  const xs = inputs.map((input) => own(fromGolden(input)))
+  /** One value for each input in the form that the layer takes. */
+  const formed = <T>(values: readonly T[]): T | readonly T[] => (Array.isArray(golden.x) ? values : values[0]!)
+  const [x, shapes] = [formed(xs), formed(inputs.map(({ shape }) => shape))]
+  const seed = own(fromGolden(golden.seed))
   const values = golden.weights.map((w) => own(fromGolden(w)))
 
   const layer = make()
   expect(layer.built).toBe(false)
-  layer.build(golden.x.shape)
+  layer.build(shapes)
   layer.setWeights(values)
   const { training = false } = golden
   await expectClose(own(layer.apply(x, { training })), golden.y, `${what}: y`)
@@ -74,46 +83,53 @@ async function check(what: string, factory: Factory, golden: LayerGolden): Promi
   expect(layer.countParams()).toBe(golden.parameters)
 
   const objective = () => scope(() => layer.losses.reduce((sum, loss) => sum.add(loss), layer.apply(x, { training }).mul(seed).sum()))
-  const { value, grads } = valueAndGrad(objective, [x, ...layer.trainableVariables])
+  const { value, grads } = valueAndGrad(objective, [...xs, ...layer.trainableVariables])
   for (const t of [value, ...grads]) own(t)
-  await expectClose(grads[0]!, golden.dx, `${what}: dx`)
-  for (const [i, dw] of golden.dw.entries()) await expectClose(grads[i + 1]!, dw, `${what}: dw ${i}`)
-  const penalty = own(scope(() => layer.losses.reduce((sum, loss) => sum.add(loss), x.sum().mul(0))))
+  for (const [i, dx] of listOf(golden.dx).entries()) await expectClose(grads[i]!, dx, `${what}: dx ${i}`)
+  for (const [i, dw] of golden.dw.entries()) await expectClose(grads[xs.length + i]!, dw, `${what}: dw ${i}`)
+  const penalty = own(scope(() => layer.losses.reduce((sum, loss) => sum.add(loss), seed.sum().mul(0))))
   await expectClose(penalty, golden.penalty, `${what}: penalty`)
 
-  const symbolic = make().apply(input({ shape: golden.x.shape.slice(1) }))
+  const symbolic = make().apply(formed(inputs.map(({ shape }) => input({ shape: shape.slice(1) }))))
   expect(symbolic.shape).toEqual([null, ...golden.y.shape.slice(1)])
   expect(symbolic.dtype).toBe('float32')
 
   const written = JSON.parse(JSON.stringify(layers.serialize(layer))) as Serialized
   const again = own(layers.deserialize(written))
   expect(JSON.parse(JSON.stringify(layers.serialize(again)))).toEqual(written)
-  again.build(golden.x.shape)
+  again.build(shapes)
   again.setWeights(values)
   layer.setWeights(values)
   const [y, copy] = [own(layer.apply(x)), own(again.apply(x))]
   expect(await copy.data()).toEqual(await y.data())
 
   const half = make({ dtype: 'mixed_bfloat16' })
-  half.build(golden.x.shape)
+  half.build(shapes)
   half.setWeights(values)
   const rounded = own(half.apply(x, { training }))
   expect(rounded.dtype).toBe('bfloat16')
   expect(half.weights.every((w) => w.dtype === 'float32')).toBe(true)
   await expectClose(rounded, golden.y, `${what}: in bfloat16`, 0.06)
 
-  const [eager, captured] = [await train(layer, x, seed, values, false), await train(layer, x, seed, values, true)]
+  const [eager, captured] = [await train(layer, xs, formed, seed, values, false), await train(layer, xs, formed, seed, values, true)]
   expect(captured).toEqual(eager)
   for (const o of owned) o.dispose()
 }
 
 /** The loss and the weights after three steps. */
-async function train(layer: Layer, x: Tensor, seed: Tensor, values: Tensor[], isCaptured: boolean): Promise<number[][]> {
+async function train(
+  layer: Layer,
+  xs: readonly Tensor[],
+  formed: (xs: readonly Tensor[]) => Structure<Tensor>,
+  seed: Tensor,
+  values: Tensor[],
+  isCaptured: boolean
+): Promise<number[][]> {
   layer.setWeights(values)
   using optimizer = optimizers.sgd({ learningRate: 0.1, momentum: 0.5 })
-  const step = (input: Tensor): Tensor => {
+  const step = (...inputs: Tensor[]): Tensor => {
     const { value, grads } = valueAndGrad(
-      () => layer.losses.reduce((sum, loss) => sum.add(loss), layer.apply(input, { training: true }).mul(seed).mean()),
+      () => layer.losses.reduce((sum, loss) => sum.add(loss), layer.apply(formed(inputs), { training: true }).mul(seed).mean()),
       layer.trainableVariables
     )
     optimizer.apply(grads, layer.trainableVariables)
@@ -124,7 +140,7 @@ async function train(layer: Layer, x: Tensor, seed: Tensor, values: Tensor[], is
   const run = captured ?? step
   const results: number[][] = []
   for (let i = 0; i < 3; i++) {
-    using loss = run(x)
+    using loss = run(...xs)
     if (!isRandom(layer)) results.push([...(await loss.data())])
   }
   captured?.dispose()
