@@ -12,6 +12,7 @@ import {
   type AdaptivePoolingOptions
 } from './adaptive-pooling'
 import { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
+import { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
 import { Dense, type DenseOptions } from './dense'
 import { Dropout, type DropoutOptions } from './dropout'
 import { Elu, type EluOptions } from './elu'
@@ -34,6 +35,18 @@ import { LayerNormalization, type LayerNormalizationOptions } from './layer-norm
 import { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
 import { Add, Average, Concatenate, type ConcatenateOptions, Dot, type DotOptions, Maximum, Minimum, Multiply, Subtract } from './merge'
 import {
+  Padding1d,
+  Padding2d,
+  Padding3d,
+  type PaddingOptions,
+  ZeroPadding1d,
+  ZeroPadding2d,
+  ZeroPadding3d,
+  type ZeroPaddingOptions
+} from './padding'
+
+import { Permute, type PermuteOptions } from './permute'
+import {
   AveragePooling1d,
   AveragePooling2d,
   AveragePooling3d,
@@ -47,6 +60,7 @@ import {
 } from './pooling'
 import { Prelu, type PreluOptions } from './prelu'
 import { Relu, type ReluOptions } from './relu'
+import { RepeatVector, type RepeatVectorOptions } from './repeat-vector'
 import { Rescaling, type RescalingOptions } from './rescaling'
 import { Reshape, type ReshapeOptions } from './reshape'
 import { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
@@ -64,6 +78,7 @@ export {
   type AdaptivePoolingOptions
 } from './adaptive-pooling'
 export { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
+export { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
 export { Dense, type DenseOptions } from './dense'
 export { Dropout, type DropoutOptions } from './dropout'
 export { Elu, type EluOptions } from './elu'
@@ -96,6 +111,18 @@ export {
   Subtract
 } from './merge'
 export {
+  Padding1d,
+  Padding2d,
+  Padding3d,
+  type PaddingOptions,
+  ZeroPadding1d,
+  ZeroPadding2d,
+  ZeroPadding3d,
+  type ZeroPaddingOptions
+} from './padding'
+
+export { Permute, type PermuteOptions } from './permute'
+export {
   AveragePooling1d,
   AveragePooling2d,
   AveragePooling3d,
@@ -109,6 +136,7 @@ export {
 } from './pooling'
 export { Prelu, type PreluOptions } from './prelu'
 export { Relu, type ReluOptions } from './relu'
+export { RepeatVector, type RepeatVectorOptions } from './repeat-vector'
 export { Rescaling, type RescalingOptions } from './rescaling'
 export { Reshape, type ReshapeOptions } from './reshape'
 export { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
@@ -163,7 +191,18 @@ const registry = new Registry<AnyLayer>('layer', Layer, {
   maximum: Maximum,
   minimum: Minimum,
   concatenate: Concatenate,
-  dot: Dot
+  dot: Dot,
+  permute: Permute,
+  repeatVector: RepeatVector,
+  zeroPadding1d: ZeroPadding1d,
+  zeroPadding2d: ZeroPadding2d,
+  zeroPadding3d: ZeroPadding3d,
+  padding1d: Padding1d,
+  padding2d: Padding2d,
+  padding3d: Padding3d,
+  cropping1d: Cropping1d,
+  cropping2d: Cropping2d,
+  cropping3d: Cropping3d
 })
 
 /** The layers written, or read, since the outermost call began, in the order of their beginnings: a shared one is there once. */
@@ -300,3 +339,25 @@ export const minimum = (options?: LayerOptions): Minimum => new Minimum(options)
 export const concatenate = (options?: ConcatenateOptions): Concatenate => new Concatenate(options)
 /** {@link Dot}: for each sample, the sums of products of two inputs along an axis of each. */
 export const dot = (options: DotOptions): Dot => new Dot(options)
+/** {@link Permute}: the axes of each sample in another order. */
+export const permute = (options: PermuteOptions): Permute => new Permute(options)
+/** {@link RepeatVector}: (B, C) → (B, n, C). */
+export const repeatVector = (options: RepeatVectorOptions): RepeatVector => new RepeatVector(options)
+/** {@link ZeroPadding1d}: zeros around images. */
+export const zeroPadding1d = (options?: ZeroPaddingOptions): ZeroPadding1d => new ZeroPadding1d(options)
+/** {@link ZeroPadding2d}: zeros around images. */
+export const zeroPadding2d = (options?: ZeroPaddingOptions): ZeroPadding2d => new ZeroPadding2d(options)
+/** {@link ZeroPadding3d}: zeros around images. */
+export const zeroPadding3d = (options?: ZeroPaddingOptions): ZeroPadding3d => new ZeroPadding3d(options)
+/** {@link Padding1d}: zeros, the nearest elements or mirrored ones around images. */
+export const padding1d = (options?: PaddingOptions): Padding1d => new Padding1d(options)
+/** {@link Padding2d}: zeros, the nearest elements or mirrored ones around images. */
+export const padding2d = (options?: PaddingOptions): Padding2d => new Padding2d(options)
+/** {@link Padding3d}: zeros, the nearest elements or mirrored ones around images. */
+export const padding3d = (options?: PaddingOptions): Padding3d => new Padding3d(options)
+/** {@link Cropping1d}: images without their borders. */
+export const cropping1d = (options?: CroppingOptions): Cropping1d => new Cropping1d(options)
+/** {@link Cropping2d}: images without their borders. */
+export const cropping2d = (options?: CroppingOptions): Cropping2d => new Cropping2d(options)
+/** {@link Cropping3d}: images without their borders. */
+export const cropping3d = (options?: CroppingOptions): Cropping3d => new Cropping3d(options)

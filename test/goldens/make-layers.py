@@ -177,6 +177,24 @@ layers += [
     layer_case("dot", L.Dot, [normal(2, 5), normal(2, 3, 5)], axes=-1),
     layer_case("dot", L.Dot, [normal(2, 2, 4, 3), normal(2, 4, 2)], axes=[2, 1]),
 ]
+# Axes and borders, with numbers of their own.
+rng = np.random.default_rng(24)
+layers += [
+    layer_case("permute", L.Permute, normal(2, 3, 4), dims=[2, 1]),
+    layer_case("permute", L.Permute, normal(2, 3, 4, 5), dims=[3, 1, 2]),
+    layer_case("repeatVector", L.RepeatVector, normal(2, 3), n=4),
+]
+for dims, shape, pairs in [(1, (2, 6, 3), [0, 2]), (2, (2, 5, 4, 3), [[0, 2], [3, 0]]), (3, (1, 5, 4, 6, 2), [[0, 2], [1, 0], [2, 3]])]:
+    for factory, name, key in [("zeroPadding", "ZeroPadding", "padding"), ("cropping", "Cropping", "cropping")]:
+        cls = getattr(L, f"{name}{dims}D")
+        layers += [
+            layer_case(f"{factory}{dims}d", cls, normal(*shape)),
+            layer_case(f"{factory}{dims}d", cls, normal(*shape), **{key: 1}),
+            layer_case(f"{factory}{dims}d", cls, normal(*shape), **{key: pairs}),
+        ]
+        if name == "ZeroPadding" or dims > 1:
+            first = normal(shape[0], shape[-1], *shape[1:-1])
+            layers.append(layer_case(f"{factory}{dims}d", cls, first, **{key: pairs}, data_format="channels_first"))
 rng = common_rng
 write("layers", layers)
 
