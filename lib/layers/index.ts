@@ -2,6 +2,7 @@
 import { FormatError } from '../errors'
 import { classNameOf, Registry, type Serialized } from '../serialization'
 import { Activation, type ActivationOptions } from './activation'
+import { ActivityRegularization, type ActivityRegularizationOptions } from './activity-regularization'
 import {
   AdaptiveAveragePooling1d,
   AdaptiveAveragePooling2d,
@@ -14,7 +15,16 @@ import {
 import { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
 import { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
 import { Dense, type DenseOptions } from './dense'
-import { Dropout, type DropoutOptions } from './dropout'
+import {
+  AlphaDropout,
+  type AlphaDropoutOptions,
+  Dropout,
+  type DropoutOptions,
+  SpatialDropout1d,
+  SpatialDropout2d,
+  SpatialDropout3d,
+  type SpatialDropoutOptions
+} from './dropout'
 import { Elu, type EluOptions } from './elu'
 import { Flatten } from './flatten'
 import {
@@ -34,6 +44,7 @@ import { type AnyLayer, Layer, type LayerOptions } from './layer'
 import { LayerNormalization, type LayerNormalizationOptions } from './layer-normalization'
 import { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
 import { Add, Average, Concatenate, type ConcatenateOptions, Dot, type DotOptions, Maximum, Minimum, Multiply, Subtract } from './merge'
+import { GaussianDropout, type GaussianDropoutOptions, GaussianNoise, type GaussianNoiseOptions } from './noise'
 import {
   Padding1d,
   Padding2d,
@@ -68,6 +79,7 @@ import { Softmax, type SoftmaxOptions } from './softmax'
 import { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
 
 export { Activation, type ActivationOptions } from './activation'
+export { ActivityRegularization, type ActivityRegularizationOptions } from './activity-regularization'
 export {
   AdaptiveAveragePooling1d,
   AdaptiveAveragePooling2d,
@@ -80,7 +92,16 @@ export {
 export { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
 export { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
 export { Dense, type DenseOptions } from './dense'
-export { Dropout, type DropoutOptions } from './dropout'
+export {
+  AlphaDropout,
+  type AlphaDropoutOptions,
+  Dropout,
+  type DropoutOptions,
+  SpatialDropout1d,
+  SpatialDropout2d,
+  SpatialDropout3d,
+  type SpatialDropoutOptions
+} from './dropout'
 export { Elu, type EluOptions } from './elu'
 export { Flatten } from './flatten'
 export {
@@ -110,6 +131,7 @@ export {
   Multiply,
   Subtract
 } from './merge'
+export { GaussianDropout, type GaussianDropoutOptions, GaussianNoise, type GaussianNoiseOptions } from './noise'
 export {
   Padding1d,
   Padding2d,
@@ -202,7 +224,14 @@ const registry = new Registry<AnyLayer>('layer', Layer, {
   padding3d: Padding3d,
   cropping1d: Cropping1d,
   cropping2d: Cropping2d,
-  cropping3d: Cropping3d
+  cropping3d: Cropping3d,
+  activityRegularization: ActivityRegularization,
+  gaussianNoise: GaussianNoise,
+  gaussianDropout: GaussianDropout,
+  alphaDropout: AlphaDropout,
+  spatialDropout1d: SpatialDropout1d,
+  spatialDropout2d: SpatialDropout2d,
+  spatialDropout3d: SpatialDropout3d
 })
 
 /** The layers written, or read, since the outermost call began, in the order of their beginnings: a shared one is there once. */
@@ -361,3 +390,18 @@ export const cropping1d = (options?: CroppingOptions): Cropping1d => new Croppin
 export const cropping2d = (options?: CroppingOptions): Cropping2d => new Cropping2d(options)
 /** {@link Cropping3d}: images without their borders. */
 export const cropping3d = (options?: CroppingOptions): Cropping3d => new Cropping3d(options)
+/** {@link ActivityRegularization}: adds a penalty on its input to the loss. */
+export const activityRegularization = (options?: ActivityRegularizationOptions): ActivityRegularization =>
+  new ActivityRegularization(options)
+/** {@link GaussianNoise}: in training, adds normal noise. */
+export const gaussianNoise = (options: GaussianNoiseOptions): GaussianNoise => new GaussianNoise(options)
+/** {@link GaussianDropout}: in training, multiplies by normal noise of mean 1. */
+export const gaussianDropout = (options: GaussianDropoutOptions): GaussianDropout => new GaussianDropout(options)
+/** {@link AlphaDropout}: dropout that keeps mean 0 and variance 1, for selu. */
+export const alphaDropout = (options: AlphaDropoutOptions): AlphaDropout => new AlphaDropout(options)
+/** {@link SpatialDropout1d}: in training, leaves whole channels of a sample out. */
+export const spatialDropout1d = (options: SpatialDropoutOptions): SpatialDropout1d => new SpatialDropout1d(options)
+/** {@link SpatialDropout2d}: in training, leaves whole channels of a sample out. */
+export const spatialDropout2d = (options: SpatialDropoutOptions): SpatialDropout2d => new SpatialDropout2d(options)
+/** {@link SpatialDropout3d}: in training, leaves whole channels of a sample out. */
+export const spatialDropout3d = (options: SpatialDropoutOptions): SpatialDropout3d => new SpatialDropout3d(options)

@@ -195,6 +195,16 @@ for dims, shape, pairs in [(1, (2, 6, 3), [0, 2]), (2, (2, 5, 4, 3), [[0, 2], [3
         if name == "ZeroPadding" or dims > 1:
             first = normal(shape[0], shape[-1], *shape[1:-1])
             layers.append(layer_case(f"{factory}{dims}d", cls, first, **{key: pairs}, data_format="channels_first"))
+# Penalty and noise, which is off here; with numbers of their own.
+rng = np.random.default_rng(25)
+layers += [
+    layer_case("activityRegularization", L.ActivityRegularization, normal(3, 4)),
+    layer_case("activityRegularization", L.ActivityRegularization, normal(3, 4), l1=0.3, l2=0.2),
+    layer_case("gaussianNoise", L.GaussianNoise, normal(3, 4), stddev=0.5),
+    layer_case("gaussianDropout", L.GaussianDropout, normal(3, 4), rate=0.4),
+    layer_case("alphaDropout", L.AlphaDropout, normal(3, 4), rate=0.4),
+    *(layer_case(f"spatialDropout{d}d", getattr(L, f"SpatialDropout{d}D"), normal(2, *[3] * d, 2), rate=0.4) for d in [1, 2, 3]),
+]
 rng = common_rng
 write("layers", layers)
 

@@ -57,6 +57,9 @@ export function layerSuite(name: string): void {
   })
 }
 
+/** The loss with what the layer adds to it: read after the call that `loss` comes from. */
+const withLosses = (layer: Layer, loss: Tensor): Tensor => layer.losses.reduce((sum, added) => sum.add(added), loss)
+
 async function check(what: string, factory: Factory, golden: LayerGolden): Promise<void> {
   const owned: { dispose(): void }[] = []
   const own = <T extends { dispose(): void }>(value: T): T => {
@@ -80,15 +83,15 @@ async function check(what: string, factory: Factory, golden: LayerGolden): Promi
   await expectClose(own(layer.apply(x, { training })), golden.y, `${what}: y`)
   for (const [i, w] of (golden.after ?? []).entries())
     await expectClose(layer.weights[i]!, w, `${what}: weight ${i} after a call in training`)
+  const penalty = own(scope(() => withLosses(layer, seed.sum().mul(0))))
+  await expectClose(penalty, golden.penalty, `${what}: penalty`)
   expect(layer.countParams()).toBe(golden.parameters)
 
-  const objective = () => scope(() => layer.losses.reduce((sum, loss) => sum.add(loss), layer.apply(x, { training }).mul(seed).sum()))
+  const objective = () => scope(() => withLosses(layer, layer.apply(x, { training }).mul(seed).sum()))
   const { value, grads } = valueAndGrad(objective, [...xs, ...layer.trainableVariables])
   for (const t of [value, ...grads]) own(t)
   for (const [i, dx] of listOf(golden.dx).entries()) await expectClose(grads[i]!, dx, `${what}: dx ${i}`)
   for (const [i, dw] of golden.dw.entries()) await expectClose(grads[xs.length + i]!, dw, `${what}: dw ${i}`)
-  const penalty = own(scope(() => layer.losses.reduce((sum, loss) => sum.add(loss), seed.sum().mul(0))))
-  await expectClose(penalty, golden.penalty, `${what}: penalty`)
 
   const symbolic = make().apply(formed(inputs.map(({ shape }) => input({ shape: shape.slice(1) }))))
   expect(symbolic.shape).toEqual([null, ...golden.y.shape.slice(1)])
@@ -129,7 +132,7 @@ async function train(
   using optimizer = optimizers.sgd({ learningRate: 0.1, momentum: 0.5 })
   const step = (...inputs: Tensor[]): Tensor => {
     const { value, grads } = valueAndGrad(
-      () => layer.losses.reduce((sum, loss) => sum.add(loss), layer.apply(formed(inputs), { training: true }).mul(seed).mean()),
+      () => withLosses(layer, layer.apply(formed(inputs), { training: true }).mul(seed).mean()),
       layer.trainableVariables
     )
     optimizer.apply(grads, layer.trainableVariables)
