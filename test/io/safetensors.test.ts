@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { SafetensorsFile, type TensorData, writeSafetensors } from '../../lib/io/safetensors'
+import { fromSources } from '../support/from-sources'
 import golden from './safetensors.golden.json'
 
 const folder = mkdtempSync(join(tmpdir(), 'neurite-'))
@@ -125,11 +126,10 @@ test('what a process killed while it writes leaves behind goes with the next wri
   const home = mkdtempSync(join(folder, 'killed-'))
   const path = join(home, 'model.safetensors')
   await writeSafetensors(path, [], { which: 'old' })
-  const program = `
-    const { writeSafetensors } = require(${JSON.stringify(resolve(__dirname, '../../dist/io/safetensors.js'))})
+  const program = fromSources(`
     const data = new Uint8Array(2 ** 29)
-    writeSafetensors(process.argv[1], [{ name: 'a', dtype: 'uint8', shape: [data.length], data }])
-  `
+    lib('io/safetensors').writeSafetensors(process.argv[1], [{ name: 'a', dtype: 'uint8', shape: [data.length], data }])
+  `)
   const child = spawn(process.execPath, ['-e', program, path], { stdio: 'inherit' })
   const temporaries = () => readdirSync(home).filter((name) => name.endsWith('.tmp'))
   while (temporaries().length === 0 && child.exitCode === null) await new Promise((later) => setTimeout(later, 1))

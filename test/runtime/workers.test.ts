@@ -1,11 +1,11 @@
-// Worker threads: several at once, ended at any moment. They need the built package, so they run the files of dist/.
-import { resolve } from 'node:path'
+// Worker threads: several at once, ended at any moment.
 import { Worker } from 'node:worker_threads'
 import { memory, tensor } from '../../lib'
+import { fromSources } from '../support/from-sources'
 
-const program = `
+const program = fromSources(`
   const { parentPort } = require('node:worker_threads')
-  const { capture, ops, random, setRandomSeed, synchronize } = require(${JSON.stringify(resolve(__dirname, '../../dist/index.js'))})
+  const { capture, ops, random, setRandomSeed, synchronize } = lib('index')
   setRandomSeed(3)
   const x = random.normal([64, 64])
   const step = capture((t) => t.matmul(x).tanh().add(t))
@@ -19,7 +19,7 @@ const program = `
       if (i % 50 === 0) await synchronize()
     }
   })()
-`
+`)
 const start = () => new Worker(program, { eval: true })
 const firstMessage = (worker: Worker) =>
   new Promise<Float32Array>((done, fail) => {
