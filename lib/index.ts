@@ -11,6 +11,7 @@ import * as ops from './ops'
 import * as optimizers from './optimizers'
 import * as random from './random'
 import * as regularizers from './regularizers'
+import * as schedules from './schedules'
 import { Tensor } from './tensor'
 
 installMethods(Tensor.prototype, ops)
@@ -73,4 +74,4 @@ export type { Config, CustomObjects } from './serialization'
 export type { Structure } from './structure'
 export { type ValueAndGrad, valueAndGrad } from './tape'
 export { SymbolicTensor, Tensor, type TensorOptions, tensor, Variable, type VariableOptions, variable } from './tensor'
-export { activations, callbacks, datasets, initializers, layers, losses, metrics, ops, optimizers, random, regularizers }
+export { activations, callbacks, datasets, initializers, layers, losses, metrics, ops, optimizers, random, regularizers, schedules }

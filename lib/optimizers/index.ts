@@ -6,7 +6,7 @@ import { Rmsprop, type RmspropOptions } from './rmsprop'
 import { SGD, type SGDOptions } from './sgd'
 
 export { Adam, type AdamOptions, AdamW } from './adam'
-export { type LearningRateSchedule, Optimizer, type OptimizerOptions } from './optimizer'
+export { Optimizer, type OptimizerOptions } from './optimizer'
 export { Rmsprop, type RmspropOptions } from './rmsprop'
 export { SGD, type SGDOptions } from './sgd'
 

@@ -4,22 +4,17 @@ import { inDType } from '../dtype'
 import { ArgumentError, DisposedError, DTypeError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
 import { type Clip, increment, squaredNorms, type Update } from '../ops/training'
+import * as schedules from '../schedules'
 import { scope } from '../scope'
-import { type Config, deserializeFunction, kindOf, type SerializedFunction, serializeFunction } from '../serialization'
+import { type Config, kindOf } from '../serialization'
 import { sameShape } from '../shape'
 import { Tensor, Variable, variable } from '../tensor'
-
-/**
- * A learning rate that changes: a function of the step (a float32 scalar, the number of updates so far), built from ops, so that it
- * runs inside a captured step.
- */
-export type LearningRateSchedule = (step: Tensor) => Tensor
 
 /** Options of every optimizer. At most one of the three kinds of clipping. */
 export interface OptimizerOptions {
   name?: string | undefined
-  /** A number, or a function of the step. */
-  learningRate?: number | LearningRateSchedule | SerializedFunction | undefined
+  /** A number, one of `schedules`, or a function of the step. */
+  learningRate?: number | schedules.ScheduleSpec | undefined
   /** Decoupled decay: w −= w · weightDecay · learningRate before the update. Default none. */
   weightDecay?: number | null | undefined
   /** Scales the gradient of each variable to at most this L2 norm. */
@@ -56,7 +51,7 @@ export abstract class Optimizer {
   readonly useEma: boolean
   readonly emaMomentum: number
   readonly emaOverwriteFrequency: number | undefined
-  private readonly schedule: LearningRateSchedule | undefined
+  private readonly schedule: schedules.Schedule | undefined
   private readonly initialRate: number
   private step: Variable | undefined
   private rate: Variable | undefined
@@ -69,9 +64,8 @@ export abstract class Optimizer {
     const kind = this.kind
     const { name, learningRate = defaultRate } = checkOptions(kind, options)
     this.name = name ?? kind
-    const schedule = typeof learningRate === 'function' ? learningRate : deserializeFunction('learning rate', learningRate)
-    this.schedule = schedule as LearningRateSchedule | undefined
-    this.initialRate = schedule ? Number.NaN : numberOption(kind, 'learningRate', learningRate, { min: 0 })
+    this.schedule = schedules.get(learningRate)
+    this.initialRate = this.schedule ? Number.NaN : numberOption(kind, 'learningRate', learningRate, { min: 0 })
     this.weightDecay = optionalNumber(kind, 'weightDecay', options.weightDecay, { min: 0 })
     this.clipnorm = optionalNumber(kind, 'clipnorm', options.clipnorm, { above: 0 })
     this.clipvalue = optionalNumber(kind, 'clipvalue', options.clipvalue, { above: 0 })
@@ -202,7 +196,7 @@ export abstract class Optimizer {
   getConfig(): Config {
     return {
       name: this.name,
-      learningRate: this.schedule ? serializeFunction('learning rate', this.schedule) : this.learningRate,
+      learningRate: this.schedule ? schedules.serialize(this.schedule) : this.learningRate,
       weightDecay: this.weightDecay ?? null,
       clipnorm: this.clipnorm ?? null,
       clipvalue: this.clipvalue ?? null,
@@ -239,7 +233,7 @@ export abstract class Optimizer {
 
   /** What the schedule says for this step, as the native op takes it: (1). */
   private currentRate(): Tensor {
-    const rate = this.schedule!(ops.cast(ops.reshape(this.counter, []), 'float32'))
+    const rate = this.schedule!.rate(ops.cast(ops.reshape(this.counter, []), 'float32'))
     if (!(rate instanceof Tensor) || rate.size !== 1) {
       throw failure(ArgumentError, this.kind, `expected the learning rate schedule to return a scalar tensor, received ${show(rate)}`)
     }

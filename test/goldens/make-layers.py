@@ -1,4 +1,4 @@
-# Makes the goldens of layers, activations, losses, metrics, optimizers and initializers with Keras 3.
+# Makes the goldens of layers, activations, losses, metrics, optimizers, schedules and initializers with Keras 3.
 #
 #   python3 -m venv venv && venv/bin/pip install torch==2.13.0 keras==3.15.1
 #   venv/bin/python test/goldens/make-layers.py
@@ -360,6 +360,20 @@ write("optimizers", [
     optimizer_case("rmsprop", o.RMSprop, learning_rate=0.01, rho=0.8, momentum=0.9),
     optimizer_case("rmsprop", o.RMSprop, learning_rate=0.01, centered=True, epsilon=1e-3),
     optimizer_case("rmsprop", o.RMSprop, learning_rate=0.01, centered=True, momentum=0.5),
+])
+
+
+# ---- Learning rate schedules: the rate at steps within and beyond.
+def schedule_case(factory, cls, **kwargs):
+    steps = [0, 1, 3, 4, 5, 8, 13, 14, 15, 100]
+    return {"schedule": factory, "options": options(kwargs), "steps": steps, "rates": [numbers(cls(**kwargs)(step))["values"][0] for step in steps]}
+
+
+write("schedules", [
+    schedule_case("cosineDecay", o.schedules.CosineDecay, initial_learning_rate=0.1, decay_steps=10),
+    schedule_case("cosineDecay", o.schedules.CosineDecay, initial_learning_rate=0.3, decay_steps=14, alpha=0.2),
+    schedule_case("cosineDecay", o.schedules.CosineDecay, initial_learning_rate=0.0, decay_steps=10, warmup_target=0.2, warmup_steps=4),
+    schedule_case("cosineDecay", o.schedules.CosineDecay, initial_learning_rate=0.05, decay_steps=10, alpha=0.1, warmup_target=0.2, warmup_steps=4),
 ])
 
 
