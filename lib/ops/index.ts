@@ -1,4 +1,5 @@
 // All ops, one module per family. Each op whose first parameter is a tensor is also a method of Tensor.
+export * from './conv'
 export * from './creation'
 export * from './cross-entropy'
 export * from './elementwise-binary'

@@ -1,17 +1,13 @@
 // Matrix product with bias and activation in its epilogue.
 import { precisionOn } from '../config'
-import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
-import { expectTensor, run, runAll } from '../op'
+import { failure, ShapeError, showShape } from '../errors'
+import { expectTensor, run } from '../op'
 import { scope } from '../scope'
 import { sameDim } from '../shape'
-import { type Gradient, onlyOnce } from '../tape'
+import type { Gradient } from '../tape'
 import { type Tensor, view } from '../tensor'
+import { beforeActivation, type FusedActivation, fusedCode } from './fused'
 import { broadcastShapes, expectDType, expectSameDType, floats, unbroadcast } from './rules'
-
-/** Activations that matmul applies to its result while it stores it. */
-export type FusedActivation = 'none' | 'relu' | 'sigmoid' | 'tanh'
-/** By their numbers in native/tensor.h. */
-const activations: readonly FusedActivation[] = ['none', 'relu', 'sigmoid', 'tanh']
 
 export interface MatmulOptions {
   /** [N], added to each row. */
@@ -76,14 +72,11 @@ function product(
     if (bias.rank !== 1 || !sameDim(bias.shape[0]!, n))
       throw failure(ShapeError, 'matmul', `expected bias to be [${n}], received ${showShape(bias.shape)}`)
   }
-  const code = activations.indexOf(activation)
-  if (code < 0)
-    throw failure(ArgumentError, 'matmul', `expected activation to be one of ${activations.join(', ')}, received ${show(activation)}`)
   const shape = aRank === 2 && bRank === 2 ? [m, n] : [...broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n]
   return run('matmul', [a, b, bias], {
     shape,
     dtype: a.dtype,
-    attributes: { transposeA, transposeB, activation: code, precision: precisionOn(a.deviceIndex) },
+    attributes: { transposeA, transposeB, activation: fusedCode('matmul', activation), precision: precisionOn(a.deviceIndex) },
     gradient: matmulGradient
   })
 }
@@ -91,21 +84,7 @@ function product(
 const matmulGradient: Gradient = (dy, { inputs, outputs, attributes }) => {
   const [a, b, bias] = inputs as readonly [Tensor, Tensor, Tensor | null]
   const { transposeA, transposeB, activation } = attributes as { transposeA: boolean; transposeB: boolean; activation: number }
-  let dz = dy
-  let db: Tensor | undefined
-  if (activation !== 0) {
-    const y = outputs[0]!
-    const results = runAll('biasActivationGrad', [dy, y], {
-      outputs: [
-        { shape: y.shape, dtype: y.dtype },
-        { shape: y.shape.slice(-1), dtype: y.dtype }
-      ],
-      attributes: { activation },
-      gradient: onlyOnce('matmul with an activation')
-    })
-    dz = results[0]!
-    db = results[1]!
-  }
+  const { dz, db } = beforeActivation('matmul', dy, outputs[0]!, activation)
   // With op(a) = a or aᵀ: d op(a) = dz op(b)ᵀ and d op(b) = op(a)ᵀ dz, transposed back where needed.
   return [
     () =>
