@@ -12,9 +12,9 @@
 #include <algorithm>
 
 #include "../pool.h"
-#include "gemm-pack.h"
+#include "gemm-epilogue.h"
 #include "gemm.h"
-#include "vector-math.h"
+#include "split.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 
@@ -24,17 +24,11 @@ inline constexpr int64_t kBlockRows = kTileRows * 18;
 inline constexpr int64_t kBlockColumns = 1024;
 // Packing A pays when this many columns read it; with fewer, broadcasts read it in place.
 inline constexpr int64_t kPackColumns = 256;
-// A C larger than this leaves the caches before anything reads it again: written past them.
-inline constexpr int64_t kStreamBytes = int64_t{24} << 20;
-// Multiply-adds that are not worth a second thread, nor a chunk of their own.
-inline constexpr int64_t kInlineWork = 40000;
 
 struct BlockPlan {
   int64_t rowBlocks, columnBlocks;
   int64_t blocks() const { return rowBlocks * columnBlocks; }
 };
-
-inline int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Estimated cycles of one block: the kernel takes a cycle per row, panel and k (four at least, its latency); packing a
 // vector of B takes 1.2 cycles straight and 4 transposed, a value of A a third.
@@ -73,37 +67,6 @@ inline BlockPlan planBlocks(const Gemm& g) {
     }
   }
   return best;
-}
-
-NEURITE_INLINE F32 activate(Activation activation, F32 x) {
-  switch (activation) {
-    case Activation::relu:
-      return relu(x);
-    case Activation::sigmoid:
-      return sigmoid(x);
-    case Activation::tanh:
-      return tanh(x);
-    case Activation::none:
-      break;
-  }
-  return x;
-}
-
-// What the micro-kernel does not do itself, over a tile that is still in L1: sigmoid and tanh, conversion to bfloat16.
-// from and to may be the same.
-template <class To>
-void finishTile(const float* from, int64_t fromStride, To* to, int64_t toStride, int64_t rows, int64_t columns,
-                Activation activation) {
-  for (int64_t i = 0; i < rows; ++i, from += fromStride, to += toStride) {
-    for (int64_t j = 0; j < columns; j += kLanes) {
-      const F32 y = activate(activation, loadFloats(from + j, columns - j));
-      if constexpr (sizeof(To) == 2) {
-        storeBfloat16Partial(to + j, y, columns - j);
-      } else {
-        storePartial(to + j, y, columns - j);
-      }
-    }
-  }
 }
 
 // One block of C: rows [row, row + rows), columns [column, column + columns) of one matrix of the batch.

@@ -21,12 +21,16 @@ inline constexpr int kTilePitch = (kTileRows + kLanes - 1) / kLanes * kLanes;
 // How many k ahead of its use packed A is asked for; its next cache lines come from L2 (7 to 10 % measured).
 inline constexpr int kPrefetchDepth = 24;
 
+// k runs over `runs` pieces of A of the same length, which lie `starts` after `a`; B is whole.
+inline constexpr int64_t kOneRun[1] = {0};
 struct Tile {
   const float* a;
   int64_t aStride;  // floats: A by depth, from one k to the next (rows adjacent); A by row, from one row to the next
+  int64_t runs = 1;
+  const int64_t* starts = kOneRun;  // floats
   const float* b;
   int64_t bStride;  // floats from one k to the next
-  int64_t depth;    // number of k; for pairs of bfloat16, of pairs
+  int64_t depth;    // number of k in a run; for pairs of bfloat16, of pairs
   float* c;
   int64_t ldc;
   int64_t columns;    // valid columns, at most kPanelWidth
@@ -79,7 +83,6 @@ __attribute__((noinline)) void multiplyTile(const Tile& tile) {
     NEURITE_UNROLL
     for (int j = 0; j < vectors; ++j) acc[i][j] = zeros();
   }
-  const float* a = tile.a;
   const float* b = tile.b;
   const float* ahead = tile.ahead;
   const int64_t aStride = tile.aStride, bStride = tile.bStride, aheadStride = tile.aheadStride, ldc = tile.ldc;
@@ -92,32 +95,35 @@ __attribute__((noinline)) void multiplyTile(const Tile& tile) {
     }
   }
 
-  RowPointers row(a, aStride);
-  auto multiplyDepth = [&](int step) __attribute__((always_inline)) {
-    F32 bv[vectors];
-    NEURITE_UNROLL
-    for (int j = 0; j < vectors; ++j) bv[j] = load(b + j * kLanes);
-    if constexpr (order == TileOrder::kByDepth) __builtin_prefetch(a + kPrefetchDepth * kTilePitch, 0, 3);
-    NEURITE_UNROLL
-    for (int i = 0; i < rows; ++i) {
-      const F32 x = broadcast(order == TileOrder::kByRow ? row.at(i, step) : a[i]);
+  for (int64_t run = 0; run < tile.runs; ++run) {
+    const float* a = tile.a + tile.starts[run];
+    RowPointers row(a, aStride);
+    auto multiplyDepth = [&](int step) __attribute__((always_inline)) {
+      F32 bv[vectors];
       NEURITE_UNROLL
-      for (int j = 0; j < vectors; ++j) acc[i][j] = Product::multiplyAdd(x, bv[j], acc[i][j]);
+      for (int j = 0; j < vectors; ++j) bv[j] = load(b + j * kLanes);
+      if constexpr (order == TileOrder::kByDepth) __builtin_prefetch(a + kPrefetchDepth * kTilePitch, 0, 3);
+      NEURITE_UNROLL
+      for (int i = 0; i < rows; ++i) {
+        const F32 x = broadcast(order == TileOrder::kByRow ? row.at(i, step) : a[i]);
+        NEURITE_UNROLL
+        for (int j = 0; j < vectors; ++j) acc[i][j] = Product::multiplyAdd(x, bv[j], acc[i][j]);
+      }
+      b += bStride;
+      if constexpr (order == TileOrder::kByDepth) a += aStride;
+    };
+    int64_t left = tile.depth;
+    for (; left >= 4; left -= 4) {
+      NEURITE_UNROLL
+      for (int step = 0; step < 4; ++step) multiplyDepth(step);
+      if constexpr (order == TileOrder::kByRow) row.advance(4);
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += aheadStride;
     }
-    b += bStride;
-    if constexpr (order == TileOrder::kByDepth) a += aStride;
-  };
-  int64_t left = tile.depth;
-  for (; left >= 4; left -= 4) {
-    NEURITE_UNROLL
-    for (int step = 0; step < 4; ++step) multiplyDepth(step);
-    if constexpr (order == TileOrder::kByRow) row.advance(4);
-    __builtin_prefetch(ahead, 0, 2);
-    ahead += aheadStride;
-  }
-  for (; left > 0; --left) {
-    multiplyDepth(0);
-    if constexpr (order == TileOrder::kByRow) row.advance(1);
+    for (; left > 0; --left) {
+      multiplyDepth(0);
+      if constexpr (order == TileOrder::kByRow) row.advance(1);
+    }
   }
 
   const int64_t columns = tile.columns;

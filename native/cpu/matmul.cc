@@ -1,39 +1,9 @@
 // matmul: the op around gemm(), which broadcasts batches, and merges them with the rows where it can.
-#include <cstdlib>
-
-#include "elementwise.h"
+#include "gemm-epilogue.h"
 #include "gemm.h"
 #include "kernels.h"
 
 namespace neurite::cpu::NEURITE_ISA {
-
-namespace {
-
-// A bias in float32: in place, or widened into memory of its own, since gemm has the scratch memory.
-class Bias {
- public:
-  explicit Bias(const Tensor& bias) {
-    if (!bias.present()) return;
-    values_ = bias.as<const float>();
-    if (bias.dtype == DType::float32) return;
-    const int64_t n = bias.size();
-    float* wide = n <= kFew ? few_ : (own_ = static_cast<float*>(std::malloc(static_cast<size_t>(n) * 4)));
-    kWiden[static_cast<int>(bias.dtype)](bias.data, wide, n);
-    values_ = wide;
-  }
-  ~Bias() { std::free(own_); }
-  Bias(const Bias&) = delete;
-  Bias& operator=(const Bias&) = delete;
-  const float* values() const { return values_; }
-
- private:
-  static constexpr int64_t kFew = 4096;
-  const float* values_ = nullptr;
-  float* own_ = nullptr;
-  float few_[kFew];
-};
-
-}  // namespace
 
 void matmul(const Call& call) {
   const auto& attributes = attributesOf<attributes::matmul>(call);

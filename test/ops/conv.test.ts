@@ -252,7 +252,7 @@ opSuite<Attributes>('conv', {
       what: 'a stride of 0',
       run: () => ops.conv(zeros([1, 5, 5, 4]), zeros([3, 3, 4, 9]), { strides: [1, 0] }),
       code: 'ArgumentError',
-      message: '[conv] expected strides to be an integer of at least 1, or 2 of them, received [1,0]'
+      message: '[conv] expected strides to be an integer of at least 1, or 2 of them, received [1, 0]'
     },
     {
       what: 'causal padding of images',
@@ -264,7 +264,7 @@ opSuite<Attributes>('conv', {
       what: 'an unknown padding',
       run: () => ops.conv(zeros([1, 5, 5, 4]), zeros([3, 3, 4, 9]), { padding: 'full' as 'same' }),
       code: 'ArgumentError',
-      message: "[conv] expected padding to be valid, same, causal, a size or 2 pairs [before, after], received 'full'"
+      message: '[conv] expected padding to be valid, same, causal, a size or 2 pairs [before, after], received "full"'
     },
     {
       what: 'an input without channels',

@@ -1,0 +1,261 @@
+// Strips: the part of an image that a block of windows sees, copied so that the micro-kernel can walk through it.
+//
+// A window's values are `runs` pieces of `runLength` floats; every window of a block finds them at the same distances
+// (runStarts) from its own begin, and the windows of a line begin at the same distance (pixelPitch) from each other.
+//
+//   padded    the image itself with its padding, so windows share what they have in common: a run is a row of taps
+//             (kW * C floats) or, if the kernel is dilated along the row, one tap
+//   gathered  each window's values by themselves (what im2col makes of the block), one run: for lines too short to
+//             fill a tile
+//
+// Copying a float once costs a sixteenth of a cycle, multiplying it by a panel of 32 features one: both forms are
+// nearly free, and neither leaves a border to the kernels.
+#pragma once
+#include <cstdlib>
+#include <cstring>
+
+#include "elementwise.h"
+#include "gemm-kernel.h"
+
+namespace neurite::cpu::NEURITE_ISA {
+
+// Windows over images: window q sees place q * stride + tap * dilation - before on each axis, zeros outside. `before` may be
+// negative.
+struct Windows {
+  const void* data;
+  DType dtype;
+  int64_t size[3];          // of an image
+  int64_t pitch;            // elements from one pixel to the next
+  int64_t first, channels;  // the channels that are read
+  int64_t images;
+  int64_t count[3];  // windows of an image
+  int64_t taps[3], stride[3], dilation[3], before[3];
+
+  int64_t tapCount() const { return taps[0] * taps[1] * taps[2]; }
+  int64_t values() const { return tapCount() * channels; }
+  int64_t planes() const { return images * count[0]; }
+  int64_t planeWindows() const { return count[1] * count[2]; }
+};
+
+// A block: whole planes (a plane is one place along the first axis), or rows of one plane, or a part of one row.
+struct Block {
+  int64_t plane, planes, row, rows, column, columns;
+  int64_t pixels() const { return planes * rows * columns; }
+};
+
+enum class StripForm { padded, gathered };
+
+// A block has at most so many windows, and as many lines.
+inline constexpr int64_t kMostPixels = 1024;
+
+// Memory for the offsets of a plan.
+class Offsets {
+ public:
+  explicit Offsets(const Windows& w) {
+    const int64_t most =
+        2 + w.tapCount() + smaller(w.planes() * larger(1, w.count[1]), larger(kMostPixels, w.count[1]));
+    if (most > kFew) own_ = static_cast<int64_t*>(std::malloc(static_cast<size_t>(most) * sizeof(int64_t)));
+  }
+  ~Offsets() { std::free(own_); }
+  Offsets(const Offsets&) = delete;
+  Offsets& operator=(const Offsets&) = delete;
+  int64_t* memory() const { return own_ ? own_ : few_; }
+
+ private:
+  static constexpr int64_t kFew = 1200;
+  int64_t* own_ = nullptr;
+  mutable int64_t few_[kFew];
+};
+
+// How windows are cut into blocks, and where everything lies in a strip. Offsets are floats. Depends on the shape only.
+class StripPlan {
+ public:
+  // joinTaps: a run may span the taps of a row. leastBlocks: cut no coarser than into so many, where the work allows it.
+  StripPlan(const Windows& windows, StripForm form, bool joinTaps, int64_t leastBlocks, int64_t workPerPixel,
+            int64_t* offsets)
+      : w(windows), gathered(form == StripForm::gathered) {
+    for (int i = 0; i < 3; ++i) {
+      // An axis with a single tap is read with its stride; else the strip has what lies between, too.
+      sourceStep[i] = w.taps[i] == 1 ? w.stride[i] : 1;
+      windowStep[i] = w.taps[i] == 1 ? 1 : w.stride[i];
+    }
+    const bool conflicts = !gathered && w.channels % 1024 == 0;  // pixels 4 KiB apart fall into the same sets of L1
+    channelPitch = conflicts ? w.channels + kLanes : w.channels;
+    const bool joined = joinTaps && !conflicts && w.dilation[2] == 1;
+    runs = gathered ? 1 : w.taps[0] * w.taps[1] * (joined ? 1 : w.taps[2]);
+    runLength = gathered ? w.values() : joined ? w.taps[2] * w.channels : w.channels;
+    cut(leastBlocks, workPerPixel);
+    place(joined, offsets);
+  }
+
+  int64_t blocks() const { return planeBlocks * rowBlocks * columnBlocks; }
+  Block block(int64_t index) const {
+    const int64_t c = index % columnBlocks, r = index / columnBlocks % rowBlocks, p = index / columnBlocks / rowBlocks;
+    return {p * planes,  smaller(planes, w.planes() - p * planes),  r * rows, smaller(rows, w.count[1] - r * rows),
+            c * columns, smaller(columns, w.count[2] - c * columns)};
+  }
+  // Pixels of the largest block.
+  int64_t mostPixels() const { return planes * rows * columns; }
+  int64_t stripFloats() const { return planes * planePitch; }
+
+  // Lines of a block: windows whose values lie pixelPitch apart.
+  int64_t lines(const Block& b) const { return gathered ? 1 : b.planes * b.rows; }
+  int64_t lineLength(const Block& b) const { return gathered ? b.pixels() : b.columns; }
+
+  // The channels of group `group`.
+  void fill(float* strip, const Block& b, int64_t group) const {
+    const int64_t first = w.first + group * w.channels;
+    for (int64_t p = 0; p < b.planes; ++p) {
+      const int64_t plane = b.plane + p;
+      float* to = strip + p * planePitch;
+      if (gathered)
+        gatherPlane(to, plane, b, first);
+      else
+        copyPlane(to, plane, b, first);
+    }
+  }
+
+  const Windows& w;
+  bool gathered;
+  int64_t runs, runLength;
+  const int64_t* runStarts = nullptr;
+  const int64_t* lineStarts = nullptr;
+  int64_t pixelPitch = 0;
+
+ private:
+  // A strip and the packed weights of a panel share L2 with what streams past.
+  static constexpr int64_t kMostFloats = 48 * 1024;
+
+  int64_t floatsOf(int64_t rowCount, int64_t columnCount) const {
+    if (gathered) return rowCount * columnCount * w.values();
+    return w.taps[0] * extent(1, rowCount) * extent(2, columnCount) * channelPitch;
+  }
+  int64_t extent(int axis, int64_t windowCount) const {
+    return windowCount <= 0 || w.taps[axis] == 0
+               ? 0
+               : (windowCount - 1) * windowStep[axis] + (w.taps[axis] - 1) * w.dilation[axis] + 1;
+  }
+  bool fits(int64_t planeCount, int64_t rowCount, int64_t columnCount) const {
+    return planeCount * rowCount * columnCount <= kMostPixels &&
+           planeCount * floatsOf(rowCount, columnCount) <= kMostFloats;
+  }
+
+  void cut(int64_t leastBlocks, int64_t workPerPixel) {
+    const int64_t total = larger(1, w.planes() * w.planeWindows());
+    // A block of less than half of what is worth a second thread is not worth its halo.
+    const int64_t wanted = larger(1, smaller(leastBlocks, total * workPerPixel / (kInlineWork / 2)));
+    planes = 1, rows = larger(1, w.count[1]), columns = larger(1, w.count[2]);
+    if (fits(1, rows, columns) && w.planes() >= wanted) {
+      const int64_t most = larger(1, w.planes() / wanted);
+      while (planes < most && fits(planes + 1, rows, columns)) ++planes;
+    } else {
+      const int64_t rowsWanted = larger(1, rows / larger(1, ceilDivide(wanted, larger(1, w.planes()))));
+      rows = smaller(rows, rowsWanted);
+      while (rows > 1 && !fits(1, rows, columns)) --rows;
+      if (rows == 1) {
+        while (columns > kTileRows && !fits(1, 1, columns)) columns = columns / 2 / kTileRows * kTileRows;
+        columns = larger(columns, smaller(w.count[2], kTileRows));
+      }
+    }
+    planeBlocks = ceilDivide(w.planes(), planes);
+    rowBlocks = ceilDivide(larger(1, w.count[1]), rows);
+    columnBlocks = ceilDivide(larger(1, w.count[2]), columns);
+  }
+
+  void place(bool joined, int64_t* offsets) {
+    int64_t* starts = offsets;
+    if (gathered) {
+      pixelPitch = w.values();
+      planePitch = rows * columns * pixelPitch;
+      starts[0] = starts[1] = 0;
+      runStarts = starts, lineStarts = starts + 1;
+      return;
+    }
+    stripRows = extent(1, rows);
+    stripColumns = extent(2, columns);
+    pixelPitch = windowStep[2] * channelPitch;
+    planePitch = w.taps[0] * stripRows * stripColumns * channelPitch;
+    runStarts = starts;
+    for (int64_t d = 0; d < w.taps[0]; ++d) {
+      for (int64_t h = 0; h < w.taps[1]; ++h) {
+        const int64_t row = (d * stripRows + h * w.dilation[1]) * stripColumns;
+        for (int64_t k = 0; k < (joined ? 1 : w.taps[2]); ++k) *starts++ = (row + k * w.dilation[2]) * channelPitch;
+      }
+    }
+    lineStarts = starts;
+    for (int64_t p = 0; p < planes; ++p) {
+      for (int64_t h = 0; h < rows; ++h) *starts++ = p * planePitch + h * windowStep[1] * stripColumns * channelPitch;
+    }
+  }
+
+  // n pixels from place (d, h, column) on, each `step` after the last, to pixels `pitch` apart; zeros outside.
+  void copyPixels(float* to, int64_t pitch, int64_t first, int64_t image, int64_t d, int64_t h, int64_t column,
+                  int64_t step, int64_t n) const {
+    const int64_t c = w.channels;
+    if (d < 0 || d >= w.size[0] || h < 0 || h >= w.size[1]) return zero(to, pitch, n);
+    const int64_t row = ((image * w.size[0] + d) * w.size[1] + h) * w.size[2];
+    // Pixels [begin, end) lie inside.
+    const int64_t begin = column >= 0 ? 0 : smaller(n, ceilDivide(-column, step));
+    const int64_t end = column >= w.size[2] ? begin : larger(begin, smaller(n, ceilDivide(w.size[2] - column, step)));
+    zero(to, pitch, begin);
+    const int64_t from = (row + column + begin * step) * w.pitch + first;
+    if (step == 1 && w.pitch == c && pitch == c) {
+      copy(to + begin * pitch, from, (end - begin) * c);
+    } else {
+      for (int64_t i = begin; i < end; ++i) copy(to + i * pitch, from + (i - begin) * step * w.pitch, c);
+    }
+    zero(to + end * pitch, pitch, n - end);
+  }
+  void zero(float* to, int64_t pitch, int64_t n) const {
+    if (n > 0) memset(to, 0, static_cast<size_t>(n * pitch) * 4);
+  }
+  void copy(float* to, int64_t from, int64_t n) const {
+    if (w.dtype == DType::bfloat16) {
+      const uint16_t* p = static_cast<const uint16_t*>(w.data) + from;
+      for (int64_t i = 0; i < n; i += kLanes) storePartial(to + i, loadBfloat16Partial(p + i, n - i), n - i);
+    } else {
+      const float* p = static_cast<const float*>(w.data) + from;
+      for (int64_t i = 0; i < n; i += kLanes) storePartial(to + i, loadPartial(p + i, n - i), n - i);
+    }
+  }
+
+  void copyPlane(float* to, int64_t plane, const Block& b, int64_t first) const {
+    const int64_t image = plane / w.count[0], q = plane % w.count[0];
+    const int64_t h = b.row * w.stride[1] - w.before[1], column = b.column * w.stride[2] - w.before[2];
+    const int64_t used = extent(1, b.rows), width = extent(2, b.columns);
+    for (int64_t tap = 0; tap < w.taps[0]; ++tap) {
+      const int64_t d = q * w.stride[0] + tap * w.dilation[0] - w.before[0];
+      for (int64_t r = 0; r < used; ++r) {
+        copyPixels(to + (tap * stripRows + r) * stripColumns * channelPitch, channelPitch, first, image, d,
+                   h + r * sourceStep[1], column, sourceStep[2], width);
+      }
+    }
+  }
+
+  void gatherPlane(float* to, int64_t plane, const Block& b, int64_t first) const {
+    const int64_t image = plane / w.count[0], q = plane % w.count[0], c = w.channels;
+    for (int64_t row = b.row; row < b.row + b.rows; ++row) {
+      for (int64_t column = b.column; column < b.column + b.columns; ++column) {
+        for (int64_t td = 0; td < w.taps[0]; ++td) {
+          const int64_t d = q * w.stride[0] + td * w.dilation[0] - w.before[0];
+          for (int64_t th = 0; th < w.taps[1]; ++th, to += w.taps[2] * c) {
+            const int64_t h = row * w.stride[1] + th * w.dilation[1] - w.before[1];
+            copyPixels(to, c, first, image, d, h, column * w.stride[2] - w.before[2], w.dilation[2], w.taps[2]);
+          }
+        }
+      }
+    }
+  }
+
+  int64_t sourceStep[3], windowStep[3], channelPitch;
+  int64_t planes = 1, rows = 1, columns = 1;  // of a block at most
+  int64_t planeBlocks = 0, rowBlocks = 0, columnBlocks = 0;
+  int64_t stripRows = 0, stripColumns = 0, planePitch = 0;
+};
+
+// Tiles of at most kTileRows windows from lines of so many: long lines are cut evenly, short ones leave a tile half empty.
+inline StripForm formFor(const Windows& w) {
+  return w.count[2] < kTileRows / 2 - 1 && w.channels * w.taps[2] >= kLanes ? StripForm::gathered : StripForm::padded;
+}
+
+}  // namespace neurite::cpu::NEURITE_ISA

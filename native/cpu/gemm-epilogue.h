@@ -1,0 +1,66 @@
+// What matrix products and convolutions do to their sums besides storing them: bias, activation, conversion.
+#pragma once
+#include <cstdlib>
+
+#include "elementwise.h"
+#include "gemm-pack.h"
+#include "vector-math.h"
+
+namespace neurite::cpu::NEURITE_ISA {
+
+// A bias in float32: in place, or widened into memory of its own, since gemm has the scratch memory.
+class Bias {
+ public:
+  explicit Bias(const Tensor& bias) {
+    if (!bias.present()) return;
+    values_ = bias.as<const float>();
+    if (bias.dtype == DType::float32) return;
+    const int64_t n = bias.size();
+    float* wide = n <= kFew ? few_ : (own_ = static_cast<float*>(std::malloc(static_cast<size_t>(n) * 4)));
+    kWiden[static_cast<int>(bias.dtype)](bias.data, wide, n);
+    values_ = wide;
+  }
+  ~Bias() { std::free(own_); }
+  Bias(const Bias&) = delete;
+  Bias& operator=(const Bias&) = delete;
+  const float* values() const { return values_; }
+
+ private:
+  static constexpr int64_t kFew = 4096;
+  const float* values_ = nullptr;
+  float* own_ = nullptr;
+  float few_[kFew];
+};
+
+NEURITE_INLINE F32 activate(Activation activation, F32 x) {
+  switch (activation) {
+    case Activation::relu:
+      return relu(x);
+    case Activation::sigmoid:
+      return sigmoid(x);
+    case Activation::tanh:
+      return tanh(x);
+    case Activation::none:
+      break;
+  }
+  return x;
+}
+
+// What the micro-kernel does not do itself, over a tile that is still in L1: sigmoid and tanh, conversion to bfloat16.
+// from and to may be the same.
+template <class To>
+void finishTile(const float* from, int64_t fromStride, To* to, int64_t toStride, int64_t rows, int64_t columns,
+                Activation activation) {
+  for (int64_t i = 0; i < rows; ++i, from += fromStride, to += toStride) {
+    for (int64_t j = 0; j < columns; j += kLanes) {
+      const F32 y = activate(activation, loadFloats(from + j, columns - j));
+      if constexpr (sizeof(To) == 2) {
+        storeBfloat16Partial(to + j, y, columns - j);
+      } else {
+        storePartial(to + j, y, columns - j);
+      }
+    }
+  }
+}
+
+}  // namespace neurite::cpu::NEURITE_ISA
