@@ -27,23 +27,23 @@ struct Context {
 
 inline Context& contextOf(const Call& call) { return *static_cast<Context*>(call.stream); }
 
-[[noreturn]] inline void fail(const Call& call, const std::string& what) {
-  neurite::fail("DeviceError", "[%s] %s", kOpNames[static_cast<int>(call.op)], what.c_str());
+[[noreturn]] inline void fail(const std::string& what) {
+  neurite::fail("DeviceError", "%s", what.c_str());
 }
 
-inline void check(const Call& call, cudaError_t status) {
-  if (status != cudaSuccess) fail(call, std::string("CUDA: ") + cudaGetErrorString(status));
+inline void check(cudaError_t status) {
+  if (status != cudaSuccess) fail(std::string("CUDA: ") + cudaGetErrorString(status));
 }
 
-// Launches on the call's stream; a failed launch throws and names the op. An empty grid is nothing to do.
+// Launches on the call's stream; a failed launch throws. An empty grid is nothing to do.
 template <class... P, class... A>
 void launch(const Call& call, void (*kernel)(P...), dim3 grid, dim3 block, size_t sharedBytes, A&&... arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   if (sharedBytes > 48 * 1024) {  // what every architecture grants unasked
-    check(call, cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                      static_cast<int>(sharedBytes)));
   }
-  check(call, gpu::launch(kernel, grid, block, sharedBytes, contextOf(call).stream, std::forward<A>(arguments)...));
+  check(gpu::launch(kernel, grid, block, sharedBytes, contextOf(call).stream, std::forward<A>(arguments)...));
 }
 
 GPU_HOST_DEVICE constexpr int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -60,14 +60,14 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T, class Label>
 __global__ void __launch_bounds__(kThreads)
-    sparseSoftmaxCrossEntropyKernel(Rows rows, IndexReport* report, const T* __restrict__ logits,
+    sparseSoftmaxCrossEntropyKernel(Rows rows, Reporter reporter, const T* __restrict__ logits,
                                     const Label* __restrict__ labels, float* __restrict__ loss,
                                     float* __restrict__ logSumExp) {
   const int64_t row = rows.row();
   const T* x = logits + row * rows.length;
   const float lse = rowLogSumExp(rows, x).value();
   if (rows.active() && rows.lane() == 0) {
-    const int64_t label = checkedIndex(labels[row], rows.length, Op::sparseSoftmaxCrossEntropy, report);
+    const int64_t label = checkedIndex(labels[row], rows.length, reporter);
     loss[row] = lse - load(x + label);
     logSumExp[row] = lse;
   }
@@ -137,7 +137,7 @@ void sparseSoftmaxCrossEntropy(const Call& call) {
   const Rows rows = rowsOf(logits);
   withFloat(call, logits.dtype, [&]<class T>() {
     withLabel(call, labels.dtype, [&]<class Label>() {
-      launch(call, sparseSoftmaxCrossEntropyKernel<T, Label>, rows.grid(), kThreads, 0, rows, contextOf(call).report,
+      launch(call, sparseSoftmaxCrossEntropyKernel<T, Label>, rows.grid(), kThreads, 0, rows, reporterOf(call),
              logits.as<const T>(), labels.as<const Label>(), call.out[0].as<float>(), call.out[1].as<float>());
     });
   });

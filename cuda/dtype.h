@@ -21,7 +21,7 @@ GPU_HOST_DEVICE int32_t toInt32(double value) {
 }
 
 [[noreturn]] inline void unsupported(const Call& call, DType dtype) {
-  fail(call, std::string("has no CUDA kernel for ") + dtypeName(dtype));
+  fail(std::string(kOpNames[static_cast<int>(call.op)]) + " has no CUDA kernel for " + dtypeName(dtype));
 }
 
 // Each calls f.template operator()<T>() with the C++ type of `dtype`.

@@ -26,10 +26,11 @@ template <class Index> struct GatherShape {
 
 // The offset in x of element i of y.
 template <class Index>
-GPU_DEVICE int64_t gatherOffset(const GatherShape<Index>& shape, Index i, const int32_t* indices, IndexReport* report) {
+GPU_DEVICE int64_t gatherOffset(const GatherShape<Index>& shape, Index i, const int32_t* indices,
+                                const Reporter& reporter) {
   const Index row = shape.inner.quotient(i);  // (outer, count)
   const Index outer = shape.count.quotient(row);
-  const int64_t index = checkedIndex(indices[row - outer * shape.count.value], shape.limit, Op::gather, report);
+  const int64_t index = checkedIndex(indices[row - outer * shape.count.value], shape.limit, reporter);
   return (static_cast<int64_t>(outer) * shape.limit + index) * static_cast<int64_t>(shape.inner.value) +
          (i - row * shape.inner.value);
 }
@@ -37,20 +38,20 @@ GPU_DEVICE int64_t gatherOffset(const GatherShape<Index>& shape, Index i, const 
 // Moves words of up to 16 bytes.
 template <class Word, class Index>
 __global__ void __launch_bounds__(kThreads)
-    gatherKernel(GatherShape<Index> shape, IndexReport* report, const Word* __restrict__ x,
+    gatherKernel(GatherShape<Index> shape, Reporter reporter, const Word* __restrict__ x,
                  const int32_t* __restrict__ indices, Word* __restrict__ y) {
   for (Index i = Index{blockIdx.x} * blockDim.x + threadIdx.x; i < shape.size; i += Index{gridDim.x} * blockDim.x) {
-    y[i] = x[gatherOffset(shape, i, indices, report)];
+    y[i] = x[gatherOffset(shape, i, indices, reporter)];
   }
 }
 
 // y = x * scale + offset, V elements at a time; the shape counts vectors.
 template <int V, class Index, class In, class Out>
 __global__ void __launch_bounds__(kThreads)
-    gatherScaledKernel(GatherShape<Index> shape, float scale, float offset, IndexReport* report,
+    gatherScaledKernel(GatherShape<Index> shape, float scale, float offset, Reporter reporter,
                        const In* __restrict__ x, const int32_t* __restrict__ indices, Out* __restrict__ y) {
   for (Index i = Index{blockIdx.x} * blockDim.x + threadIdx.x; i < shape.size; i += Index{gridDim.x} * blockDim.x) {
-    const gpu::Vec<In, V> values = gpu::loadVec<V>(x + gatherOffset(shape, i, indices, report) * V);
+    const gpu::Vec<In, V> values = gpu::loadVec<V>(x + gatherOffset(shape, i, indices, reporter) * V);
     gpu::Vec<Out, V> result;
 #pragma unroll
     for (int k = 0; k < V; k++) {
@@ -80,7 +81,7 @@ __global__ void __launch_bounds__(kThreads) oneHotKernel(int64_t size, int64_t d
 // y (outer, limit, inner): each element looks through all indices for its own row.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    scatterScanKernel(int64_t outer, int64_t limit, int64_t count, int64_t inner, IndexReport* report,
+    scatterScanKernel(int64_t outer, int64_t limit, int64_t count, int64_t inner, Reporter reporter,
                       const int32_t* __restrict__ indices, const T* __restrict__ updates, T* __restrict__ y) {
   const int64_t size = outer * limit * inner;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < size; i += int64_t{gridDim.x} * blockDim.x) {
@@ -88,7 +89,7 @@ __global__ void __launch_bounds__(kThreads)
     const T* update = updates + o * count * inner + column;
     Compute<T> sum{};
     for (int64_t k = 0; k < count; k++) {
-      if (checkedIndex(indices[k], limit, Op::scatterAdd, report) == row) sum += load(update + k * inner);
+      if (checkedIndex(indices[k], limit, reporter) == row) sum += load(update + k * inner);
     }
     y[i] = static_cast<T>(sum);
   }
@@ -96,10 +97,10 @@ __global__ void __launch_bounds__(kThreads)
 
 // Keys and positions before the first pass.
 __global__ void __launch_bounds__(kThreads)
-    sortBeginKernel(int64_t count, int64_t limit, IndexReport* report, const int32_t* __restrict__ indices,
+    sortBeginKernel(int64_t count, int64_t limit, Reporter reporter, const int32_t* __restrict__ indices,
                     uint32_t* __restrict__ keys, uint32_t* __restrict__ positions) {
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += int64_t{gridDim.x} * blockDim.x) {
-    keys[i] = static_cast<uint32_t>(checkedIndex(indices[i], limit, Op::scatterAdd, report));
+    keys[i] = static_cast<uint32_t>(checkedIndex(indices[i], limit, reporter));
     positions[i] = static_cast<uint32_t>(i);
   }
 }
@@ -238,7 +239,7 @@ Sorted sortIndices(const Call& call, const int32_t* indices, int64_t count, int6
   uint32_t* keys[2] = {memory, memory + count};
   uint32_t* positions[2] = {memory + 2 * count, memory + 3 * count};
   uint32_t* histogram = memory + 4 * count;
-  launch(call, sortBeginKernel, gridFor(call, count), kThreads, 0, count, limit, contextOf(call).report, indices,
+  launch(call, sortBeginKernel, gridFor(call, count), kThreads, 0, count, limit, reporterOf(call), indices,
          keys[0], positions[0]);
   int current = 0;
   for (int shift = 0; shift < 31 && (limit - 1) >> shift > 0; shift += kRadixBits) {
@@ -260,7 +261,7 @@ void gather(const Call& call) {
   int64_t outer = 1, inner = 1;
   for (int64_t i = 0; i < a.axis; i++) outer *= x.dims[i];
   for (int64_t i = a.axis + 1; i < x.rank; i++) inner *= x.dims[i];
-  IndexReport* report = contextOf(call).report;
+  const Reporter reporter = reporterOf(call);
   if (x.dtype == y.dtype && a.scale == 1 && a.offset == 0) {
     const int64_t rowBytes = inner * static_cast<int64_t>(dtypeBytes(x.dtype));
     size_t bytes = 16;
@@ -270,7 +271,7 @@ void gather(const Call& call) {
     withIndex(outer * count * words, [&]<class Index>() {
       withBytes(bytes, [&]<class Word>() {
         launch(call, gatherKernel<Word, Index>, gridFor(call, outer * count * words), kThreads, 0,
-               shapeOf<Index>(outer, count, limit, words), report, x.as<const Word>(), indices.as<const int32_t>(),
+               shapeOf<Index>(outer, count, limit, words), reporter, x.as<const Word>(), indices.as<const int32_t>(),
                y.as<Word>());
       });
     });
@@ -283,7 +284,7 @@ void gather(const Call& call) {
     withIndex(outer * count * row, [&]<class Index>() {
       launch(call, vectors ? gatherScaledKernel<V, Index, In, Out> : gatherScaledKernel<1, Index, In, Out>,
              gridFor(call, outer * count * row), kThreads, 0, shapeOf<Index>(outer, count, limit, row),
-             static_cast<float>(a.scale), static_cast<float>(a.offset), report, x.as<const In>(),
+             static_cast<float>(a.scale), static_cast<float>(a.offset), reporter, x.as<const In>(),
              indices.as<const int32_t>(), y.as<Out>());
     });
   };
@@ -306,7 +307,7 @@ void scatterAdd(const Call& call) {
   if (y.size() * count <= kScanLimit) {
     withNumber(call, y.dtype, [&]<class T>() {
       launch(call, scatterScanKernel<T>, gridFor(call, y.size()), kThreads, 0, outer, limit, count, inner,
-             contextOf(call).report, indices.as<const int32_t>(), updates.as<const T>(), y.as<T>());
+             reporterOf(call), indices.as<const int32_t>(), updates.as<const T>(), y.as<T>());
     });
     return;
   }

@@ -31,8 +31,8 @@ __global__ void __launch_bounds__(kThreads) biasOnlyKernel(Gemm gemm) {
   }
 }
 
-int32_t dimension(const Call& call, int64_t value) {
-  if (value > INT32_MAX) fail(call, "a matrix has more than 2^31 - 1 rows or columns");
+int32_t dimension(int64_t value) {
+  if (value > INT32_MAX) fail("a matrix has more than 2^31 - 1 rows or columns");
   return static_cast<int32_t>(value);
 }
 
@@ -67,10 +67,10 @@ void matmul(const Call& call) {
     batches = 1;
     axes = {};
   }
-  gemm.m = dimension(call, m);
-  gemm.n = dimension(call, n);
-  gemm.k = dimension(call, k);
-  gemm.batches = dimension(call, batches);
+  gemm.m = dimension(m);
+  gemm.n = dimension(n);
+  gemm.k = dimension(k);
+  gemm.batches = dimension(batches);
   gemm.a = a.data;
   gemm.b = b.data;
   gemm.transposeA = attributes.transposeA;
@@ -99,7 +99,7 @@ void matmul(const Call& call) {
         static_cast<float*>(contextOf(call).scratch(static_cast<size_t>(size) * choice.slices * sizeof(float)));
   }
   // Blocks of one launch differ in blockIdx.y by batch, of which there can be 65,535.
-  if (batches > 65535) fail(call, "more than 65,535 matrices in one product");
+  if (batches > 65535) fail("more than 65,535 matrices in one product");
   if (choice.kernel == MatmulKernel::tensorCore)
     launchTensorCoreMatmul(call, gemm, bfloat16, choice);
   else

@@ -4,11 +4,23 @@
 
 namespace neurite::cuda {
 
-// index if 0 <= index < limit; else the nearest that is, after the first such index has been written to `report`.
-GPU_DEVICE int64_t checkedIndex(int64_t index, int64_t limit, Op op, IndexReport* report) {
+// What a kernel reports to, and as whom.
+struct Reporter {
+  IndexReport* report;
+  int32_t op, layer;
+};
+
+inline Reporter reporterOf(const Call& call) {
+  return {contextOf(call).report, static_cast<int32_t>(call.op), call.layer};
+}
+
+// index if 0 <= index < limit; else the nearest that is, after the first such index has been reported.
+GPU_DEVICE int64_t checkedIndex(int64_t index, int64_t limit, const Reporter& reporter) {
   if (index >= 0 && index < limit) return index;
+  IndexReport* report = reporter.report;
   if (gpu::atomicCas(&report->set, 0, 1) == 0) {
-    report->op = static_cast<int32_t>(op);
+    report->op = reporter.op;
+    report->layer = reporter.layer;
     report->index = index;
     report->limit = limit;
   }

@@ -70,10 +70,11 @@ for (const [name, type] of Object.entries(errorClasses)) Object.defineProperty(t
 
 type ErrorClass = new (message: string, details?: ErrorDetails) => NeuriteError
 
-let currentLayer: string | undefined
+/** Name of the layer whose work is being done. */
+export let currentLayer: string | undefined
 
-/** Runs `fn` as part of the layer `name`: errors thrown meanwhile name it. */
-export function withLayer<T>(name: string, fn: () => T): T {
+/** Runs `fn` as part of the layer `name` (undefined: of none): errors thrown meanwhile name it, and so do those of the ops that it submits. */
+export function withLayer<T>(name: string | undefined, fn: () => T): T {
   const outer = currentLayer
   currentLayer = name
   try {
@@ -95,9 +96,9 @@ export function fromNative(error: unknown, where: string): unknown {
   const Type = typeof code === 'string' && Object.hasOwn(errorClasses, code) ? errorClasses[code as keyof typeof errorClasses] : undefined
   if (Type === undefined) return error
   const { message } = error as Error
-  // An asynchronous failure names its own op.
-  const op = /^\[([^\]]+)\]/.exec(message)?.[1]
-  return op === undefined ? failure(Type, where, message, error) : new Type(message, { op, layer: currentLayer, cause: error })
+  // An asynchronous failure names its own op and layer.
+  const [, op, layer] = /^\[([^\]]+)\].*?(?: \(layer "(.*)"\))?$/s.exec(message) ?? []
+  return op === undefined ? failure(Type, where, message, error) : new Type(message, { op, layer, cause: error })
 }
 
 /** A value as it stands in a message. */

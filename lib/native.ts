@@ -59,7 +59,7 @@ export interface Native {
   /** Registers the argument buffer of this environment; called again with a larger one when it must grow. */
   setBuffer(buffer: Float64Array): void
   /**
-   * Runs one op. Buffer: op, device, inputs, input handles (0: absent) …, outputs, per output (dtype, rank, dims …), attributes …
+   * Runs one op. Buffer: op, device, layer (0: none), inputs, input handles (0: absent) …, outputs, per output (dtype, rank, dims …), attributes …
    * On return the output handles stand at the buffer's start.
    */
   submit(): void
@@ -91,6 +91,8 @@ export interface Native {
   /** Bytes that the device's allocator may hold. */
   setMemoryLimit(device: number, bytes: number): void
   resetPeak(device: number): void
+  /** The number by which `submit` knows the layer of this name; never 0. */
+  layerNumber(name: string): number
   /** With true, every op is followed by a synchronisation, so that a failure throws where it was submitted. Also NEURITE_DEBUG_SYNC=1. */
   setDebugSync(on: boolean): void
 }

@@ -1,7 +1,7 @@
 // Runs an op: checks what every op needs, packs the call for the addon, makes the results' tensors, and tells the tapes.
 import { native, reserve, shared } from './addon'
 import { currentDevice, deviceName } from './device'
-import { ArgumentError, CaptureError, DeviceError, failure, fromNative, show, showShape } from './errors'
+import { ArgumentError, CaptureError, currentLayer, DeviceError, failure, fromNative, show, showShape } from './errors'
 import { type DType, dtypes } from './native'
 import { track } from './scope'
 import { abstractly, captureDevice } from './state'
@@ -160,11 +160,12 @@ function submit(
   if (op === undefined) throw new Error(`there is no op ${name} in native/ops.def`)
   const outputCount = output === undefined ? outputs!.length : 1
   // Ranks are at most 8, a list of attributes has at most 16 numbers.
-  const out = reserve(8 + inputs.length + 10 * outputCount + 17 * op.names.length)
+  const out = reserve(9 + inputs.length + 10 * outputCount + 17 * op.names.length)
   out[0] = op.index
   out[1] = device
-  out[2] = inputs.length
-  let at = 3
+  out[2] = layerNumber()
+  out[3] = inputs.length
+  let at = 4
   for (let i = 0; i < inputs.length; i++) {
     const input = inputs[i]
     out[at++] = input == null ? 0 : input.handle
@@ -186,6 +187,25 @@ function submit(
   } catch (error) {
     throw fromNative(error, name)
   }
+}
+
+const layerNumbers = new Map<string, number>()
+/** The layer of the last op and its number: ops of one layer mostly follow each other. */
+let lastLayer: string | undefined
+let lastNumber = 0
+
+/** The number of the current layer, by which the addon names it in failures that surface later. */
+function layerNumber(): number {
+  if (currentLayer === lastLayer) return lastNumber
+  lastLayer = currentLayer
+  lastNumber = currentLayer === undefined ? 0 : (layerNumbers.get(currentLayer) ?? newLayerNumber(currentLayer))
+  return lastNumber
+}
+
+function newLayerNumber(layer: string): number {
+  const number = native.layerNumber(layer)
+  layerNumbers.set(layer, number)
+  return number
 }
 
 function packSpec({ shape, dtype }: Spec, out: Float64Array, at: number): number {

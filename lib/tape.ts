@@ -1,5 +1,5 @@
 // The tape: what was computed from watched tensors, walked backwards for gradients.
-import { ArgumentError, DTypeError, failure, ShapeError, show, showShape } from './errors'
+import { ArgumentError, currentLayer, DTypeError, failure, ShapeError, show, showShape, withLayer } from './errors'
 import type { DType } from './native'
 import { type Attributes, expectTensor, whileWalking } from './op'
 import { onesLike, zerosLike } from './ops/creation'
@@ -22,6 +22,8 @@ export interface TapeNode {
   readonly outputs: readonly Tensor[]
   readonly attributes: Attributes
   readonly gradient: Gradient
+  /** The layer that the op belongs to: its gradients do too. */
+  readonly layer: string | undefined
   dys: readonly (Tensor | undefined)[]
 }
 
@@ -52,7 +54,7 @@ export function recordNode(
       if (input != null) input.holds++
     }
     for (let i = 0; i < outputs.length; i++) outputs[i]!.holds++
-    tape.nodes.push({ inputs, outputs, attributes, gradient, dys: [] })
+    tape.nodes.push({ inputs, outputs, attributes, gradient, layer: currentLayer, dys: [] })
   }
 }
 
@@ -167,7 +169,7 @@ function backward(tape: Tape, value: Tensor, variables: readonly Tensor[]): Tens
     for (let i = tape.nodes.length - 1; i >= 0; i--) {
       const mark = scopeMark()
       const node = tape.nodes[i]!
-      step(tape, node, gradients)
+      withLayer(node.layer, () => step(tape, node, gradients))
       tape.nodes.pop()
       forget(tape, node)
       // An output was last needed by the nodes after its own, which have all been walked.

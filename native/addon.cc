@@ -9,6 +9,7 @@
 #include "check.h"
 #include "cpu-features.h"
 #include "environment.h"
+#include "failure.h"
 #include "pool.h"
 
 namespace neurite {
@@ -209,6 +210,9 @@ class Addon {
     Stream::of(intOf(env_, arguments[0])).allocator().resetPeak();
     return nullptr;
   }
+  napi_value layerNumber(napi_value* arguments) {
+    return number(neurite::layerNumber(Napi::Value(env_, arguments[0]).As<Napi::String>().Utf8Value()));
+  }
   napi_value setDebugSync(napi_value* arguments) {
     environment_->setDebugSync(Napi::Value(env_, arguments[0]).ToBoolean());
     return nullptr;
@@ -343,6 +347,7 @@ napi_value init(napi_env rawEnv, napi_value rawExports) {
   METHOD(memory);
   METHOD(setMemoryLimit);
   METHOD(resetPeak);
+  METHOD(layerNumber);
   METHOD(setDebugSync);
 #undef METHOD
   exports.Set("version", NEURITE_VERSION);

@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "decode.h"
+#include "failure.h"
 #include "program.h"
 #include "stream.h"
 
@@ -27,7 +28,7 @@ inline void runOp(Stream& stream, Owner& owner, const Call& call, Block* const* 
     try {
       stream.device().run(call);
     } catch (...) {
-      failure = failureOf(kOpNames[static_cast<int>(call.op)]);
+      failure = failureOf(kOpNames[static_cast<int>(call.op)], call.layer);
     }
   }
   for (int i = 0; i < call.outputs; i++)
@@ -109,8 +110,10 @@ class ReadCommand final : public Command {
       const IndexReport report = stream.device().takeReport();
       if (!report.set) return nullptr;
       return std::make_shared<const Failure>(Failure{
-          "ArgumentError", format("[%s] expected indices from 0 to %lld, received %lld", kOpNames[report.op],
-                                  static_cast<long long>(report.limit - 1), static_cast<long long>(report.index))});
+          "ArgumentError", located(kOpNames[report.op], report.layer,
+                                   format("expected indices from 0 to %lld, received %lld",
+                                          static_cast<long long>(report.limit - 1),
+                                          static_cast<long long>(report.index)))});
     } catch (...) {
       return failureOf("data");
     }
@@ -156,7 +159,7 @@ class ReplayCommand final : public Command {
       try {
         program_->replay(stream, arena_, inputs_, results_);
       } catch (...) {
-        failure = failureOf(program_->currentOp());
+        failure = program_->failure();
       }
     }
     for (Block* result : results_) result->failure = failure;

@@ -34,9 +34,9 @@ extern const KernelTable table;
 static std::mutex reportMutex;
 static IndexReport report;
 
-void reportIndex(Op op, int64_t index, int64_t limit) {
+void reportIndex(const Call& call, int64_t index, int64_t limit) {
   std::lock_guard lock(reportMutex);
-  if (!report.set) report = {1, static_cast<int32_t>(op), index, limit};
+  if (!report.set) report = {1, static_cast<int32_t>(call.op), call.layer, index, limit};
 }
 
 namespace {

@@ -116,6 +116,7 @@ void Environment::submit(double* buffer, size_t length) {
   NEURITE_CHECK(op < Op::count_);
   const OpInfo& info = kOpInfos[static_cast<int>(op)];
   const int device = static_cast<int>(reader.integer());
+  const auto layer = static_cast<int32_t>(reader.integer());
   const auto inputs = static_cast<int32_t>(reader.integer());
   NEURITE_CHECK(info.inputs == kAny ? inputs >= 0 && inputs <= 1 << 20 : inputs == info.inputs);
 
@@ -165,6 +166,7 @@ void Environment::submit(double* buffer, size_t length) {
   call.op = op;
   call.inputs = inputs;
   call.outputs = info.outputs;
+  call.layer = layer;
   call.in = tensors.data();
   call.out = tensors.data() + inputs;
   call.attributes = &attributes;

@@ -45,6 +45,7 @@ struct Call {
   Op op{};
   int32_t inputs = 0;
   int32_t outputs = 0;
+  int32_t layer = 0;  // whose work it is, for messages: layerNumber(); 0: no layer's
   Tensor* in = nullptr;
   Tensor* out = nullptr;
   const void* attributes = nullptr;

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "check.h"
+#include "failure.h"
 
 namespace neurite {
 
@@ -100,6 +101,11 @@ void Program::bind(Block* arena, const std::vector<Block*>& inputs, const std::v
 void Program::runAll(Device& device) {
   for (current_ = 0; current_ < calls_.size(); current_++) device.run(calls_[current_]);
   current_ = 0;
+}
+
+std::shared_ptr<const Failure> Program::failure() const {
+  const Call& call = calls_[current_];
+  return failureOf(kOpNames[static_cast<int>(call.op)], call.layer);
 }
 
 void Program::replay(Stream& stream, Block* arena, const std::vector<Block*>& inputs,

@@ -43,8 +43,8 @@ class Program {
   void replay(Stream& stream, Block* arena, const std::vector<Block*>& inputs, const std::vector<Block*>& results);
   // What the last replay took, in nanoseconds; a large number before the first. Any thread.
   int64_t lastTime() const { return lastTime_.load(std::memory_order_relaxed); }
-  // The op that the last replay was at, for errors.
-  const char* currentOp() const { return kOpNames[static_cast<int>(calls_[current_].op)]; }
+  // What the command that the last replay was at has thrown; inside a catch block.
+  std::shared_ptr<const Failure> failure() const;
 
  private:
   void bind(Block* arena, const std::vector<Block*>& inputs, const std::vector<Block*>& results);

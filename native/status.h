@@ -11,13 +11,14 @@ namespace neurite {
 struct IndexReport {
   int32_t set = 0;
   int32_t op = 0;
+  int32_t layer = 0;
   int64_t index = 0;
   int64_t limit = 0;
 };
 
 namespace cpu {
-// Records that `op` met `index` where 0 <= index < limit was expected. Safe from any thread.
-void reportIndex(Op op, int64_t index, int64_t limit);
+// Records that `call` met `index` where 0 <= index < limit was expected. Safe from any thread.
+void reportIndex(const Call& call, int64_t index, int64_t limit);
 }  // namespace cpu
 
 }  // namespace neurite

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "cpu-features.h"
+#include "failure.h"
 
 namespace neurite {
 
@@ -21,21 +22,6 @@ void Owner::report(std::shared_ptr<const Failure> failure) {
 std::shared_ptr<const Failure> Owner::takeFailure() {
   std::lock_guard lock(mutex_);
   return std::exchange(failure_, nullptr);
-}
-
-std::shared_ptr<const Failure> failureOf(const char* op) {
-  auto named = [op](const std::string& code, const std::string& text) {
-    return std::make_shared<const Failure>(Failure{code, format("[%s] ", op) + text});
-  };
-  try {
-    throw;
-  } catch (const Error& error) {
-    return named(error.failure().code, error.what());
-  } catch (const std::bad_alloc&) {
-    return named("OutOfMemoryError", "host memory is used up");
-  } catch (const std::exception& error) {
-    return named("DeviceError", error.what());
-  }
 }
 
 Stream& Stream::of(int device) {

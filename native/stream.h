@@ -106,7 +106,4 @@ class Stream {
   std::thread thread_;
 };
 
-// Turns whatever a kernel threw into a Failure that names the op.
-std::shared_ptr<const Failure> failureOf(const char* op);
-
 }  // namespace neurite

@@ -15,7 +15,7 @@ inline int64_t clampedIndex(int64_t index, int64_t limit) { return index < 0 ? 0
 inline int64_t checkedIndex(const Call& call, int64_t index, int64_t limit) {
   if (index >= 0 && index < limit) [[likely]]
     return index;
-  reportIndex(call.op, index, limit);
+  reportIndex(call, index, limit);
   return clampedIndex(index, limit);
 }
 

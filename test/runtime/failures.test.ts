@@ -21,9 +21,9 @@ test('a stale handle is refused, also when its slot is in use again', () => {
 })
 
 test('a call that does not fit the op is refused before it can touch memory', () => {
-  reserve(8).set([native.ops.findIndex(({ name }) => name === 'add'), 0, 5])
+  reserve(8).set([native.ops.findIndex(({ name }) => name === 'add'), 0, 0, 5])
   expect(() => native.submit()).toThrow(/internal check failed/)
-  reserve(8).set([1e4, 0, 0])
+  reserve(8).set([1e4, 0, 0, 0])
   expect(() => native.submit()).toThrow(/internal check failed/)
 })
 
