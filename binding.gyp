@@ -37,7 +37,7 @@
       # The order matters: the linker keeps the first copy of an inline function, and that must be one that every CPU can run.
       'dependencies': ['cpu_baseline'],
       'conditions': [
-        ['target_arch=="x64"', {'dependencies': ['cpu_avx2', 'cpu_avx512', 'cpu_amx']}],
+        ['target_arch=="x64"', {'dependencies': ['cpu_avx2', 'cpu_avx512', 'cpu_avx512bf16', 'cpu_amx']}],
         ['OS=="linux"', {'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections', '-Wl,--version-script=<(module_root_dir)/native/exports.map']}],
       ],
     },
@@ -67,6 +67,15 @@
           'defines': ['NEURITE_ISA=avx512'],
           'cflags_cc': ['<@(avx512)'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(avx512)']},
+        },
+        {
+          'target_name': 'cpu_avx512bf16',
+          'type': 'static_library',
+          'sources': ['<!@(node scripts/gyp.cjs sources native/cpu/avx512bf16)'],
+          'defines': ['NEURITE_ISA=avx512bf16'],
+          'variables': {'flags': ['<@(avx512)', '-mavx512bf16']},
+          'cflags_cc': ['<@(flags)'],
+          'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(flags)']},
         },
         {
           'target_name': 'cpu_amx',

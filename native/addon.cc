@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "amx.h"
+#include "bfloat16-dots.h"
 #include "check.h"
 #include "cpu-features.h"
 #include "environment.h"
@@ -105,6 +106,7 @@ class Addon {
     add("CPU", cpuName());
     add("instruction set", instructionSetName(instructionSet()));
     add("AMX", amxAvailable() ? "in use for matrix products" : "not in use: " + amxRefusal());
+    add("AVX512-BF16", bfloat16Dots() ? "in use for bfloat16 products" : "not in use: " + bfloat16DotsRefusal());
     add("threads", std::to_string(threadCount()));
     return list;
   }

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "amx.h"
+#include "bfloat16-dots.h"
 #include "check.h"
 
 namespace neurite {
@@ -53,13 +54,18 @@ static InstructionSet choose() {
     if (!amxAvailable()) fail("ArgumentError", "NEURITE_CPU=amx: %s", amxRefusal().c_str());
     return InstructionSet::avx512;
   }
+  // So are the dot products of bfloat16 pairs.
+  if (std::strcmp(wanted, "avx512bf16") == 0) {
+    if (!bfloat16Dots()) fail("ArgumentError", "NEURITE_CPU=avx512bf16: %s", bfloat16DotsRefusal().c_str());
+    return InstructionSet::avx512;
+  }
   for (InstructionSet set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
     if (std::strcmp(wanted, instructionSetName(set)) == 0) {
       if (!has(set))
         fail("ArgumentError", "NEURITE_CPU=%s: this CPU has no more than %s", wanted, instructionSetName(best));
       return set;
     }
-  fail("ArgumentError", "NEURITE_CPU: expected baseline, avx2, avx512 or amx, received %s", wanted);
+  fail("ArgumentError", "NEURITE_CPU: expected baseline, avx2, avx512, avx512bf16 or amx, received %s", wanted);
 }
 
 InstructionSet instructionSet() {

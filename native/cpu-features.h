@@ -8,7 +8,7 @@ enum class InstructionSet { baseline, avx2, avx512 };
 
 // The best set that this CPU has.
 InstructionSet bestInstructionSet();
-// That, or a lower one that NEURITE_CPU=baseline|avx2|avx512|amx names. Throws an ArgumentError for an unknown or missing one.
+// That, or a lower one that NEURITE_CPU=baseline|avx2|avx512|avx512bf16|amx names. Throws an ArgumentError for an unknown or missing one.
 InstructionSet instructionSet();
 const char* instructionSetName(InstructionSet set);
 // Model name of the CPU, as the system tells it.

@@ -23,8 +23,10 @@ for (const name of failed ? [] : readdirSync(join(root, 'build/native'))) {
     console.log(`${name}: not run, this CPU lacks ${missing.join(', ')}`)
     continue
   }
-  // Matrix products once more with the scalar twin of the tile unit.
-  for (const cpu of name.startsWith('gemm-test') ? [undefined, 'amx-emulated'] : [undefined]) {
+  // Matrix products once more with the scalar twin of the tile unit, and with dot products of bfloat16 pairs.
+  const units = name.startsWith('gemm-test') ? ['amx-emulated'] : []
+  if (name === 'gemm-test-avx512' && flags.includes('avx512_bf16')) units.push('avx512bf16')
+  for (const cpu of [undefined, ...units]) {
     console.log(cpu ? `${name}, NEURITE_CPU=${cpu}` : name)
     const env = { ...process.env, ...(cpu && { NEURITE_CPU: cpu }) }
     if (spawnSync(join(root, 'build/native', name), { stdio: 'inherit', env }).status !== 0) failed = true

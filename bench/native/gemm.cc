@@ -1,12 +1,14 @@
 // Speed of matrix multiplication: own kernels beside the libraries that are installed, in one run.
 //
 // Usage: gemm [part of a shape's name]. For each shape GFLOP/s (2 M N K a call, the best of interleaved rounds), the
-// share of the multiply-add peak measured just before, and the ratio to the best library. Own times include bias and
+// share of the multiply-add peak measured just before, the rate with bfloat16 operands and result (NEURITE_CPU chooses
+// the unit: avx512, avx512bf16, amx), and the ratio to the best library. Own times include bias and
 // ReLU, which the libraries leave out. Libraries are found at run time: libopenblas.so.0, libmkl_rt.so.3 (or .2),
 // libdnnl.so.
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -155,11 +157,22 @@ void run(const Shape& s, const std::vector<Library>& libraries) {
   g.a = a.data(), g.lda = s.transposeA ? s.m : s.k, g.transposeA = s.transposeA;
   g.b = b.data(), g.ldb = s.transposeB ? s.k : s.n, g.transposeB = s.transposeB;
   g.c = c, g.ldc = s.n, g.bias = bias.data(), g.activation = Activation::relu;
+  // The same numbers in bfloat16, cut off instead of rounded.
+  const auto half = [](const std::vector<float>& v) {
+    std::vector<uint16_t> bits(v.size());
+    for (size_t i = 0; i < v.size(); ++i) bits[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(v[i]) >> 16);
+    return bits;
+  };
+  const std::vector<uint16_t> halfA = half(a), halfB = half(b);
+  Gemm narrow = g;
+  narrow.a = halfA.data(), narrow.b = halfB.data();
+  narrow.typeA = narrow.typeB = narrow.typeC = DType::bfloat16;
   const double flops = 2.0 * double(s.m) * double(s.n) * double(s.k);
-  double peak = peakGflops(), own = 1e9;
+  double peak = peakGflops(), own = 1e9, ownHalf = 1e9;
   std::vector<double> library(libraries.size(), 1e9);
   for (int round = 0; round < 7; ++round) {
     own = std::min(own, timeOnce([&] { isa::gemm(g); }, flops));
+    ownHalf = std::min(ownHalf, timeOnce([&] { isa::gemm(narrow); }, flops));
     for (size_t i = 0; i < libraries.size(); ++i) {
       library[i] = std::min(library[i], timeOnce([&] { libraries[i].multiply(s, a.data(), b.data(), c); }, flops));
     }
@@ -167,8 +180,8 @@ void run(const Shape& s, const std::vector<Library>& libraries) {
   peak = std::max(peak, peakGflops());
   const double gflops = flops / own / 1e9;
   const double bytes = 4.0 * double(s.m * s.k + s.k * s.n + s.m * s.n);
-  printf("%-26s %7.1f GFLOP/s %4.0f %% of %.0f %6.1f GB/s", s.name, gflops, 100 * gflops / peak, peak,
-         bytes / own / 1e9);
+  printf("%-26s %7.1f GFLOP/s %4.0f %% of %.0f %6.1f GB/s  bfloat16 %7.1f GFLOP/s", s.name, gflops, 100 * gflops / peak,
+         peak, bytes / own / 1e9, flops / ownHalf / 1e9);
   double best = 0;
   for (size_t i = 0; i < libraries.size(); ++i) {
     const double rate = flops / library[i] / 1e9;

@@ -30,19 +30,19 @@ struct BlockPlan {
   int64_t blocks() const { return rowBlocks * columnBlocks; }
 };
 
-// Estimated cycles of one block: the kernel takes a cycle per row, panel and k (four at least, its latency); packing a
+// Estimated cycles of one block: the kernel takes a cycle per row, panel and word (four at least, its latency); packing a
 // vector of B takes 1.2 cycles straight and 4 transposed, a value of A a third.
-inline double blockCycles(const Gemm& g, int64_t rows, int64_t columns, bool packA) {
+template <class Product> inline double blockCycles(const Gemm& g, int64_t rows, int64_t columns, bool packA) {
   const int64_t tiles = ceilDivide(rows, kTileRows), panels = ceilDivide(columns, kPanelWidth);
   const double tileRows = std::max<double>(4.0, static_cast<double>(ceilDivide(rows, tiles)));
-  const double compute = tileRows * static_cast<double>(tiles * panels);
+  const double compute = tileRows * static_cast<double>(tiles * panels) / Product::kDepthPerWord;
   const double pack =
       static_cast<double>(panels) * (g.transposeB ? 8.0 : 2.4) + (packA ? static_cast<double>(rows) / 3 : 0);
   return (compute + pack) * static_cast<double>(g.k) + 600.0;
 }
 
 // The cut of C that lets all threads end soonest.
-inline BlockPlan planBlocks(const Gemm& g) {
+template <class Product> BlockPlan planBlocks(const Gemm& g) {
   const int64_t panels = ceilDivide(g.n, kPanelWidth), tiles = ceilDivide(g.m, kTileRows);
   const int64_t leastRows = ceilDivide(g.m, kBlockRows), leastColumns = ceilDivide(g.n, kBlockColumns);
   BlockPlan best{leastRows, leastColumns};
@@ -59,7 +59,7 @@ inline BlockPlan planBlocks(const Gemm& g) {
       const int64_t columns = ceilDivide(panels, columnBlocks) * kPanelWidth;
       const int64_t rows = ceilDivide(g.m, rowBlocks);
       const double cycles =
-          static_cast<double>(rounds) * blockCycles(g, rows, std::min(columns, g.n), columns >= kPackColumns);
+          static_cast<double>(rounds) * blockCycles<Product>(g, rows, std::min(columns, g.n), columns >= kPackColumns);
       if (bestCycles == 0 || cycles < bestCycles) {
         bestCycles = cycles;
         best = {rowBlocks, columnBlocks};
@@ -82,11 +82,11 @@ template <class Product, class A, class B> class BlockMultiply {
     row_ = row, rows_ = rows, column_ = column, columns_ = columns;
     const int64_t words = wordsOf<Product>(g_.k);
     const int64_t depthBlocks = std::max<int64_t>(1, ceilDivide(words, kBlockDepth));
-    // Whole runs of the packing, so that every block but the last packs full words.
-    constexpr int64_t kRun = Run<Product>::kLength;
+    // Whole vectors of words.
+    constexpr int64_t kRun = kLanes * Product::kDepthPerWord;
     blockDepth_ = std::max<int64_t>(1, ceilDivide(ceilDivide(g_.k, depthBlocks), kRun)) * kRun;
     tiles_ = ceilDivide(rows, kTileRows);
-    packsA_ = !kInPlace || columns >= kPackColumns || (columns >= 2 * kPanelWidth && pitchCollides());
+    packsA_ = !readsInPlace() || columns >= kPackColumns || (columns >= 2 * kPanelWidth && pitchCollides());
     staged_ = g_.typeC == DType::bfloat16;
     wholeStage_ = staged_ && blockDepth_ < g_.k;
     streams_ = !staged_ && !g_.accumulate && blockDepth_ >= g_.k && g_.ldc % 16 == 0 && column % 16 == 0 &&
@@ -97,11 +97,15 @@ template <class Product, class A, class B> class BlockMultiply {
   }
 
  private:
-  // bfloat16 operands and pairs are converted by packing; a float32 A can be read where it lies.
-  static constexpr bool kInPlace = Product::kDepthPerWord == 1 && sizeof(A) == 4;
+  // Whether A can be read where it lies: it consists of words, so that packing would convert nothing.
+  bool readsInPlace() const {
+    if (Product::kDepthPerWord == 1) return sizeof(A) == 4;
+    return sizeof(A) == 2 && !g_.transposeA && g_.lda % 2 == 0 && g_.k % 2 == 0 &&
+           reinterpret_cast<uintptr_t>(a_) % 4 == 0;
+  }
 
   // Rows a multiple of 4 KiB apart fall into the same few sets of L1.
-  bool pitchCollides() const { return !g_.transposeA && g_.lda % 1024 == 0; }
+  bool pitchCollides() const { return !g_.transposeA && g_.lda * static_cast<int64_t>(sizeof(A)) % 4096 == 0; }
 
   void takeScratch() {
     const int64_t words = wordsOf<Product>(blockDepth_);
@@ -149,7 +153,7 @@ template <class Product, class A, class B> class BlockMultiply {
       tile.bStride = kPanelWidth;
       if (g_.transposeB) {
         packAlong<Product>(source, g_.ldb, depth, tile.columns, packedB_, kPanelWidth);
-      } else if (tiles_ == 1 && kInPlace && sizeof(B) == 4 && tile.columns == kPanelWidth) {
+      } else if (tiles_ == 1 && Product::kDepthPerWord == 1 && sizeof(B) == 4 && tile.columns == kPanelWidth) {
         tile.b = reinterpret_cast<const float*>(source);  // read once only: packing would double the work
         tile.bStride = g_.ldb;
       } else {
@@ -181,7 +185,7 @@ template <class Product, class A, class B> class BlockMultiply {
     } else {
       order = g_.transposeA ? TileOrder::kByDepth : TileOrder::kByRow;
       tile.a = reinterpret_cast<const float*>(sourceA(row_ + first, k));
-      tile.aStride = g_.lda;
+      tile.aStride = g_.lda / Product::kDepthPerWord;
     }
     const int64_t offset = (row_ + first) * g_.ldc + column_ + column;
     tile.accumulate = k > 0 || g_.accumulate;
@@ -223,7 +227,7 @@ template <class Product, class A, class B> class BlockMultiply {
 };
 
 template <class Product, class A, class B> void multiplyBlocks(const Gemm& g) {
-  const BlockPlan plan = planBlocks(g);
+  const BlockPlan plan = planBlocks<Product>(g);
   const int64_t panels = ceilDivide(g.n, kPanelWidth), blocks = plan.blocks() * g.batch;
   const int64_t blockWork = std::max<int64_t>(1, g.m * g.n * std::max<int64_t>(g.k, 1) / plan.blocks());
   const int64_t perChunk = std::max<int64_t>(1, kInlineWork / blockWork);

@@ -42,10 +42,15 @@ struct Tile {
   int64_t aheadStride;
 };
 
-// One float32 of A and B per lane and k.
+NEURITE_INLINE F32 loadFloats(const float* p, int64_t n) { return n >= kLanes ? load(p) : loadPartial(p, n); }
+NEURITE_INLINE F32 loadFloats(const uint16_t* p, int64_t n) { return loadBfloat16Partial(p, n); }
+
+// What one lane multiplies at a time is a word: here a float32; in avx512bf16/ a pair of bfloat16 of adjacent k.
 struct FloatProduct {
   static constexpr int kDepthPerWord = 1;
   static NEURITE_INLINE F32 multiplyAdd(F32 a, F32 b, F32 c) { return fma(a, b, c); }
+  // Words of n values of one line.
+  template <class Source> static NEURITE_INLINE F32 along(const Source* p, int64_t n) { return loadFloats(p, n); }
 };
 
 // Where A lies: kByDepth reads rows i = 0, 1, … of one k side by side (packed, or a transposed A in place);

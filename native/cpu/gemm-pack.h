@@ -1,27 +1,13 @@
 // Packing for matrix multiplication: a panel of A (rows of a tile) or B (columns of a tile) becomes contiguous by k.
 //
 // A panel is `width` lines of `depth` values. Packed, word w of all lines lies side by side: out[w * pitch + line],
-// zeros from `width` to the next whole vector. A word is what one lane multiplies: a float32, or a pair of bfloat16
-// (Product).
+// zeros from `width` to the next whole vector. A word is what one lane multiplies: a float32, or a pair of bfloat16 of
+// which the last may lack its second (Product).
 #pragma once
 
 #include "gemm-kernel.h"
 
 namespace neurite::cpu::NEURITE_ISA {
-
-NEURITE_INLINE F32 loadFloats(const float* p, int64_t n) { return n >= kLanes ? load(p) : loadPartial(p, n); }
-NEURITE_INLINE F32 loadFloats(const uint16_t* p, int64_t n) { return loadBfloat16Partial(p, n); }
-
-// How a run of k becomes words. Values k and k + half share a word, where half is the number of words of the run: with
-// one value per word half is the whole run. Both operands are packed with the same runs, so they agree.
-template <class Product> struct Run {
-  static constexpr int kLength = kLanes * Product::kDepthPerWord;
-  int64_t length, words;
-  explicit Run(int64_t left) {
-    length = left < kLength ? left : kLength;
-    words = (length + Product::kDepthPerWord - 1) / Product::kDepthPerWord;
-  }
-};
 
 // Words of `depth` values.
 template <class Product> inline int64_t wordsOf(int64_t depth) {
@@ -31,24 +17,14 @@ template <class Product> inline int64_t wordsOf(int64_t depth) {
 // Lines lie side by side in the source (B as it is, A transposed): source[k * ld + line].
 template <class Product, class Source>
 void packAcross(const Source* source, int64_t ld, int64_t depth, int64_t width, float* out, int64_t pitch) {
-  for (int64_t left = depth; left > 0;) {
-    const Run<Product> run(left);
-    for (int64_t word = 0; word < run.words; ++word, out += pitch) {
-      const Source* first = source + word * ld;
+  for (int64_t k = 0; k < depth; k += Product::kDepthPerWord, source += Product::kDepthPerWord * ld, out += pitch) {
+    for (int64_t i = 0; i < width; i += kLanes) {
       if constexpr (Product::kDepthPerWord == 1) {
-        for (int64_t i = 0; i < width; i += kLanes) store(out + i, loadFloats(first + i, width - i));
+        store(out + i, loadFloats(source + i, width - i));
       } else {
-        const Source* second = first + run.words * ld;
-        const bool paired = run.words + word < run.length;
-        for (int64_t i = 0; i < width; i += kLanes) {
-          const F32 low = loadFloats(first + i, width - i);
-          const F32 high = paired ? loadFloats(second + i, width - i) : zeros();
-          store(out + i, Product::pair(low, high));
-        }
+        store(out + i, Product::across(source + i, k + 1 < depth ? source + ld + i : nullptr, width - i));
       }
     }
-    source += run.length * ld;
-    left -= run.length;
   }
 }
 
@@ -56,30 +32,21 @@ void packAcross(const Source* source, int64_t ld, int64_t depth, int64_t width, 
 // transposed in registers.
 template <class Product, class Source>
 void packAlong(const Source* source, int64_t ld, int64_t depth, int64_t width, float* out, int64_t pitch) {
-  for (int64_t left = depth; left > 0;) {
-    const Run<Product> run(left);
+  constexpr int64_t kRun = kLanes * Product::kDepthPerWord;
+  for (int64_t left = depth; left > 0; left -= kRun, source += kRun, out += kLanes * pitch) {
+    const int64_t count = wordsOf<Product>(left);
     for (int64_t line = 0; line < width; line += kLanes) {
       F32 words[kLanes];
       NEURITE_UNROLL
       for (int i = 0; i < kLanes; ++i) {
-        words[i] = zeros();
-        if (line + i < width) {
-          const Source* row = source + (line + i) * ld;
-          words[i] = loadFloats(row, run.words);
-          if constexpr (Product::kDepthPerWord == 2) {
-            words[i] = Product::pair(words[i], loadFloats(row + run.words, run.length - run.words));
-          }
-        }
+        words[i] = line + i < width ? Product::along(source + (line + i) * ld, left) : zeros();
       }
       transpose(words);
       NEURITE_UNROLL
       for (int i = 0; i < kLanes; ++i) {
-        if (i < run.words) store(out + i * pitch + line, words[i]);
+        if (i < count) store(out + i * pitch + line, words[i]);
       }
     }
-    source += run.length;
-    out += run.words * pitch;
-    left -= run.length;
   }
 }
 

@@ -2,6 +2,7 @@
 #include "gemm.h"
 
 #include "../amx.h"
+#include "../bfloat16-dots.h"
 #include "gemm-blocks.h"
 #include "gemm-table.h"
 #include "gemv.h"
@@ -9,6 +10,9 @@
 #if defined(__x86_64__) && defined(__AVX512F__)
 namespace neurite::cpu::amx {
 bool multiplyTiles(const Gemm& g, int parts);
+}
+namespace neurite::cpu::avx512bf16 {
+void multiplyPairs(const Gemm& g);
 }
 #endif
 
@@ -46,6 +50,9 @@ void gemm(const Gemm& gemm) {
   }
   if (g.m == 1 || g.n == 1) return multiplyVector(g);
   if (multipliedByTiles(g)) return;
+#if defined(__x86_64__) && defined(__AVX512F__)
+  if (bfloat16Dots() && partsOf(g) == 1) return avx512bf16::multiplyPairs(g);
+#endif
   multiplyBlocks<FloatProduct>(g);
 }
 

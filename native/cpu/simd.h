@@ -1,8 +1,8 @@
 // One vocabulary of vector operations for every instruction set: float32 and int32 vectors of the set's full width.
 //
 // Each native/cpu/*.cc file is compiled once per set; NEURITE_ISA names the set and its namespace, so no inline
-// function of one set can be merged with that of another. Apart from native/cpu/amx this is the only file with
-// intrinsics.
+// function of one set can be merged with that of another. Apart from native/cpu/amx and native/cpu/avx512bf16 this is
+// the only file with intrinsics.
 //
 //   set        lanes   registers   multiply-add
 //   avx512     16      32          fused
@@ -366,7 +366,11 @@ NEURITE_INLINE F32 roundToBfloat16(F32 x) {
 NEURITE_INLINE F32 loadBfloat16(const uint16_t* p) { return fromBfloat16(loadLow16(p, kLanes)); }
 NEURITE_INLINE F32 loadBfloat16Partial(const uint16_t* p, int64_t n) { return fromBfloat16(loadLow16(p, n)); }
 NEURITE_INLINE void storeBfloat16Partial(uint16_t* p, F32 v, int64_t n) {
+#if defined(__AVX512BF16__)
+  _mm256_mask_storeu_epi16(p, firstLanes(n), (__m256i)_mm512_cvtneps_pbh(v));
+#else
   storeLow16(p, shiftRightLogical(bitsOf(roundToBfloat16(v)), 16), n);
+#endif
 }
 NEURITE_INLINE void storeBfloat16(uint16_t* p, F32 v) { storeBfloat16Partial(p, v, kLanes); }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../../native/amx.h"
+#include "../../native/bfloat16-dots.h"
 #include "../../native/cpu/gemm.h"
 
 using neurite::Activation;
@@ -286,7 +287,8 @@ void testData() {
   }
 }
 
-// The three precisions keep their bounds; with tiles each is told from the next lower one, which must exceed the bound.
+// The three precisions keep their bounds; with tiles each is told from the next lower one, which must exceed the bound,
+// with dot products of bfloat16 pairs `medium` from `high`.
 void testPrecisions() {
   for (Data data : {Data::centred, Data::positive, Data::wideExponents, Data::outlier, Data::tiny}) {
     for (int64_t k : {64, 700, 2500}) {
@@ -305,11 +307,13 @@ void testPrecisions() {
         // Tiny products go to multiply-adds in highest and high, where nothing is lost. Sums of positive terms grow
         // faster than their errors: long ones are exact in any precision, relative to the result;
         // where two outliers meet, their one product is all there is to see.
-        if (neurite::tileUnit() != neurite::TileUnit::emulated || data == Data::tiny ||
+        const bool tiles = neurite::tileUnit() == neurite::TileUnit::emulated;
+        if ((!tiles && !neurite::bfloat16Dots()) || (tiles && data == Data::tiny) ||
             (data == Data::positive && k > 64) || (data == Data::outlier && k > 700)) {
           continue;
         }
         for (Precision precision : {Precision::high, Precision::medium}) {
+          if (!tiles && precision == Precision::high) continue;  // float32
           t.precision = precision;
           const double error = rmsError(t);
           t.precision = precision == Precision::high ? Precision::highest : Precision::high;
@@ -385,11 +389,20 @@ void testEmpty() {
 // A NaN, an infinity or a huge number in one element of A, B, C or bias reaches exactly the elements it should.
 void testSpecialValues() {
   const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-  for (Precision precision : {Precision::highest, Precision::high, Precision::medium}) {
+  const struct {
+    Precision precision;
+    DType operands, result;
+  } kinds[] = {{Precision::highest, DType::float32, DType::float32},
+               {Precision::high, DType::float32, DType::float32},
+               {Precision::medium, DType::float32, DType::float32},
+               {Precision::highest, DType::bfloat16, DType::float32},
+               {Precision::medium, DType::bfloat16, DType::bfloat16}};
+  for (const auto& kind : kinds) {
     for (Activation activation : {Activation::none, Activation::relu, Activation::sigmoid, Activation::tanh}) {
-      for (float special : {nan, inf, -inf, 3.4e38f}) {
+      for (float special : {nan, inf, -inf, 3.4e38f, 3.38e38f}) {  // the last is finite in bfloat16
         for (int where = 0; where < 4; ++where) {
           for (int64_t m : {1, 64}) {
+            const Precision precision = kind.precision;
             if (precision == Precision::medium && special == 3.4e38f) continue;  // rounds to infinity in bfloat16
             const Case t{.m = m,
                          .n = 96,
@@ -397,6 +410,9 @@ void testSpecialValues() {
                          .bias = true,
                          .accumulate = true,
                          .activation = activation,
+                         .typeA = kind.operands,
+                         .typeB = kind.operands,
+                         .typeC = kind.result,
                          .precision = precision};
             Problem p(t);
             // Positive operands: infinities never meet an infinity of the other sign.
@@ -433,25 +449,32 @@ void testSpecialValues() {
 
 // A row of a product must not depend on the rows around it, nor an element on how C was cut: the same bits whichever
 // part is computed (what makes results independent of the number of threads).
-void testParts() {
+void testParts(DType type, Precision precision) {
   for (int transposed = 0; transposed < 4; ++transposed) {
     const Case t{.m = 130,
                  .n = 140,
                  .k = 1000,
                  .transposeA = (transposed & 1) != 0,
                  .transposeB = (transposed & 2) != 0,
-                 .bias = true};
+                 .bias = true,
+                 .typeA = type,
+                 .typeB = type,
+                 .precision = precision,
+                 .padding = 4};
     Problem whole(t);
     gemm(whole.gemm);
     Problem part = whole;
     part.c.fill([] { return 0.0; });
+    const auto at = [&](const void* p, int64_t element) {
+      return static_cast<const char*>(p) + element * static_cast<int64_t>(neurite::dtypeBytes(type));
+    };
     for (int64_t row : {0, 37, 100}) {
       for (int64_t column : {0, 61}) {
         Gemm g = whole.gemm;
         g.m = row == 0 ? 37 : row == 37 ? 63 : 30;
         g.n = column == 0 ? 61 : 79;
-        g.a = static_cast<const float*>(g.a) + (t.transposeA ? row : row * g.lda);
-        g.b = static_cast<const float*>(g.b) + (t.transposeB ? column * g.ldb : column);
+        g.a = at(g.a, t.transposeA ? row : row * g.lda);
+        g.b = at(g.b, t.transposeB ? column * g.ldb : column);
         g.c = static_cast<float*>(part.c.data()) + row * g.ldc + column;
         g.bias += column;
         gemm(g);
@@ -471,9 +494,13 @@ int main() {
   testTypes();
   testEmpty();
   testSpecialValues();
-  testParts();
+  testParts(DType::float32, Precision::highest);
+  testParts(DType::float32, Precision::medium);
+  testParts(DType::bfloat16, Precision::highest);
   const char* unit[] = {"none", "emulated", "AMX"};
   printf("tiles: %s %s\n", unit[static_cast<int>(neurite::tileUnit())], neurite::amxRefusal().c_str());
+  printf("dot products of bfloat16 pairs: %s\n",
+         neurite::bfloat16Dots() ? "in use" : neurite::bfloat16DotsRefusal().c_str());
   printf("%d checks, %d failures\n", checks, failures);
   return failures != 0;
 }
