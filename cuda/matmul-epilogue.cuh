@@ -1,4 +1,4 @@
-// What happens to the sums of a matrix product before they are stored: bias, activation, rounding to the output's dtype.
+// What happens to sums before they are stored: bias, activation, rounding to the output's dtype.
 #pragma once
 #include "activations.cuh"
 #include "matmul.h"
@@ -18,21 +18,20 @@ GPU_DEVICE float activate(Activation activation, float x) {
   }
 }
 
-GPU_DEVICE float biasAt(const Gemm& gemm, int32_t column) {
-  if (gemm.bias == nullptr) return 0.0f;
-  return gemm.biasBfloat16 ? load(static_cast<const bf16*>(gemm.bias) + column)
-                           : static_cast<const float*>(gemm.bias)[column];
+GPU_DEVICE float biasAt(const Output& output, int32_t column) {
+  if (output.bias == nullptr) return 0.0f;
+  return output.biasBfloat16 ? load(static_cast<const bf16*>(output.bias) + column)
+                             : static_cast<const float*>(output.bias)[column];
 }
 
-// Stores N neighbouring sums of row `row` from `column` on: as they are in the slice's part of `partial`, or finished in C.
+// Stores the first `valid` of N neighbouring sums at offset `at` of C, where bias number `column` belongs: as they are in the slice's part
+// of `partial`, or finished. `vector`: N elements from `at` on may be written at once.
 template <int N>
-GPU_DEVICE void storeSums(const Gemm& gemm, const GemmTile& tile, int32_t row, int32_t column, const float (&sums)[N]) {
-  if (row >= gemm.m) return;
-  const int64_t matrix = int64_t{gemm.m} * gemm.n;
-  const int64_t inMatrix = int64_t{row} * gemm.n + column;
-  const bool whole = column + N <= gemm.n && gemm.n % N == 0;
-  if (gemm.partial != nullptr) {
-    float* p = gemm.partial + (int64_t{tile.slice} * gemm.batches + tile.batch) * matrix + inMatrix;
+GPU_DEVICE void storeSums(const Output& output, int32_t slice, int64_t at, int32_t column, int32_t valid, bool vector,
+                          const float (&sums)[N]) {
+  const bool whole = vector && valid >= N;
+  if (output.partial != nullptr) {
+    float* p = output.partial + slice * output.size + at;
     if (whole) {
       gpu::Vec<float, N> values;
 #pragma unroll
@@ -41,7 +40,7 @@ GPU_DEVICE void storeSums(const Gemm& gemm, const GemmTile& tile, int32_t row, i
     } else {
 #pragma unroll
       for (int i = 0; i < N; i++) {
-        if (column + i < gemm.n) p[i] = sums[i];
+        if (i < valid) p[i] = sums[i];
       }
     }
     return;
@@ -51,23 +50,29 @@ GPU_DEVICE void storeSums(const Gemm& gemm, const GemmTile& tile, int32_t row, i
     gpu::Vec<T, N> values;
 #pragma unroll
     for (int i = 0; i < N; i++) {
-      values[i] =
-          column + i < gemm.n ? static_cast<T>(activate(gemm.activation, sums[i] + biasAt(gemm, column + i))) : T{};
+      values[i] = i < valid ? static_cast<T>(activate(output.activation, sums[i] + biasAt(output, column + i))) : T{};
     }
     if (whole) {
       gpu::storeVec(p, values);
     } else {
 #pragma unroll
       for (int i = 0; i < N; i++) {
-        if (column + i < gemm.n) p[i] = values[i];
+        if (i < valid) p[i] = values[i];
       }
     }
   };
-  const int64_t i = tile.batch * matrix + inMatrix;
-  if (gemm.cBfloat16)
-    store(static_cast<bf16*>(gemm.c) + i);
+  if (output.bfloat16)
+    store(static_cast<bf16*>(output.c) + at);
   else
-    store(static_cast<float*>(gemm.c) + i);
+    store(static_cast<float*>(output.c) + at);
+}
+
+// Stores N neighbouring sums of a product's tile, from `column` of the row that is at `row` of C (-1: outside).
+template <int N, class Block>
+GPU_DEVICE void storeTile(const Gemm& gemm, const Block& block, int32_t slice, int64_t row, int32_t column,
+                          const float (&sums)[N]) {
+  if (row < 0) return;
+  storeSums(gemm, slice, row + column, block.biasOffset() + column, gemm.n - column, gemm.n % N == 0, sums);
 }
 
 }  // namespace neurite::cuda

@@ -24,7 +24,9 @@ inline constexpr int32_t kLeastSlice = 256;
 // Blocks that fill a large GPU (132 multiprocessors on an H100).
 inline constexpr int64_t kFullGrid = 128;
 
-inline MatmulChoice chooseMatmul(int64_t m, int64_t n, int64_t k, int64_t batches, int capability, bool mayRound) {
+// `mostSlices` of k, and tiles no larger than `largestTile`.
+inline MatmulChoice chooseMatmul(int64_t m, int64_t n, int64_t k, int64_t batches, int capability, bool mayRound,
+                                 int64_t mostSlices = 32, int32_t largestTile = 128) {
   // Below 16 in a dimension most of an mma would be padding, and such products are bound by memory.
   const bool tensorCore = mayRound && capability >= 80 && m >= 16 && n >= 16 && k >= 16;
   const auto blocks = [&](int64_t tile) { return batches * ((m + tile - 1) / tile) * ((n + tile - 1) / tile); };
@@ -32,8 +34,10 @@ inline MatmulChoice chooseMatmul(int64_t m, int64_t n, int64_t k, int64_t batche
   // A smaller tile reads more per multiplication, but a grid of too few blocks leaves multiprocessors idle.
   if (blocks(128) < kFullGrid) choice.tile = 64;
   if (!tensorCore && blocks(64) < kFullGrid / 2) choice.tile = 32;
+  const int32_t largest = tensorCore && largestTile < 64 ? 64 : largestTile;
+  if (choice.tile > largest) choice.tile = largest;
   const int64_t wanted = (kFullGrid + blocks(choice.tile) - 1) / (blocks(choice.tile) > 0 ? blocks(choice.tile) : 1);
-  const int64_t most = k / kLeastSlice < 32 ? k / kLeastSlice : 32;
+  const int64_t most = k / kLeastSlice < mostSlices ? k / kLeastSlice : mostSlices;
   const int64_t slices = wanted < most ? wanted : most;
   const int64_t each = slices > 1 ? (k + slices - 1) / slices : k;
   choice.sliceK = static_cast<int32_t>((each + kSliceUnit - 1) / kSliceUnit * kSliceUnit);

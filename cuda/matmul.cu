@@ -6,30 +6,20 @@ namespace neurite::cuda {
 namespace {
 
 // C = activation(sum of the slices, in order, + bias).
-__global__ void __launch_bounds__(kThreads) sumSlicesKernel(Gemm gemm) {
-  const int64_t size = int64_t{gemm.batches} * gemm.m * gemm.n;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < size; i += int64_t{gridDim.x} * blockDim.x) {
-    float sum = gemm.partial[i];
-    for (int32_t s = 1; s < gemm.slices; s++) sum += gemm.partial[s * size + i];
-    const float value = activate(gemm.activation, sum + biasAt(gemm, static_cast<int32_t>(i % gemm.n)));
-    if (gemm.cBfloat16)
-      static_cast<bf16*>(gemm.c)[i] = static_cast<bf16>(value);
+__global__ void __launch_bounds__(kThreads) sumSlicesKernel(Output output) {
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < output.size;
+       i += int64_t{gridDim.x} * blockDim.x) {
+    float sum = output.partial[i];
+    for (int32_t s = 1; s < output.slices; s++) sum += output.partial[s * output.size + i];
+    const float value = activate(output.activation, sum + biasAt(output, static_cast<int32_t>(i % output.width)));
+    if (output.bfloat16)
+      static_cast<bf16*>(output.c)[i] = static_cast<bf16>(value);
     else
-      static_cast<float*>(gemm.c)[i] = value;
+      static_cast<float*>(output.c)[i] = value;
   }
 }
 
-// The output where k = 0, or for a sum of nothing.
-__global__ void __launch_bounds__(kThreads) biasOnlyKernel(Gemm gemm) {
-  const int64_t size = int64_t{gemm.batches} * gemm.m * gemm.n;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < size; i += int64_t{gridDim.x} * blockDim.x) {
-    const float value = activate(gemm.activation, biasAt(gemm, static_cast<int32_t>(i % gemm.n)));
-    if (gemm.cBfloat16)
-      static_cast<bf16*>(gemm.c)[i] = static_cast<bf16>(value);
-    else
-      static_cast<float*>(gemm.c)[i] = value;
-  }
-}
+}  // namespace
 
 int32_t dimension(int64_t value) {
   if (value > INT32_MAX) fail("a matrix has more than 2^31 - 1 rows or columns");
@@ -42,12 +32,36 @@ bool readsVectors(const Tensor& x, int64_t stride) {
   return stride % elements == 0 && aligned(x.data, 16);
 }
 
-}  // namespace
+void setSlices(const Call& call, Gemm& gemm, const MatmulChoice& choice) {
+  gemm.slices = choice.slices;
+  gemm.sliceK = choice.sliceK;
+  if (choice.slices > 1) {
+    const size_t sums = static_cast<size_t>(gemm.size) * static_cast<size_t>(choice.slices);
+    gemm.partial = static_cast<float*>(contextOf(call).scratch(sums * sizeof(float)));
+  }
+}
+
+void sumSlices(const Call& call, const Output& output) {
+  if (output.slices > 1) launch(call, sumSlicesKernel, gridFor(call, output.size), kThreads, 0, output);
+}
+
+void runMatmul(const Call& call, Matmul& matmul, bool bfloat16, bool mayRound) {
+  const MatmulChoice choice =
+      chooseMatmul(matmul.m, matmul.n, matmul.k, matmul.batches, contextOf(call).capability, mayRound);
+  setSlices(call, matmul, choice);
+  // Blocks of one launch differ in blockIdx.y by batch, of which there can be 65,535.
+  if (matmul.batches > 65535) fail("more than 65,535 matrices in one product");
+  if (choice.kernel == MatmulKernel::tensorCore)
+    launchTensorCoreMatmul(call, matmul, bfloat16, choice);
+  else
+    launchSimtMatmul(call, matmul, bfloat16, choice);
+  sumSlices(call, matmul);
+}
 
 void matmul(const Call& call) {
   const auto& attributes = attributesOf<attributes::matmul>(call);
   const Tensor &a = call.in[0], &b = call.in[1], &bias = call.in[2], &c = call.out[0];
-  Gemm gemm{};
+  Matmul gemm{};
   int64_t m = c.dims[c.rank - 2], batches = 1;
   const int64_t n = c.dims[c.rank - 1], k = a.dims[a.rank - (attributes.transposeA ? 2 : 1)];
   // Strides of a's and b's batch axes: those of broadcasting, with a matrix as the unit.
@@ -82,29 +96,15 @@ void matmul(const Call& call) {
   gemm.batch = Strided<2, int64_t>(axes);
   gemm.c = c.data;
   gemm.bias = bias.data;
-  gemm.cBfloat16 = c.dtype == DType::bfloat16;
+  gemm.size = c.size();
+  gemm.width = gemm.n;
+  gemm.bfloat16 = c.dtype == DType::bfloat16;
   gemm.biasBfloat16 = bias.dtype == DType::bfloat16;
   gemm.activation = attributes.activation;
 
-  const int64_t size = c.size();
-  if (size == 0) return;
-  if (k == 0) return launch(call, biasOnlyKernel, gridFor(call, size), kThreads, 0, gemm);
+  if (gemm.size == 0) return;
   const bool bfloat16 = a.dtype == DType::bfloat16;
-  const bool mayRound = bfloat16 || attributes.precision != Precision::highest;
-  const MatmulChoice choice = chooseMatmul(m, n, k, batches, contextOf(call).capability, mayRound);
-  gemm.slices = choice.slices;
-  gemm.sliceK = choice.sliceK;
-  if (choice.slices > 1) {
-    gemm.partial =
-        static_cast<float*>(contextOf(call).scratch(static_cast<size_t>(size) * choice.slices * sizeof(float)));
-  }
-  // Blocks of one launch differ in blockIdx.y by batch, of which there can be 65,535.
-  if (batches > 65535) fail("more than 65,535 matrices in one product");
-  if (choice.kernel == MatmulKernel::tensorCore)
-    launchTensorCoreMatmul(call, gemm, bfloat16, choice);
-  else
-    launchSimtMatmul(call, gemm, bfloat16, choice);
-  if (choice.slices > 1) launch(call, sumSlicesKernel, gridFor(call, size), kThreads, 0, gemm);
+  runMatmul(call, gemm, bfloat16, bfloat16 || attributes.precision != Precision::highest);
 }
 
 }  // namespace neurite::cuda
