@@ -39,7 +39,7 @@ template <class T, int Tile, bool KMajor> struct Operand {
         gpu::cpAsync<16>(to + i * kLines * kStride, from != nullptr ? from : source.p, from != nullptr ? 16 : 0);
       }
     } else {
-#pragma unroll
+#pragma unroll 1
       for (int j = 0; j < kVector; j++) {
         const auto place = source.across(across + x + j);
 #pragma unroll
@@ -151,6 +151,7 @@ __global__ void __launch_bounds__(kTileThreads<Tile>) tensorCoreMatmulKernel(Pro
   };
 
   float sums[Rows][Columns][4] = {};
+#pragma unroll 1
   for (int s = 0; s < kStages - 1; s++) fetch(s);
   for (int32_t step = 0; step < steps; step++) {
     gpu::cpAsyncWait<kStages - 2>();

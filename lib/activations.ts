@@ -1,6 +1,7 @@
 // activations.*: the functions that layers apply to their output, by name. Formulas and defaults as in Keras 3.
 import { ArgumentError, show } from './errors'
 import * as ops from './ops'
+import type { FusedActivation } from './ops/fused'
 import { deserializeFunction, type SerializedFunction, serializeFunction, unknownName } from './serialization'
 import type { Tensor } from './tensor'
 
@@ -160,4 +161,11 @@ export function get(spec: ActivationSpec | null | undefined): Activation {
 /** What a file holds for an activation; {@link get} makes it again. */
 export function serialize({ name, fn }: Activation): ActivationName | SerializedFunction {
   return name ?? serializeFunction('activation', fn)
+}
+
+const fused: Partial<Record<string, FusedActivation>> = { linear: 'none', relu: 'relu', sigmoid: 'sigmoid', tanh: 'tanh' }
+
+/** The activation as matrix products and convolutions apply it in their kernels; undefined if they do not know it. */
+export function fusedActivation({ name }: Activation): FusedActivation | undefined {
+  return name === undefined ? undefined : fused[name]
 }

@@ -5,6 +5,7 @@ import { booleanOption, numberOption } from '../arguments'
 import { ShapeError, showShape } from '../errors'
 import * as initializers from '../initializers'
 import * as ops from '../ops'
+import type { FusedActivation } from '../ops/fused'
 import * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
@@ -24,10 +25,6 @@ export interface DenseOptions extends LayerOptions {
   kernelRegularizer?: regularizers.RegularizerSpec | null | undefined
   biasRegularizer?: regularizers.RegularizerSpec | null | undefined
 }
-
-/** Activations that the matrix product applies while it stores its result. */
-type Fused = 'none' | 'relu' | 'sigmoid' | 'tanh'
-const fused: Partial<Record<string, Fused>> = { linear: 'none', relu: 'relu', sigmoid: 'sigmoid', tanh: 'tanh' }
 
 /**
  * activation(x · kernel + bias) on the last axis: (B, …, C) → (B, …, units). Weights: kernel (C, units), bias (units).
@@ -85,7 +82,7 @@ export class Dense extends Layer {
   }
 
   override call(x: Tensor): Tensor {
-    const inKernel = this.activation.name && fused[this.activation.name]
+    const inKernel = activations.fusedActivation(this.activation)
     return inKernel ? this.product(x, inKernel) : this.activation.fn(this.product(x, 'none'))
   }
 
@@ -98,7 +95,7 @@ export class Dense extends Layer {
     return this.product(x, 'none')
   }
 
-  private product(x: Tensor, activation: Fused): Tensor {
+  private product(x: Tensor, activation: FusedActivation): Tensor {
     const kernel = this.cast(this.kernel!)
     const options = { bias: this.bias && this.cast(this.bias), activation }
     if (x.rank === 2) return ops.matmul(x, kernel, options)

@@ -13,6 +13,22 @@ import {
   type AdaptivePoolingOptions
 } from './adaptive-pooling'
 import { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
+import {
+  Conv1d,
+  Conv1dTranspose,
+  Conv2d,
+  Conv2dTranspose,
+  Conv3d,
+  Conv3dTranspose,
+  type ConvOptions,
+  type ConvTransposeOptions,
+  DepthwiseConv1d,
+  DepthwiseConv2d,
+  type DepthwiseConvOptions,
+  SeparableConv1d,
+  SeparableConv2d,
+  type SeparableConvOptions
+} from './conv'
 import { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
 import { Dense, type DenseOptions } from './dense'
 import {
@@ -90,6 +106,22 @@ export {
   type AdaptivePoolingOptions
 } from './adaptive-pooling'
 export { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
+export {
+  Conv1d,
+  Conv1dTranspose,
+  Conv2d,
+  Conv2dTranspose,
+  Conv3d,
+  Conv3dTranspose,
+  type ConvOptions,
+  type ConvTransposeOptions,
+  DepthwiseConv1d,
+  DepthwiseConv2d,
+  type DepthwiseConvOptions,
+  SeparableConv1d,
+  SeparableConv2d,
+  type SeparableConvOptions
+} from './conv'
 export { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
 export { Dense, type DenseOptions } from './dense'
 export {
@@ -187,6 +219,16 @@ const registry = new Registry<AnyLayer>('layer', Layer, {
   adaptiveMaxPooling2d: AdaptiveMaxPooling2d,
   adaptiveMaxPooling3d: AdaptiveMaxPooling3d,
   batchNormalization: BatchNormalization,
+  conv1d: Conv1d,
+  conv1dTranspose: Conv1dTranspose,
+  conv2d: Conv2d,
+  conv2dTranspose: Conv2dTranspose,
+  conv3d: Conv3d,
+  conv3dTranspose: Conv3dTranspose,
+  depthwiseConv1d: DepthwiseConv1d,
+  depthwiseConv2d: DepthwiseConv2d,
+  separableConv1d: SeparableConv1d,
+  separableConv2d: SeparableConv2d,
   globalAveragePooling1d: GlobalAveragePooling1d,
   globalAveragePooling2d: GlobalAveragePooling2d,
   globalAveragePooling3d: GlobalAveragePooling3d,
@@ -314,6 +356,26 @@ export const adaptiveMaxPooling2d = (options: AdaptivePoolingOptions): AdaptiveM
 export const adaptiveMaxPooling3d = (options: AdaptivePoolingOptions): AdaptiveMaxPooling3d => new AdaptiveMaxPooling3d(options)
 /** {@link BatchNormalization}: Mean 0 and variance 1 by channel, over the batch. */
 export const batchNormalization = (options?: BatchNormalizationOptions): BatchNormalization => new BatchNormalization(options)
+/** {@link Conv1d}: Convolution of sequences. */
+export const conv1d = (options: ConvOptions): Conv1d => new Conv1d(options)
+/** {@link Conv2d}: Convolution of images. */
+export const conv2d = (options: ConvOptions): Conv2d => new Conv2d(options)
+/** {@link Conv3d}: Convolution of volumes. */
+export const conv3d = (options: ConvOptions): Conv3d => new Conv3d(options)
+/** {@link Conv1dTranspose}: Transposed convolution of sequences. */
+export const conv1dTranspose = (options: ConvTransposeOptions): Conv1dTranspose => new Conv1dTranspose(options)
+/** {@link Conv2dTranspose}: Transposed convolution of images. */
+export const conv2dTranspose = (options: ConvTransposeOptions): Conv2dTranspose => new Conv2dTranspose(options)
+/** {@link Conv3dTranspose}: Transposed convolution of volumes. */
+export const conv3dTranspose = (options: ConvTransposeOptions): Conv3dTranspose => new Conv3dTranspose(options)
+/** {@link DepthwiseConv1d}: Convolution of each channel by itself. */
+export const depthwiseConv1d = (options: DepthwiseConvOptions): DepthwiseConv1d => new DepthwiseConv1d(options)
+/** {@link DepthwiseConv2d}: Convolution of each channel by itself. */
+export const depthwiseConv2d = (options: DepthwiseConvOptions): DepthwiseConv2d => new DepthwiseConv2d(options)
+/** {@link SeparableConv1d}: A depthwise convolution, then one over channels alone. */
+export const separableConv1d = (options: SeparableConvOptions): SeparableConv1d => new SeparableConv1d(options)
+/** {@link SeparableConv2d}: A depthwise convolution, then one over channels alone. */
+export const separableConv2d = (options: SeparableConvOptions): SeparableConv2d => new SeparableConv2d(options)
 /** {@link GlobalAveragePooling1d}: The mean over all places: (B, …, C) → (B, C). */
 export const globalAveragePooling1d = (options?: GlobalPoolingOptions): GlobalAveragePooling1d => new GlobalAveragePooling1d(options)
 /** {@link GlobalAveragePooling2d}: The mean over all places: (B, …, C) → (B, C). */

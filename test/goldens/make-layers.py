@@ -204,6 +204,29 @@ layers += [
     layer_case("gaussianDropout", L.GaussianDropout, normal(3, 4), rate=0.4),
     layer_case("alphaDropout", L.AlphaDropout, normal(3, 4), rate=0.4),
     *(layer_case(f"spatialDropout{d}d", getattr(L, f"SpatialDropout{d}D"), normal(2, *[3] * d, 2), rate=0.4) for d in [1, 2, 3]),
+# Convolution, with numbers of its own. Odd sizes, so that 'same' is lopsided.
+rng = np.random.default_rng(22)
+for dims, shape in [(1, (2, 9, 4)), (2, (2, 5, 6, 4)), (3, (1, 4, 3, 5, 2))]:
+    first = (shape[0], shape[-1], *shape[1:-1])
+    C, T = getattr(L, f"Conv{dims}D"), getattr(L, f"Conv{dims}DTranspose")
+    layers += [
+        layer_case(f"conv{dims}d", C, normal(*shape), filters=3, kernel_size=3, activation="relu"),
+        layer_case(f"conv{dims}d", C, normal(*shape), filters=2, kernel_size=2, strides=2, padding="same", use_bias=False),
+        layer_case(f"conv{dims}d", C, normal(*shape), filters=4, kernel_size=2, dilation_rate=2, padding="same", groups=2, activation="gelu"),
+        layer_case(f"conv{dims}d", C, normal(*first), filters=2, kernel_size=2, data_format="channels_first", kernel_regularizer=keras.regularizers.L1L2(0.0, 0.1)),
+        layer_case(f"conv{dims}dTranspose", T, normal(*shape), filters=3, kernel_size=3, activation="tanh"),
+        layer_case(f"conv{dims}dTranspose", T, normal(*shape), filters=2, kernel_size=3, strides=2, padding="same"),
+        layer_case(f"conv{dims}dTranspose", T, normal(*shape), filters=2, kernel_size=2, strides=3, use_bias=False),
+    ]
+layers += [
+    layer_case("conv1d", L.Conv1D, normal(2, 9, 4), filters=3, kernel_size=3, padding="causal", dilation_rate=2),
+    layer_case("conv2d", L.Conv2D, normal(2, 6, 7, 3), filters=3, kernel_size=[3, 2], strides=[1, 2], padding="same"),
+    layer_case("conv2dTranspose", L.Conv2DTranspose, normal(2, 3, 4, 2), filters=3, kernel_size=3, strides=2, padding="same", output_padding=1),
+    layer_case("depthwiseConv1d", L.DepthwiseConv1D, normal(2, 9, 3), kernel_size=3, depth_multiplier=2, padding="same", activation="relu"),
+    layer_case("depthwiseConv2d", L.DepthwiseConv2D, normal(2, 6, 5, 3), kernel_size=3),
+    layer_case("depthwiseConv2d", L.DepthwiseConv2D, normal(2, 6, 5, 3), kernel_size=3, strides=2, depth_multiplier=2, padding="same", use_bias=False),
+    layer_case("separableConv1d", L.SeparableConv1D, normal(2, 9, 3), filters=4, kernel_size=3, padding="same"),
+    layer_case("separableConv2d", L.SeparableConv2D, normal(2, 6, 5, 3), filters=4, kernel_size=3, depth_multiplier=2, activation="relu"),
 ]
 rng = common_rng
 write("layers", layers)

@@ -1,0 +1,376 @@
+// Convolution layers: plain, transposed, depthwise and separable.
+import * as activations from '../activations'
+import { booleanOption, choice, numberOption } from '../arguments'
+import { ArgumentError, ShapeError, showShape } from '../errors'
+import * as initializers from '../initializers'
+import * as ops from '../ops'
+import type { FusedActivation } from '../ops/fused'
+import type { Sizes } from '../ops/pool'
+import * as regularizers from '../regularizers'
+import type { Config } from '../serialization'
+import type { Tensor, Variable } from '../tensor'
+import { type DataFormat, withChannelsLast } from './data-format'
+import type { LayerOptions, PartialShape } from './layer'
+import { SpatialLayer, sizesOption } from './pooling'
+
+/** What all convolution layers have in common. */
+interface CommonOptions extends LayerOptions {
+  /** Size of the kernel: one number, or one for each spatial axis. */
+  kernelSize: Sizes
+  /** Default 1. Strides and dilation cannot both be over 1. */
+  strides?: Sizes | undefined
+  /** Default `channelsLast`. */
+  dataFormat?: DataFormat | null | undefined
+  /** Distance between neighbouring elements of the kernel. Default 1. */
+  dilationRate?: Sizes | undefined
+  /** Default `'linear'`. */
+  activation?: activations.ActivationSpec | null | undefined
+  /** Default true. */
+  useBias?: boolean | undefined
+  /** Default `'zeros'`. */
+  biasInitializer?: initializers.InitializerSpec | undefined
+  biasRegularizer?: regularizers.RegularizerSpec | null | undefined
+}
+
+interface KernelOptions {
+  /** Default `'glorotUniform'`. */
+  kernelInitializer?: initializers.InitializerSpec | undefined
+  kernelRegularizer?: regularizers.RegularizerSpec | null | undefined
+}
+
+export interface ConvOptions extends CommonOptions, KernelOptions {
+  /** Channels of the output. */
+  filters: number
+  /** `valid`: the kernel stays inside; `same`: ceil(size / stride) places, the odd element of padding at the end; `causal` (1-D): all padding in front. Default `valid`. */
+  padding?: 'valid' | 'same' | 'causal' | undefined
+  /** Parts that channels and filters are cut into; each sees its own only. Default 1. */
+  groups?: number | undefined
+}
+
+export interface ConvTransposeOptions extends CommonOptions, KernelOptions {
+  /** Channels of the output. */
+  filters: number
+  /** Default `valid`. */
+  padding?: 'valid' | 'same' | undefined
+  /** Added to the output's size on each axis, less than the stride. Default: the size that `padding` gives. */
+  outputPadding?: Sizes | null | undefined
+}
+
+export interface DepthwiseConvOptions extends CommonOptions {
+  /** Default `valid`. */
+  padding?: 'valid' | 'same' | undefined
+  /** Outputs of each channel. Default 1. */
+  depthMultiplier?: number | undefined
+  /** Default `'glorotUniform'`. */
+  depthwiseInitializer?: initializers.InitializerSpec | undefined
+  depthwiseRegularizer?: regularizers.RegularizerSpec | null | undefined
+}
+
+export interface SeparableConvOptions extends DepthwiseConvOptions {
+  /** Channels of the output. */
+  filters: number
+  /** Default `'glorotUniform'`. */
+  pointwiseInitializer?: initializers.InitializerSpec | undefined
+  pointwiseRegularizer?: regularizers.RegularizerSpec | null | undefined
+}
+
+/** An initializer and a regularizer as options give them. */
+class WeightOptions {
+  readonly initializer: initializers.Initializer
+  readonly regularizer: regularizers.Regularizer | undefined
+  constructor(
+    private readonly name: string,
+    initializer: initializers.InitializerSpec,
+    regularizer: regularizers.RegularizerSpec | null | undefined
+  ) {
+    this.initializer = initializers.get(initializer)
+    this.regularizer = regularizers.get(regularizer)
+  }
+  config(): Config {
+    return {
+      [`${this.name}Initializer`]: initializers.serialize(this.initializer),
+      [`${this.name}Regularizer`]: regularizers.serialize(this.regularizer) ?? null
+    }
+  }
+}
+
+abstract class Convolution extends SpatialLayer {
+  readonly kernelSize: readonly number[]
+  readonly strides: readonly number[]
+  readonly dilationRate: readonly number[]
+  readonly padding: 'valid' | 'same' | 'causal'
+  readonly useBias: boolean
+  bias: Variable | undefined
+  protected readonly activation: activations.Activation
+  private readonly biasOptions: WeightOptions
+
+  constructor(
+    options: CommonOptions & { padding?: string | undefined },
+    protected readonly axes: number,
+    paddings: readonly ('valid' | 'same' | 'causal')[] = ['valid', 'same']
+  ) {
+    super(options)
+    this.kernelSize = sizesOption(this.kind, 'kernelSize', options.kernelSize, axes)
+    this.strides = sizesOption(this.kind, 'strides', options.strides ?? 1, axes)
+    this.dilationRate = sizesOption(this.kind, 'dilationRate', options.dilationRate ?? 1, axes)
+    this.padding = choice(this.kind, 'padding', options.padding ?? 'valid', paddings)
+    if (this.strides.some((n) => n > 1) && this.dilationRate.some((n) => n > 1)) {
+      throw this.failure(
+        ArgumentError,
+        `expected strides or dilationRate of 1, received strides [${this.strides}] and dilationRate [${this.dilationRate}]`
+      )
+    }
+    this.useBias = booleanOption(this.kind, 'useBias', options.useBias ?? true)
+    this.activation = activations.get(options.activation)
+    this.biasOptions = new WeightOptions('bias', options.biasInitializer ?? 'zeros', options.biasRegularizer)
+  }
+
+  /** The input's channels. */
+  protected channelsOf(shape: PartialShape): number {
+    const channels = this.dataFormat === 'channelsLast' ? shape.at(-1) : shape[1]
+    if (shape.length === this.axes + 2 && channels !== undefined && channels !== null) return channels
+    throw this.failure(
+      ShapeError,
+      `expected an input of rank ${this.axes + 2} (${this.axes} spatial axes) whose channels are known, received ${showShape(shape)}`
+    )
+  }
+
+  protected addKernel(name: string, shape: readonly number[], { initializer, regularizer }: WeightOptions): Variable {
+    return this.addWeight({ name, shape: [...shape], initializer, regularizer })
+  }
+
+  protected addBias(filters: number): void {
+    if (this.useBias) this.bias = this.addKernel('bias', [filters], this.biasOptions)
+  }
+
+  /** The product of images with their channels last, with bias and activation. */
+  protected abstract convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor
+
+  override call(x: Tensor): Tensor {
+    const fused = activations.fusedActivation(this.activation)
+    const bias = this.bias && this.cast(this.bias)
+    const y = withChannelsLast(x, this.dataFormat, (images) => this.convolve(images, bias, fused ?? 'none'))
+    return fused ? y : this.activation.fn(y)
+  }
+
+  override getConfig(): Config {
+    const { kernelSize, strides, dilationRate, padding, useBias } = this
+    const activation = activations.serialize(this.activation)
+    return { ...super.getConfig(), kernelSize, strides, dilationRate, padding, activation, useBias, ...this.biasOptions.config() }
+  }
+}
+
+abstract class Conv extends Convolution {
+  readonly filters: number
+  readonly groups: number
+  /** (kernel..., C / groups, filters) */
+  kernel: Variable | undefined
+  private readonly kernelOptions: WeightOptions
+
+  constructor(options: ConvOptions, axes: number) {
+    super(options, axes, axes === 1 ? ['valid', 'same', 'causal'] : ['valid', 'same'])
+    this.filters = numberOption(this.kind, 'filters', options.filters, { integer: true, min: 1 })
+    this.groups = numberOption(this.kind, 'groups', options.groups ?? 1, { integer: true, min: 1 })
+    this.kernelOptions = new WeightOptions('kernel', options.kernelInitializer ?? 'glorotUniform', options.kernelRegularizer)
+    if (this.filters % this.groups !== 0)
+      throw this.failure(ArgumentError, `expected groups to divide ${this.filters} filters, received ${this.groups}`)
+  }
+
+  override build(shape: PartialShape): void {
+    const channels = this.channelsOf(shape)
+    if (channels % this.groups !== 0)
+      throw this.failure(ShapeError, `expected groups to divide ${channels} channels, received ${this.groups}`)
+    this.kernel = this.addKernel('kernel', [...this.kernelSize, channels / this.groups, this.filters], this.kernelOptions)
+    this.addBias(this.filters)
+  }
+
+  protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+    const { strides, padding, dilationRate, groups } = this
+    return ops.conv(x, this.cast(this.kernel!), { strides, padding, dilationRate, groups, bias, activation })
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), filters: this.filters, groups: this.groups, ...this.kernelOptions.config() }
+  }
+}
+/** Convolution of sequences: (B, W, C) → (B, places, filters). Weights: kernel (kW, C / groups, filters), bias (filters). */
+export class Conv1d extends Conv {
+  /** As in Keras. */
+  static readonly className = 'Conv1D'
+  constructor(options: ConvOptions) {
+    super(options, 1)
+  }
+}
+/** Convolution of images: (B, H, W, C) → (B, places down, places across, filters). Weights: kernel (kH, kW, C / groups, filters), bias (filters). */
+export class Conv2d extends Conv {
+  /** As in Keras. */
+  static readonly className = 'Conv2D'
+  constructor(options: ConvOptions) {
+    super(options, 2)
+  }
+}
+/** Convolution of volumes: (B, D, H, W, C) → (B, places…, filters). Weights: kernel (kD, kH, kW, C / groups, filters), bias (filters). */
+export class Conv3d extends Conv {
+  /** As in Keras. */
+  static readonly className = 'Conv3D'
+  constructor(options: ConvOptions) {
+    super(options, 3)
+  }
+}
+
+abstract class ConvTranspose extends Convolution {
+  readonly filters: number
+  readonly outputPadding: readonly number[] | null
+  /** (kernel..., filters, C) */
+  kernel: Variable | undefined
+  private readonly kernelOptions: WeightOptions
+
+  constructor(options: ConvTransposeOptions, axes: number) {
+    super(options, axes)
+    this.filters = numberOption(this.kind, 'filters', options.filters, { integer: true, min: 1 })
+    const { outputPadding } = options
+    this.outputPadding =
+      outputPadding == null ? null : typeof outputPadding === 'number' ? new Array(axes).fill(outputPadding) : outputPadding
+    this.kernelOptions = new WeightOptions('kernel', options.kernelInitializer ?? 'glorotUniform', options.kernelRegularizer)
+  }
+
+  override build(shape: PartialShape): void {
+    this.kernel = this.addKernel('kernel', [...this.kernelSize, this.filters, this.channelsOf(shape)], this.kernelOptions)
+    this.addBias(this.filters)
+  }
+
+  protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+    const { strides, dilationRate, outputPadding } = this
+    const padding = this.padding as 'valid' | 'same'
+    return ops.convTranspose(x, this.cast(this.kernel!), { strides, padding, dilationRate, outputPadding, bias, activation })
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), filters: this.filters, outputPadding: this.outputPadding, ...this.kernelOptions.config() }
+  }
+}
+/** Transposed convolution of sequences: (B, W, C) → (B, longer, filters). Weights: kernel (kW, filters, C), bias (filters). */
+export class Conv1dTranspose extends ConvTranspose {
+  /** As in Keras. */
+  static readonly className = 'Conv1DTranspose'
+  constructor(options: ConvTransposeOptions) {
+    super(options, 1)
+  }
+}
+/** Transposed convolution of images: (B, H, W, C) → (B, larger, larger, filters). Weights: kernel (kH, kW, filters, C), bias (filters). */
+export class Conv2dTranspose extends ConvTranspose {
+  /** As in Keras. */
+  static readonly className = 'Conv2DTranspose'
+  constructor(options: ConvTransposeOptions) {
+    super(options, 2)
+  }
+}
+/** Transposed convolution of volumes: (B, D, H, W, C) → (B, larger…, filters). Weights: kernel (kD, kH, kW, filters, C), bias (filters). */
+export class Conv3dTranspose extends ConvTranspose {
+  /** As in Keras. */
+  static readonly className = 'Conv3DTranspose'
+  constructor(options: ConvTransposeOptions) {
+    super(options, 3)
+  }
+}
+
+abstract class DepthwiseConvolution extends Convolution {
+  readonly depthMultiplier: number
+  /** (kernel..., C, depthMultiplier) */
+  depthwiseKernel: Variable | undefined
+  private readonly depthwiseOptions: WeightOptions
+
+  constructor(options: DepthwiseConvOptions, axes: number) {
+    super(options, axes)
+    this.depthMultiplier = numberOption(this.kind, 'depthMultiplier', options.depthMultiplier ?? 1, { integer: true, min: 1 })
+    this.depthwiseOptions = new WeightOptions('depthwise', options.depthwiseInitializer ?? 'glorotUniform', options.depthwiseRegularizer)
+  }
+
+  /** Adds the kernel and returns the channels that it makes. */
+  protected addDepthwise(name: string, shape: PartialShape): number {
+    const channels = this.channelsOf(shape)
+    this.depthwiseKernel = this.addKernel(name, [...this.kernelSize, channels, this.depthMultiplier], this.depthwiseOptions)
+    return channels * this.depthMultiplier
+  }
+
+  protected depthwise(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+    const { strides, padding, dilationRate } = this
+    const channels = x.shape.at(-1)!
+    const kernel = ops.reshape(this.cast(this.depthwiseKernel!), [...this.kernelSize, 1, channels * this.depthMultiplier])
+    return ops.conv(x, kernel, { strides, padding, dilationRate, groups: channels, bias, activation })
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), depthMultiplier: this.depthMultiplier, ...this.depthwiseOptions.config() }
+  }
+}
+
+abstract class DepthwiseConv extends DepthwiseConvolution {
+  override build(shape: PartialShape): void {
+    this.addBias(this.addDepthwise('kernel', shape))
+  }
+
+  protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+    return this.depthwise(x, bias, activation)
+  }
+}
+/** Each channel by itself: (B, W, C) → (B, places, C · depthMultiplier). Weights: kernel (kW, C, depthMultiplier), bias. */
+export class DepthwiseConv1d extends DepthwiseConv {
+  /** As in Keras. */
+  static readonly className = 'DepthwiseConv1D'
+  constructor(options: DepthwiseConvOptions) {
+    super(options, 1)
+  }
+}
+/** Each channel by itself: (B, H, W, C) → (B, places down, places across, C · depthMultiplier). Weights: kernel (kH, kW, C, depthMultiplier), bias. */
+export class DepthwiseConv2d extends DepthwiseConv {
+  /** As in Keras. */
+  static readonly className = 'DepthwiseConv2D'
+  constructor(options: DepthwiseConvOptions) {
+    super(options, 2)
+  }
+}
+
+abstract class SeparableConv extends DepthwiseConvolution {
+  readonly filters: number
+  /** (1..., C · depthMultiplier, filters) */
+  pointwiseKernel: Variable | undefined
+  private readonly pointwiseOptions: WeightOptions
+
+  constructor(options: SeparableConvOptions, axes: number) {
+    super(options, axes)
+    this.filters = numberOption(this.kind, 'filters', options.filters, { integer: true, min: 1 })
+    this.pointwiseOptions = new WeightOptions('pointwise', options.pointwiseInitializer ?? 'glorotUniform', options.pointwiseRegularizer)
+  }
+
+  override build(shape: PartialShape): void {
+    const ones = new Array<number>(this.axes).fill(1)
+    const between = this.addDepthwise('depthwise_kernel', shape)
+    this.pointwiseKernel = this.addKernel('pointwise_kernel', [...ones, between, this.filters], this.pointwiseOptions)
+    this.addBias(this.filters)
+  }
+
+  protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+    return ops.conv(this.depthwise(x, undefined, 'none'), this.cast(this.pointwiseKernel!), { bias, activation })
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), filters: this.filters, ...this.pointwiseOptions.config() }
+  }
+}
+/** A depthwise convolution, then one over channels alone: (B, W, C) → (B, places, filters). Weights: depthwise kernel, pointwise kernel, bias. */
+export class SeparableConv1d extends SeparableConv {
+  /** As in Keras. */
+  static readonly className = 'SeparableConv1D'
+  constructor(options: SeparableConvOptions) {
+    super(options, 1)
+  }
+}
+/** A depthwise convolution, then one over channels alone: (B, H, W, C) → (B, places down, places across, filters). Weights: depthwise kernel, pointwise kernel, bias. */
+export class SeparableConv2d extends SeparableConv {
+  /** As in Keras. */
+  static readonly className = 'SeparableConv2D'
+  constructor(options: SeparableConvOptions) {
+    super(options, 2)
+  }
+}
