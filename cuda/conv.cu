@@ -7,28 +7,23 @@
 namespace neurite::cuda {
 namespace {
 
-int32_t size32(const Call& call, int64_t value) {
-  if (value > INT32_MAX) fail("more than 2^31 - 1 pixels, or rows of w");
-  return static_cast<int32_t>(value);
-}
-
 // A convolution's shape with three spatial axes, whichever of its products is wanted.
 struct Shape {
   int64_t images, channels, features, groups;
   int32_t input[3], output[3], kernel[3], stride[3], dilation[3], before[3];
 
   template <class A>
-  Shape(const Call& call, const A& attributes, const Tensor& x, const Tensor& w, const Tensor& y)
+  Shape(const A& attributes, const Tensor& x, const Tensor& w, const Tensor& y)
       : images(x.dims[0]), channels(x.dims[x.rank - 1]), features(w.dims[w.rank - 1]), groups(attributes.groups) {
     const int missing = 5 - x.rank;
     for (int i = 0; i < 3; i++) {
       const int axis = i - missing;
-      input[i] = axis < 0 ? 1 : size32(call, x.dims[1 + axis]);
-      output[i] = axis < 0 ? 1 : size32(call, y.dims[1 + axis]);
-      kernel[i] = axis < 0 ? 1 : size32(call, w.dims[axis]);
-      stride[i] = axis < 0 ? 1 : size32(call, attributes.strides[axis]);
-      dilation[i] = axis < 0 ? 1 : size32(call, attributes.dilation[axis]);
-      before[i] = axis < 0 ? 0 : size32(call, attributes.before[axis]);
+      input[i] = axis < 0 ? 1 : dimension(x.dims[1 + axis]);
+      output[i] = axis < 0 ? 1 : dimension(y.dims[1 + axis]);
+      kernel[i] = axis < 0 ? 1 : dimension(w.dims[axis]);
+      stride[i] = axis < 0 ? 1 : dimension(attributes.strides[axis]);
+      dilation[i] = axis < 0 ? 1 : dimension(attributes.dilation[axis]);
+      before[i] = axis < 0 ? 0 : dimension(attributes.before[axis]);
     }
   }
   int32_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
@@ -110,9 +105,9 @@ void runPointwise(const Call& call, const Output& output, ConvProduct product, c
   static_cast<Output&>(matmul) = output;
   const int64_t pixels = shape.outputPixels();
   const bool forward = product == ConvProduct::forward, filterGrad = product == ConvProduct::filterGrad;
-  matmul.m = size32(call, filterGrad ? shape.channels : pixels);
-  matmul.n = size32(call, product == ConvProduct::dataGrad ? shape.channels : shape.features);
-  matmul.k = size32(call, filterGrad ? pixels : forward ? shape.channels : shape.features);
+  matmul.m = dimension(filterGrad ? shape.channels : pixels);
+  matmul.n = dimension(product == ConvProduct::dataGrad ? shape.channels : shape.features);
+  matmul.k = dimension(filterGrad ? pixels : forward ? shape.channels : shape.features);
   matmul.batches = 1;
   matmul.a = a.data;
   matmul.b = b.data;
@@ -131,8 +126,8 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
   static_cast<Output&>(conv) = output;
   conv.left = left.data;
   conv.right = right.data;
-  conv.channels = size32(call, shape.channels);
-  conv.features = size32(call, shape.features);
+  conv.channels = dimension(shape.channels);
+  conv.features = dimension(shape.features);
   conv.multiplier = static_cast<int32_t>(shape.features / shape.channels);
   copy(shape.input, conv.inputs);
   copy(shape.output, conv.outputs);
@@ -151,7 +146,7 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
   if (product == ConvProduct::filterGrad) {
     const int64_t pixels = shape.outputPixels();
     const int64_t slices = depthwiseSlices(pixels, int64_t{shape.taps()} * ceilDiv(shape.features, 32 * perThread));
-    conv.items = size32(call, pixels);
+    conv.items = dimension(pixels);
     conv.slicePixels = static_cast<int32_t>(ceilDiv(pixels, slices));
     conv.slices = static_cast<int32_t>(slices);
     if (slices > 1) {
@@ -162,7 +157,7 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
   } else {
     const int64_t across = (dataGrad ? shape.channels : shape.features) / perThread;
     conv.across = FastDivisor(across);
-    conv.items = size32(call, (dataGrad ? shape.inputPixels() : shape.outputPixels()) * across);
+    conv.items = dimension((dataGrad ? shape.inputPixels() : shape.outputPixels()) * across);
   }
   launchDepthwise(call, conv, product, left.dtype == DType::bfloat16, vector);
   sumSlices(call, conv);
@@ -177,7 +172,7 @@ template <class A> bool mayRound(const A& attributes, const Tensor& x) {
 void conv(const Call& call) {
   const auto& attributes = attributesOf<attributes::conv>(call);
   const Tensor &x = call.in[0], &w = call.in[1], &y = call.out[0];
-  const Shape shape(call, attributes, x, w, y);
+  const Shape shape(attributes, x, w, y);
   ConvForward conv{};
   setOutput(conv, y, &call.in[2], attributes.activation);
   if (conv.size == 0) return;
@@ -189,9 +184,9 @@ void conv(const Call& call) {
     case ConvKernel::gather:
       conv.gather = gatherOfInput(shape);
       setOperands(conv, shape, x, w);
-      conv.m = size32(call, shape.outputPixels());
-      conv.n = size32(call, shape.features / shape.groups);
-      conv.k = size32(call, shape.taps() * (shape.channels / shape.groups));
+      conv.m = dimension(shape.outputPixels());
+      conv.n = dimension(shape.features / shape.groups);
+      conv.k = dimension(shape.taps() * (shape.channels / shape.groups));
       conv.batches = conv.groups;
       runConv(call, conv, x.dtype == DType::bfloat16, mayRound(attributes, x));
   }
@@ -200,7 +195,7 @@ void conv(const Call& call) {
 void convFilterGrad(const Call& call) {
   const auto& attributes = attributesOf<attributes::convFilterGrad>(call);
   const Tensor &x = call.in[0], &dy = call.in[1], &dw = call.out[0];
-  const Shape shape(call, attributes, x, dw, dy);
+  const Shape shape(attributes, x, dw, dy);
   ConvFilterGrad conv{};
   setOutput(conv, dw, nullptr, Activation::none);
   if (conv.size == 0) return;
@@ -212,9 +207,9 @@ void convFilterGrad(const Call& call) {
     case ConvKernel::gather:
       conv.gather = gatherOfInput(shape);
       setOperands(conv, shape, x, dy);
-      conv.m = size32(call, shape.taps() * (shape.channels / shape.groups));
-      conv.n = size32(call, shape.features / shape.groups);
-      conv.k = size32(call, shape.outputPixels());
+      conv.m = dimension(shape.taps() * (shape.channels / shape.groups));
+      conv.n = dimension(shape.features / shape.groups);
+      conv.k = dimension(shape.outputPixels());
       conv.batches = conv.groups;
       runConv(call, conv, x.dtype == DType::bfloat16, mayRound(attributes, x));
   }
@@ -223,7 +218,7 @@ void convFilterGrad(const Call& call) {
 void convDataGrad(const Call& call) {
   const auto& attributes = attributesOf<attributes::convDataGrad>(call);
   const Tensor &dy = call.in[0], &w = call.in[1], &dx = call.out[0];
-  const Shape shape(call, attributes, dx, w, dy);
+  const Shape shape(attributes, dx, w, dy);
   ConvDataGrad conv{};
   setOutput(conv, dx, &call.in[2], attributes.activation);
   if (conv.size == 0) return;
@@ -256,10 +251,10 @@ void convDataGrad(const Call& call) {
         taps *= most;
         phases *= conv.phases[i];
       }
-      conv.m = size32(call, rows);
-      conv.n = size32(call, shape.channels / shape.groups);
-      conv.k = size32(call, taps * (shape.features / shape.groups));
-      conv.batches = size32(call, phases * shape.groups);
+      conv.m = dimension(rows);
+      conv.n = dimension(shape.channels / shape.groups);
+      conv.k = dimension(taps * (shape.features / shape.groups));
+      conv.batches = dimension(phases * shape.groups);
       runConv(call, conv, dy.dtype == DType::bfloat16, mayRound(attributes, dy));
     }
   }

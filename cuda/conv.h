@@ -240,7 +240,7 @@ struct ConvDataGrad : ConvGemm {
 // A convolution whose groups have one channel: x (b, inputs, C), w (taps, F), y (b, outputs, F), feature f of channel f / (F / C).
 struct Depthwise : Output {
   const void *left, *right;  // x, w; dy, w; x, dy
-  int32_t images, channels, features, multiplier;
+  int32_t channels, features, multiplier;
   int32_t inputs[3], outputs[3], kernel[3], stride[3], dilation[3], before[3];
   FastDivisor pixels[3];  // of the output; in the filter gradient of dy
   FastDivisor across;     // threads for a pixel's channels or features

@@ -21,11 +21,6 @@ __global__ void __launch_bounds__(kThreads) sumSlicesKernel(Output output) {
 
 }  // namespace
 
-int32_t dimension(int64_t value) {
-  if (value > INT32_MAX) fail("a matrix has more than 2^31 - 1 rows or columns");
-  return static_cast<int32_t>(value);
-}
-
 // Whether rows of a matrix can be read in vectors of 16 bytes: float32 in fours, bfloat16 in eights.
 bool readsVectors(const Tensor& x, int64_t stride) {
   const int64_t elements = 16 / static_cast<int64_t>(dtypeBytes(x.dtype));

@@ -126,4 +126,10 @@ void sumSlices(const Call& call, const Output& output);
 void launchSimtMatmul(const Call& call, const Matmul& matmul, bool bfloat16, const MatmulChoice& choice);
 void launchTensorCoreMatmul(const Call& call, const Matmul& matmul, bool bfloat16, const MatmulChoice& choice);
 
+// A number of rows or columns, or pixels or taps, as kernels count them.
+inline int32_t dimension(int64_t value) {
+  if (value > INT32_MAX) fail("a matrix has more than 2^31 - 1 rows or columns");
+  return static_cast<int32_t>(value);
+}
+
 }  // namespace neurite::cuda
