@@ -260,13 +260,16 @@ SUITE_CASE(convFilterGradInSlices) { checkAll(shape(3, {17, 16}, 4, {2, 2}, 16, 
 SUITE_CASE(convLargeTiles) {
   const neurite::cuda::MatmulChoice choice = neurite::cuda::chooseConvProduct(66, 68, 68, 128, 75, false);
   suite::expect(choice.tile == 128, "128 groups fill a grid of the largest tiles");
-  const int64_t groups = 128;
-  const Shape s = shape(1, {68}, 68 * groups, {1}, 68 * groups, groups);
+  // Pixels, channels and features of a group: y, dx and dw in turn are larger than 64 both ways.
+  const int64_t groups = 128, sizes[3][3] = {{66, 2, 68}, {66, 68, 2}, {3, 66, 68}};
+  for (const auto& [pixels, channels, features] : sizes) {
+    const Shape s = shape(1, {pixels}, channels * groups, {1}, features * groups, groups);
 #ifndef EMULATOR_TSAN
-  check(s);
-  check(s, {DType::float32, Precision::high});
+    check(s);
+    check(s, {DType::float32, Precision::high});
 #endif
-  check(s, {DType::bfloat16});
+    check(s, {DType::bfloat16});
+  }
 }
 
 // Before sm_80 there is float32 arithmetic only.
