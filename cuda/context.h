@@ -27,9 +27,7 @@ struct Context {
 
 inline Context& contextOf(const Call& call) { return *static_cast<Context*>(call.stream); }
 
-[[noreturn]] inline void fail(const std::string& what) {
-  neurite::fail("DeviceError", "%s", what.c_str());
-}
+[[noreturn]] inline void fail(const std::string& what) { neurite::fail("DeviceError", "%s", what.c_str()); }
 
 inline void check(cudaError_t status) {
   if (status != cudaSuccess) fail(std::string("CUDA: ") + cudaGetErrorString(status));
@@ -41,7 +39,7 @@ void launch(const Call& call, void (*kernel)(P...), dim3 grid, dim3 block, size_
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   if (sharedBytes > 48 * 1024) {  // what every architecture grants unasked
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                     static_cast<int>(sharedBytes)));
+                               static_cast<int>(sharedBytes)));
   }
   check(gpu::launch(kernel, grid, block, sharedBytes, contextOf(call).stream, std::forward<A>(arguments)...));
 }

@@ -48,8 +48,8 @@ __global__ void __launch_bounds__(kThreads)
 // y = x * scale + offset, V elements at a time; the shape counts vectors.
 template <int V, class Index, class In, class Out>
 __global__ void __launch_bounds__(kThreads)
-    gatherScaledKernel(GatherShape<Index> shape, float scale, float offset, Reporter reporter,
-                       const In* __restrict__ x, const int32_t* __restrict__ indices, Out* __restrict__ y) {
+    gatherScaledKernel(GatherShape<Index> shape, float scale, float offset, Reporter reporter, const In* __restrict__ x,
+                       const int32_t* __restrict__ indices, Out* __restrict__ y) {
   for (Index i = Index{blockIdx.x} * blockDim.x + threadIdx.x; i < shape.size; i += Index{gridDim.x} * blockDim.x) {
     const gpu::Vec<In, V> values = gpu::loadVec<V>(x + gatherOffset(shape, i, indices, reporter) * V);
     gpu::Vec<Out, V> result;
@@ -239,8 +239,8 @@ Sorted sortIndices(const Call& call, const int32_t* indices, int64_t count, int6
   uint32_t* keys[2] = {memory, memory + count};
   uint32_t* positions[2] = {memory + 2 * count, memory + 3 * count};
   uint32_t* histogram = memory + 4 * count;
-  launch(call, sortBeginKernel, gridFor(call, count), kThreads, 0, count, limit, reporterOf(call), indices,
-         keys[0], positions[0]);
+  launch(call, sortBeginKernel, gridFor(call, count), kThreads, 0, count, limit, reporterOf(call), indices, keys[0],
+         positions[0]);
   int current = 0;
   for (int shift = 0; shift < 31 && (limit - 1) >> shift > 0; shift += kRadixBits) {
     launch(call, sortCountKernel, static_cast<unsigned>(tiles), kThreads, 0, count, shift, keys[current], histogram);

@@ -109,11 +109,11 @@ class ReadCommand final : public Command {
       stream.device().download(target_, source_->data, bytes_);
       const IndexReport report = stream.device().takeReport();
       if (!report.set) return nullptr;
-      return std::make_shared<const Failure>(Failure{
-          "ArgumentError", located(kOpNames[report.op], report.layer,
-                                   format("expected indices from 0 to %lld, received %lld",
-                                          static_cast<long long>(report.limit - 1),
-                                          static_cast<long long>(report.index)))});
+      return std::make_shared<const Failure>(
+          Failure{"ArgumentError",
+                  located(kOpNames[report.op], report.layer,
+                          format("expected indices from 0 to %lld, received %lld",
+                                 static_cast<long long>(report.limit - 1), static_cast<long long>(report.index)))});
     } catch (...) {
       return failureOf("data");
     }

@@ -204,6 +204,7 @@ layers += [
     layer_case("gaussianDropout", L.GaussianDropout, normal(3, 4), rate=0.4),
     layer_case("alphaDropout", L.AlphaDropout, normal(3, 4), rate=0.4),
     *(layer_case(f"spatialDropout{d}d", getattr(L, f"SpatialDropout{d}D"), normal(2, *[3] * d, 2), rate=0.4) for d in [1, 2, 3]),
+]
 # Convolution, with numbers of its own. Odd sizes, so that 'same' is lopsided.
 rng = np.random.default_rng(22)
 for dims, shape in [(1, (2, 9, 4)), (2, (2, 5, 6, 4)), (3, (1, 4, 3, 5, 2))]:
