@@ -93,6 +93,7 @@ import { Reshape, type ReshapeOptions } from './reshape'
 import { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
 import { Softmax, type SoftmaxOptions } from './softmax'
 import { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
+import { UpSampling1d, UpSampling2d, UpSampling3d, type UpSamplingOptions } from './up-sampling'
 
 export { Activation, type ActivationOptions } from './activation'
 export { ActivityRegularization, type ActivityRegularizationOptions } from './activity-regularization'
@@ -196,6 +197,7 @@ export { Reshape, type ReshapeOptions } from './reshape'
 export { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
 export { Softmax, type SoftmaxOptions } from './softmax'
 export { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
+export { UpSampling1d, UpSampling2d, UpSampling3d, type UpSamplingOptions } from './up-sampling'
 
 const registry = new Registry<AnyLayer>('layer', Layer, {
   inputLayer: InputLayer,
@@ -247,6 +249,9 @@ const registry = new Registry<AnyLayer>('layer', Layer, {
   sumPooling2d: SumPooling2d,
   sumPooling3d: SumPooling3d,
   rmsNormalization: RmsNormalization,
+  upSampling1d: UpSampling1d,
+  upSampling2d: UpSampling2d,
+  upSampling3d: UpSampling3d,
   unitNormalization: UnitNormalization,
   add: Add,
   subtract: Subtract,
@@ -412,6 +417,12 @@ export const sumPooling2d = (options?: PoolingOptions): SumPooling2d => new SumP
 export const sumPooling3d = (options?: PoolingOptions): SumPooling3d => new SumPooling3d(options)
 /** {@link RmsNormalization}: Root mean square 1 for each sample. */
 export const rmsNormalization = (options?: RmsNormalizationOptions): RmsNormalization => new RmsNormalization(options)
+/** {@link UpSampling1d}: Each element repeated along the spatial axes. */
+export const upSampling1d = (options?: UpSamplingOptions): UpSampling1d => new UpSampling1d(options)
+/** {@link UpSampling2d}: Each element repeated along the spatial axes. */
+export const upSampling2d = (options?: UpSamplingOptions): UpSampling2d => new UpSampling2d(options)
+/** {@link UpSampling3d}: Each element repeated along the spatial axes. */
+export const upSampling3d = (options?: UpSamplingOptions): UpSampling3d => new UpSampling3d(options)
 /** {@link UnitNormalization}: Length 1 for each sample. */
 export const unitNormalization = (options?: UnitNormalizationOptions): UnitNormalization => new UnitNormalization(options)
 /** {@link Add}: the sum of an array of inputs. */

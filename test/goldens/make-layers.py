@@ -229,6 +229,14 @@ layers += [
     layer_case("separableConv1d", L.SeparableConv1D, normal(2, 9, 3), filters=4, kernel_size=3, padding="same"),
     layer_case("separableConv2d", L.SeparableConv2D, normal(2, 6, 5, 3), filters=4, kernel_size=3, depth_multiplier=2, activation="relu"),
 ]
+# Upsampling, with numbers of its own. One and three axes have no data format or interpolation in Keras.
+rng = np.random.default_rng(26)
+layers += [
+    layer_case("upSampling1d", L.UpSampling1D, normal(2, 3, 2), size=3),
+    layer_case("upSampling2d", L.UpSampling2D, normal(2, 3, 4, 2), size=[2, 3]),
+    layer_case("upSampling2d", L.UpSampling2D, normal(2, 2, 3, 4), data_format="channels_first"),
+    layer_case("upSampling3d", L.UpSampling3D, normal(1, 2, 3, 2, 2), size=[1, 2, 3]),
+]
 rng = common_rng
 write("layers", layers)
 
