@@ -22,7 +22,7 @@ interface TransposeAttributes {
   activation?: Activation
 }
 
-const activations = { relu: (x: number) => (x < 0 ? 0 : x), sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), tanh: Math.tanh }
+const activations = { relu: (x: number) => Math.max(x, 0), sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), tanh: Math.tanh }
 const perAxis = (value: PerAxis | undefined, axes: number): readonly number[] =>
   value === undefined || typeof value === 'number' ? new Array<number>(axes).fill(value ?? 1) : value
 
