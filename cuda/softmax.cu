@@ -9,19 +9,22 @@
 namespace neurite::cuda {
 namespace {
 
+// 0, or NaN: a row with an infinite maximum has no softmax.
+GPU_DEVICE float nanIfInfinite(float largest) { return largest - largest; }
+
 // Each has a State per thread of a row, its merge, and the result of an element. b is used by the gradients.
 struct Softmax {
   using State = LogSumExp;
   using Merge = MergeLogSumExp;
   GPU_DEVICE static void add(State& s, float x, float) { s.add(x); }
-  GPU_DEVICE static float prepare(const State& s) { return 1.0f / s.sum; }
+  GPU_DEVICE static float prepare(const State& s) { return 1.0f / s.sum + nanIfInfinite(s.largest); }
   GPU_DEVICE static float result(const State& s, float scale, float x, float) { return expf(x - s.largest) * scale; }
 };
 struct LogSoftmax {
   using State = LogSumExp;
   using Merge = MergeLogSumExp;
   GPU_DEVICE static void add(State& s, float x, float) { s.add(x); }
-  GPU_DEVICE static float prepare(const State& s) { return logf(s.sum); }
+  GPU_DEVICE static float prepare(const State& s) { return logf(s.sum) + nanIfInfinite(s.largest); }
   GPU_DEVICE static float result(const State& s, float log, float x, float) { return x - s.largest - log; }
 };
 struct SoftmaxGrad {

@@ -35,7 +35,13 @@ for (const [name, reference] of [
         shapes.map(([shape, axis]) => ({ inputs: [input(shape, { dtype })], attributes: { axis } }))
       ),
       { inputs: [input([2, 4], { values: [1000, 999, -1000, 0, -1000, -1001, -1000, -1002] })], attributes: { axis: 1 }, tolerance: 1e-4 },
-      { inputs: [input([2, 3], { values: [1, Number.NaN, 2, 1, 2, 3] })], attributes: { axis: 1 }, withoutGradient: 'NaN' }
+      { inputs: [input([2, 3], { values: [1, Number.NaN, 2, 1, 2, 3] })], attributes: { axis: 1 }, withoutGradient: 'NaN' },
+      // An infinite maximum leaves no number in its row, and the next row alone.
+      {
+        inputs: [input([2, 3], { values: [1, Number.POSITIVE_INFINITY, 2, 1, 2, 3] })],
+        attributes: { axis: 1 },
+        withoutGradient: 'infinities'
+      }
     ],
     failures: [
       {
