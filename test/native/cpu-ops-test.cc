@@ -19,7 +19,7 @@ using namespace neurite;
 
 namespace neurite::cpu {
 static int reports = 0;
-void reportIndex(Op, int64_t, int64_t) { reports++; }
+void reportIndex(const Call&, int64_t, int64_t) { reports++; }
 namespace NEURITE_ISA {
 extern const KernelTable table;
 }
