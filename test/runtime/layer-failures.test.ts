@@ -124,5 +124,7 @@ onEveryDevice((device) => {
     const step = capture((t: Tensor) => layer.apply(t))
     for (let i = 0; i < 3; i++) await expect(step(x).data()).rejects.toMatchObject(expected)
     step.dispose()
+    // The same failure once more, for those who read nothing.
+    await expect(synchronize()).rejects.toMatchObject(expected)
   })
 })
