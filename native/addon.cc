@@ -33,6 +33,13 @@ void throwError(napi_env env, const Failure& failure) {
 }
 
 // Node-API calls are checked here and in Napi's own wrappers; a status other than ok can only be a defect or an environment that ends.
+// Throws in JavaScript, except in a worker that is being ended: that takes no more exceptions, and says so by one of its own.
+void passOn(const Napi::Error& error) {
+  try {
+    error.ThrowAsJavaScriptException();
+  } catch (const Napi::Error&) {}
+}
+
 void check(napi_status status) {
   if (status != napi_ok && status != napi_closing) fail("NeuriteError", "Node-API status %d", static_cast<int>(status));
 }
@@ -232,7 +239,7 @@ class Addon {
     } catch (const Error& error) {
       throwError(env, error.failure());
     } catch (const Napi::Error& error) {
-      error.ThrowAsJavaScriptException();
+      passOn(error);
     } catch (const std::bad_alloc&) {
       throwError(env, {"OutOfMemoryError", "host memory is used up"});
     } catch (const std::exception& error) {
@@ -368,7 +375,7 @@ NAPI_MODULE_INIT() {
   } catch (const neurite::Error& error) {
     neurite::throwError(env, error.failure());
   } catch (const Napi::Error& error) {
-    error.ThrowAsJavaScriptException();
+    neurite::passOn(error);
   }
   return nullptr;  // a worker that is ended while it loads this
 }
