@@ -1,6 +1,10 @@
-// Correlation: the product that convolution and its data gradient are made of, with packed weights.
+// Correlation: the product that convolution and its data gradient are made of, with packed weights. Blocks of windows are the
+// chunks of the thread pool; each is a strip, and its lines are cut into tiles that the micro-kernel of matrix
+// multiplication makes, panel by panel. Product is what that kernel multiplies (gemm-kernel.h).
 #pragma once
+#include "../pool.h"
 #include "conv-strip.h"
+#include "gemm-epilogue.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 
@@ -31,6 +35,118 @@ struct Correlation {
   Results results;
 };
 
-void correlate(const Correlation& correlation);
+// Packed weights of a panel that pass under all tiles of a block before the next: they stay in L2 meanwhile.
+inline constexpr int64_t kPassFloats = 64 * 1024;
+inline constexpr int64_t kLeastBlocks = 16;
+
+// The panels of one block.
+template <class Product> class BlockCorrelate {
+ public:
+  BlockCorrelate(const Correlation& c, const StripPlan& plan, const Block& block, int64_t group, float* memory)
+      : c_(c), plan_(plan), block_(block), group_(group), strip_(memory), stage_(memory + plan.stripFloats()) {
+    results_ = c.results;
+    results_.begin += group * c.features;
+    bias_ = c.bias ? c.bias + group * c.features : nullptr;
+    packed_ = c.packed + group * ceilDivide(c.features, kPanelWidth) * packedPanel(c.windows);
+    joined_ = plan.gathered && results_.dense(c.windows);
+    lines_ = joined_ ? 1 : block.planes * block.rows;
+    lineLength_ = joined_ ? block.pixels() : block.columns;
+  }
+
+  void run(int64_t beginPanel, int64_t endPanel) {
+    plan_.fill(strip_, block_, group_);
+    const int64_t runsPerPass = larger(1, kPassFloats / larger(1, plan_.runLength * kPanelWidth));
+    for (int64_t panel = beginPanel; panel < endPanel; ++panel) {
+      int64_t run = 0;
+      do {
+        pass(panel, run, smaller(runsPerPass, plan_.runs - run));
+        run += runsPerPass;
+      } while (run < plan_.runs);
+    }
+  }
+
+ private:
+  void pass(int64_t panel, int64_t run, int64_t runs) {
+    const int64_t column = panel * kPanelWidth;
+    const bool last = run + runs >= plan_.runs, half = results_.dtype == DType::bfloat16;
+    Tile tile{};
+    tile.aStride = plan_.pixelPitch;
+    tile.runs = runs;
+    tile.starts = plan_.runStarts + run;
+    tile.depth = plan_.runLength;
+    tile.b = packed_ + panel * packedPanel(c_.windows) + run * plan_.runLength * kPanelWidth;
+    tile.bStride = kPanelWidth;
+    tile.columns = smaller(kPanelWidth, c_.features - column);
+    tile.accumulate = run > 0;
+    tile.bias = last && bias_ ? bias_ + column : nullptr;
+    tile.relu = last && c_.activation == Activation::relu;
+    tile.ahead = tile.b;
+    const Activation rest = c_.activation > Activation::relu ? c_.activation : Activation::none;
+    for (int64_t line = 0; line < lines_; ++line) {
+      const int64_t tiles = ceilDivide(lineLength_, kTileRows);
+      const float* a = strip_ + (plan_.gathered ? line * lineLength_ * plan_.pixelPitch : plan_.lineStarts[line]);
+      const int64_t place = placeOf(line) + column;
+      for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t first = lineLength_ * t / tiles, height = lineLength_ * (t + 1) / tiles - first;
+        const int64_t at = place + first * results_.pitch[2];
+        tile.a = a + first * plan_.pixelPitch;
+        if (!half) {
+          tile.c = static_cast<float*>(results_.data) + at;
+          tile.ldc = results_.pitch[2];
+          TileKernels<Product>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
+          if (last && rest != Activation::none)
+            finishTile(tile.c, tile.ldc, tile.c, tile.ldc, height, tile.columns, rest);
+        } else {
+          tile.c = stage_ + (line * lineLength_ + first) * kPanelWidth;
+          tile.ldc = kPanelWidth;
+          TileKernels<Product>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
+          if (last) {
+            finishTile(tile.c, kPanelWidth, static_cast<uint16_t*>(results_.data) + at, results_.pitch[2], height,
+                       tile.columns, rest);
+          }
+        }
+      }
+    }
+  }
+
+  int64_t placeOf(int64_t line) const {
+    const int64_t plane = block_.plane + line / block_.rows;
+    return results_.at(plane / c_.windows.count[0], plane % c_.windows.count[0], block_.row + line % block_.rows,
+                       block_.column);
+  }
+
+  const Correlation& c_;
+  const StripPlan& plan_;
+  const Block block_;
+  const int64_t group_;
+  float *strip_, *stage_;
+  Results results_;
+  const float *bias_, *packed_;
+  bool joined_;
+  int64_t lines_, lineLength_;
+};
+
+template <class Product> void correlate(const Correlation& c) {
+  const Windows& w = c.windows;
+  const int64_t panels = ceilDivide(c.features, kPanelWidth);
+  const Offsets offsets(w);
+  const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), w.values() * c.features,
+                       offsets.memory());
+  // Where there are few blocks, the panels are shared out too.
+  const int64_t parts = smaller(panels, larger(1, kLeastBlocks / larger(1, plan.blocks() * c.groups)));
+  const bool half = c.results.dtype == DType::bfloat16;
+  const size_t floats = static_cast<size_t>(plan.stripFloats() + (half ? plan.mostPixels() * kPanelWidth : 0));
+  const int64_t chunks = plan.blocks() * parts * c.groups;
+  const int64_t work = w.planes() * w.planeWindows() * w.values() * c.features * c.groups;
+  const int64_t perChunk = larger(1, kInlineWork / 2 / larger(1, work / larger(1, chunks)));
+  parallelFor(ceilDivide(chunks, perChunk), [&](int64_t begin) {
+    for (int64_t chunk = begin * perChunk; chunk < smaller(chunks, (begin + 1) * perChunk); ++chunk) {
+      const int64_t part = chunk % parts, index = chunk / parts % plan.blocks(), group = chunk / parts / plan.blocks();
+      float* memory = static_cast<float*>(threadScratch(floats * sizeof(float)));
+      BlockCorrelate<Product>(c, plan, plan.block(index), group, memory)
+          .run(panels * part / parts, panels * (part + 1) / parts);
+    }
+  });
+}
 
 }  // namespace neurite::cpu::NEURITE_ISA

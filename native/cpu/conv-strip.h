@@ -10,6 +10,8 @@
 //
 // Copying a float once costs a sixteenth of a cycle, multiplying it by a panel of 32 features one: both forms are
 // nearly free, and neither leaves a border to the kernels.
+//
+// "Float" stands for any word of 32 bits that a lane multiplies at a time (StripWord).
 #pragma once
 #include <cstdlib>
 #include <cstring>
@@ -19,6 +21,13 @@
 
 namespace neurite::cpu::NEURITE_ISA {
 
+// What a word of a strip holds: a float32, or two bfloat16 that a dot product of pairs takes at once.
+enum class StripWord {
+  value,
+  channelPair,  // channels 2i (low half) and 2i + 1 of a pixel
+  pixelPair     // a channel of the pixels that a window and the next of its line see; zero after the last
+};
+
 // Windows over images: window q sees place q * stride + tap * dilation - before on each axis, zeros outside. `before` may be
 // negative.
 struct Windows {
@@ -26,11 +35,13 @@ struct Windows {
   DType dtype;
   int64_t size[3];          // of an image
   int64_t pitch;            // elements from one pixel to the next
-  int64_t first, channels;  // the channels that are read
+  int64_t first, channels;  // the channels that are read: the first element, and how many words
   int64_t images;
   int64_t count[3];  // windows of an image
   int64_t taps[3], stride[3], dilation[3], before[3];
+  StripWord word = StripWord::value;
 
+  int64_t channelsPerWord() const { return word == StripWord::channelPair ? 2 : 1; }
   int64_t tapCount() const { return taps[0] * taps[1] * taps[2]; }
   int64_t values() const { return tapCount() * channels; }
   int64_t planes() const { return images * count[0]; }
@@ -104,7 +115,7 @@ class StripPlan {
 
   // The channels of group `group`.
   void fill(float* strip, const Block& b, int64_t group) const {
-    const int64_t first = w.first + group * w.channels;
+    const int64_t first = w.first + group * w.channels * w.channelsPerWord();
     for (int64_t p = 0; p < b.planes; ++p) {
       const int64_t plane = b.plane + p;
       float* to = strip + p * planePitch;
@@ -113,6 +124,7 @@ class StripPlan {
       else
         copyPlane(to, plane, b, first);
     }
+    if (w.word == StripWord::pixelPair) pairPixels(strip, b);
   }
 
   const Windows& w;
@@ -199,7 +211,7 @@ class StripPlan {
     const int64_t end = column >= w.size[2] ? begin : larger(begin, smaller(n, ceilDivide(w.size[2] - column, step)));
     zero(to, pitch, begin);
     const int64_t from = (row + column + begin * step) * w.pitch + first;
-    if (step == 1 && w.pitch == c && pitch == c) {
+    if (step == 1 && w.pitch == c * w.channelsPerWord() && pitch == c) {
       copy(to + begin * pitch, from, (end - begin) * c);
     } else {
       for (int64_t i = begin; i < end; ++i) copy(to + i * pitch, from + (i - begin) * step * w.pitch, c);
@@ -209,13 +221,55 @@ class StripPlan {
   void zero(float* to, int64_t pitch, int64_t n) const {
     if (n > 0) memset(to, 0, static_cast<size_t>(n * pitch) * 4);
   }
+  // n words from element `from` on.
   void copy(float* to, int64_t from, int64_t n) const {
-    if (w.dtype == DType::bfloat16) {
-      const uint16_t* p = static_cast<const uint16_t*>(w.data) + from;
-      for (int64_t i = 0; i < n; i += kLanes) storePartial(to + i, loadBfloat16Partial(p + i, n - i), n - i);
-    } else {
-      const float* p = static_cast<const float*>(w.data) + from;
-      for (int64_t i = 0; i < n; i += kLanes) storePartial(to + i, loadPartial(p + i, n - i), n - i);
+    if (w.dtype == DType::bfloat16)
+      copy(to, static_cast<const uint16_t*>(w.data) + from, n);
+    else
+      copy(to, static_cast<const float*>(w.data) + from, n);
+  }
+  template <class T> void copy(float* to, const T* p, int64_t n) const {
+    switch (w.word) {
+      case StripWord::value:
+        for (int64_t i = 0; i < n; i += kLanes) storePartial(to + i, loadFloats(p + i, n - i), n - i);
+        break;
+      case StripWord::channelPair:
+        if constexpr (sizeof(T) == 2) {
+          memcpy(to, p, static_cast<size_t>(n) * 4);
+        } else {
+          uint16_t* halves = reinterpret_cast<uint16_t*>(to);
+          for (int64_t i = 0; i < 2 * n; i += kLanes)
+            storeBfloat16Partial(halves + i, loadFloats(p + i, 2 * n - i), 2 * n - i);
+        }
+        break;
+      case StripWord::pixelPair:
+        for (int64_t i = 0; i < n; i += kLanes) storePartial(to + i, fromBits(lowHalves(p + i, n - i)), n - i);
+    }
+  }
+  // bfloat16 values in the low halves of words.
+  static NEURITE_INLINE I32 lowHalves(const uint16_t* p, int64_t n) { return loadLow16(p, n); }
+  static NEURITE_INLINE I32 lowHalves(const float* p, int64_t n) {
+    return shiftRightLogical(bitsOf(roundToBfloat16(loadPartial(p, n))), 16);
+  }
+
+  // The high halves of pairs of pixels, in place: the low half of what the next window sees.
+  void pairPixels(float* strip, const Block& b) const {
+    const int64_t line = gathered ? b.rows * b.columns * pixelPitch : stripColumns * channelPitch;
+    const int64_t lines = gathered ? 1 : w.taps[0] * stripRows;
+    if (gathered) {  // one line over all planes
+      join(strip, (b.planes - 1) * planePitch + line);
+      return;
+    }
+    for (int64_t p = 0; p < b.planes; ++p) {
+      for (int64_t i = 0; i < lines; ++i) join(strip + p * planePitch + i * line, line);
+    }
+  }
+  void join(float* line, int64_t n) const {
+    const int64_t paired = n - pixelPitch;
+    for (int64_t i = 0; i < paired; i += kLanes) {
+      const I32 low = bitsOf(loadPartial(line + i, paired - i));
+      const I32 next = bitsOf(loadPartial(line + i + pixelPitch, paired - i));
+      storePartial(line + i, fromBits(low | next << 16), paired - i);
     }
   }
 

@@ -1,5 +1,6 @@
 // Convolution as its kernels see it: three spatial axes (leading ones of size 1 where there are fewer), channels last.
 #pragma once
+#include "../ops.h"
 #include "conv-strip.h"
 
 namespace neurite::cpu::NEURITE_ISA {
@@ -40,6 +41,8 @@ struct ConvShape {
     for (int i = 0; i < 3; ++i) result = result && taps[i] == 1 && stride[i] == 1 && before[i] == 0 && in[i] == out[i];
     return result;
   }
+  // Each channel makes the feature of its number.
+  bool depthwise() const { return groups == channels && groups == features && groups > 1; }
   // The windows over x.
   Windows windows(const Tensor& x) const {
     Windows w{x.data, x.dtype, {}, channels, 0, groupChannels(), batch, {}, {}, {}, {}, {}};
@@ -50,5 +53,15 @@ struct ConvShape {
     return w;
   }
 };
+
+// Whether products are of bfloat16: the tensors are, or `medium` allows it.
+inline bool isHalf(const Tensor& operand, Precision precision) {
+  return operand.dtype == DType::bfloat16 || precision == Precision::medium;
+}
+
+// Depthwise convolution and its gradients, in conv-depthwise.cc.
+void convolveChannels(const Call& call, const ConvShape& s, Activation activation, const float* bias);
+void convolveChannelsData(const Call& call, const ConvShape& s, Activation activation, const float* bias);
+void sumChannels(const Tensor& x, const Tensor& dy, const Tensor& dw, const ConvShape& s);
 
 }  // namespace neurite::cpu::NEURITE_ISA

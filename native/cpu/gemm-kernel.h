@@ -8,7 +8,7 @@
 // is one chain of multiply-adds in the order of k, so no split of M or N changes a bit of the result.
 #pragma once
 
-#include "simd.h"
+#include "floats.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 
@@ -41,9 +41,6 @@ struct Tile {
   const float* ahead;  // source of the next panel: one line is asked for every four k
   int64_t aheadStride;
 };
-
-NEURITE_INLINE F32 loadFloats(const float* p, int64_t n) { return n >= kLanes ? load(p) : loadPartial(p, n); }
-NEURITE_INLINE F32 loadFloats(const uint16_t* p, int64_t n) { return loadBfloat16Partial(p, n); }
 
 // What one lane multiplies at a time is a word: here a float32; in avx512bf16/ a pair of bfloat16 of adjacent k.
 struct FloatProduct {

@@ -177,6 +177,12 @@ const shapes: Shapes[] = [
   [[2, 7, 6, 5], [3, 3, 1, 5], { groups: 5, padding: 'same' }],
   [[1, 8, 9, 19], [3, 2, 1, 38], { groups: 19, strides: 2, padding: 'same' }],
   [[1, 9, 8, 18], [3, 3, 1, 18], { groups: 18, dilationRate: 2, padding: 'same' }],
+  // More taps, windows in a line and channels than a pass over channels takes.
+  [[1, 3, 18, 17], [5, 3, 1, 17], { groups: 17, padding: 'same' }],
+  // Even numbers of channels, which are multiplied in pairs as bfloat16; lines of odd and even length.
+  [[2, 5, 7, 4], [3, 3, 4, 6], { padding: 'same' }],
+  [[1, 6, 16, 6], [3, 3, 6, 4], { strides: 2, padding: 'same' }],
+  [[2, 4, 8, 4], [2, 3, 2, 4], { groups: 2, padding: 'same' }],
   // One and three dimensions.
   [[2, 20, 3], [5, 3, 4], { padding: 'causal', dilationRate: 2 }],
   [[2, 33, 2], [9, 2, 7], { padding: 'same', strides: 2 }],
