@@ -1,8 +1,8 @@
 // The product of convFilterGrad: dw[k, c, f] = sum over pixels of x[pixel + k, c] * dy[pixel, f], a matrix product over pixels.
 //
-// A chunk makes some tiles of dw for one panel of features over some blocks of images: it copies the block's strip and packs its dy,
-// and adds up tile by tile, in place. The blocks are shared out among as many partial sums as the shape needs to keep
-// threads busy, which meet in a fixed order.
+// A chunk makes a part of dw, a range of its rows and of its panels of features, from some blocks of images: for each block it copies the
+// strip, and panel by panel packs dy and adds up tile by tile, in place. The blocks are shared out among as many partial
+// sums as the shape needs to keep threads busy, which meet in a fixed order.
 #pragma once
 #include "../pool.h"
 #include "conv.h"
@@ -11,8 +11,8 @@
 namespace neurite::cpu::NEURITE_ISA {
 
 inline constexpr int64_t kLeastChunks = 16;
-// Rows of dw that a chunk makes at least: fewer, and copying the strip costs more than it should.
-inline constexpr int64_t kLeastRows = 256;
+// Of dw in a chunk at most: with the strip it stays in L2. The larger, the fewer chunks copy the same strip.
+inline constexpr int64_t kPartFloats = 96 * 1024;
 
 // The sum of `sums` arrays of dw's size, in order.
 inline void addPartials(const float* partials, int64_t sums, const Tensor& dw) {
@@ -41,8 +41,10 @@ template <class Product> void multiplyWindows(const Tensor& x, const Tensor& dy,
   const StripPlan plan(w, form, true, kLeastChunks, w.values() * s.groupFeatures(), offsets.memory());
   const int64_t features = s.groupFeatures(), panels = ceilDivide(features, kPanelWidth);
   const int64_t tilesPerRun = ceilDivide(plan.runLength, kTileRows), tiles = tilesPerRun * plan.runs;
-  const int64_t rowParts = smaller(tiles, larger(1, w.values() / larger(kLeastRows, 2 * w.channels)));
-  const int64_t units = rowParts * panels * s.groups;
+  const int64_t panelFloats = w.values() * kPanelWidth;
+  const int64_t rowParts = smaller(tiles, ceilDivide(panelFloats, kPartFloats));
+  const int64_t panelParts = ceilDivide(panels, larger(1, kPartFloats / panelFloats));
+  const int64_t units = rowParts * panelParts * s.groups;
   const int64_t sums = smaller(plan.blocks(), ceilDivide(kLeastChunks, units));
   const bool direct = sums == 1 && dw.dtype == DType::float32;
   const int64_t size = dw.size();
@@ -50,18 +52,17 @@ template <class Product> void multiplyWindows(const Tensor& x, const Tensor& dy,
   const size_t floats = static_cast<size_t>(plan.stripFloats() + plan.mostPixels() * kPanelWidth + kTilePitch);
 
   parallelFor(sums * units, [&](int64_t chunk) {
-    const int64_t sum = chunk / units, group = chunk % units / (rowParts * panels);
-    const int64_t panel = chunk / rowParts % panels, rowPart = chunk % rowParts, column = panel * kPanelWidth;
+    const int64_t sum = chunk / units, group = chunk % units / (rowParts * panelParts);
+    const int64_t panelPart = chunk / rowParts % panelParts, rowPart = chunk % rowParts;
+    const int64_t beginPanel = panels * panelPart / panelParts, endPanel = panels * (panelPart + 1) / panelParts;
     const int64_t beginTile = tiles * rowPart / rowParts, endTile = tiles * (rowPart + 1) / rowParts;
     float* strip = static_cast<float*>(threadScratch(floats * 4));
     float* packed = strip + plan.stripFloats();
-    float* result = partials + sum * size + group * features + column;
     Tile tile{};
     tile.aStride = plan.pixelPitch * Product::kDepthPerWord;
     tile.starts = plan.lineStarts;
     tile.b = packed;
     tile.bStride = kPanelWidth;
-    tile.columns = smaller(kPanelWidth, features - column);
     tile.ldc = s.features;
     tile.ahead = packed;
     const int64_t beginBlock = plan.blocks() * sum / sums, endBlock = plan.blocks() * (sum + 1) / sums;
@@ -69,24 +70,27 @@ template <class Product> void multiplyWindows(const Tensor& x, const Tensor& dy,
       const Block block = plan.block(index);
       plan.fill(strip, block, group);
       const int64_t pixel = (block.plane * w.count[1] + block.row) * w.count[2] + block.column;
-      const int64_t from = pixel * s.features + group * features + column;
       tile.runs = plan.lines(block);
       tile.depth = wordsOf<Product>(plan.lineLength(block));
-      for (int64_t line = 0; line < tile.runs; ++line) {
-        const int64_t at = from + line * plan.lineLength(block) * s.features;
-        float* out = packed + line * tile.depth * kPanelWidth;
-        withFloat(dy.dtype, [&]<class T>(T) {
-          packAcross<Product>(dy.as<const T>() + at, s.features, plan.lineLength(block), tile.columns, out,
-                              kPanelWidth);
-        });
-      }
       tile.accumulate = index > beginBlock;
-      for (int64_t t = beginTile; t < endTile; ++t) {
-        const int64_t run = t / tilesPerRun, part = t % tilesPerRun;
-        const int64_t first = plan.runLength * part / tilesPerRun, end = plan.runLength * (part + 1) / tilesPerRun;
-        tile.a = strip + plan.runStarts[run] + first;
-        tile.c = result + (run * plan.runLength + first) * s.features;
-        TileKernels<Product>::multiply(static_cast<int>(end - first), TileOrder::kByDepth, tile);
+      for (int64_t panel = beginPanel; panel < endPanel; ++panel) {
+        const int64_t column = group * features + panel * kPanelWidth;
+        tile.columns = smaller(kPanelWidth, features - panel * kPanelWidth);
+        for (int64_t line = 0; line < tile.runs; ++line) {
+          const int64_t at = (pixel + line * plan.lineLength(block)) * s.features + column;
+          float* out = packed + line * tile.depth * kPanelWidth;
+          withFloat(dy.dtype, [&]<class T>(T) {
+            packAcross<Product>(dy.as<const T>() + at, s.features, plan.lineLength(block), tile.columns, out,
+                                kPanelWidth);
+          });
+        }
+        for (int64_t t = beginTile; t < endTile; ++t) {
+          const int64_t run = t / tilesPerRun, part = t % tilesPerRun;
+          const int64_t first = plan.runLength * part / tilesPerRun, end = plan.runLength * (part + 1) / tilesPerRun;
+          tile.a = strip + plan.runStarts[run] + first;
+          tile.c = partials + sum * size + (run * plan.runLength + first) * s.features + column;
+          TileKernels<Product>::multiply(static_cast<int>(end - first), TileOrder::kByDepth, tile);
+        }
       }
     }
   });
