@@ -5,6 +5,7 @@
 #include "../pool.h"
 #include "conv-strip.h"
 #include "gemm-epilogue.h"
+#include "gemm-narrow.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 
@@ -29,7 +30,7 @@ inline int64_t packedPanel(const Windows& w) { return w.values() * kPanelWidth; 
 struct Correlation {
   Windows windows;           // `first` and the results' begin are those of group 0
   int64_t groups, features;  // of a group
-  const float* packed;       // groups x panels x values x kPanelWidth
+  float* packed;             // groups x panels x values x kPanelWidth; a narrow last panel is rearranged
   const float* bias;         // all features, or null
   Activation activation;
   Results results;
@@ -38,6 +39,9 @@ struct Correlation {
 // Packed weights of a panel that pass under all tiles of a block before the next: they stay in L2 meanwhile.
 inline constexpr int64_t kPassFloats = 64 * 1024;
 inline constexpr int64_t kLeastBlocks = 16;
+
+// Whether the micro-kernel for narrow panels makes this one.
+inline bool isNarrow(const StripPlan& plan, int64_t columns) { return columns <= kLanes && plan.runLength % 2 == 0; }
 
 // The panels of one block.
 template <class Product> class BlockCorrelate {
@@ -74,9 +78,10 @@ template <class Product> class BlockCorrelate {
     tile.runs = runs;
     tile.starts = plan_.runStarts + run;
     tile.depth = plan_.runLength;
-    tile.b = packed_ + panel * packedPanel(c_.windows) + run * plan_.runLength * kPanelWidth;
-    tile.bStride = kPanelWidth;
     tile.columns = smaller(kPanelWidth, c_.features - column);
+    const bool narrow = isNarrow(plan_, tile.columns);
+    tile.b = packed_ + panel * packedPanel(c_.windows) + run * plan_.runLength * kPanelWidth / (narrow ? 2 : 1);
+    tile.bStride = kPanelWidth;
     tile.accumulate = run > 0;
     tile.bias = last && bias_ ? bias_ + column : nullptr;
     tile.relu = last && c_.activation == Activation::relu;
@@ -93,13 +98,13 @@ template <class Product> class BlockCorrelate {
         if (!half) {
           tile.c = static_cast<float*>(results_.data) + at;
           tile.ldc = results_.pitch[2];
-          TileKernels<Product>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
+          multiply(narrow, height, tile);
           if (last && rest != Activation::none)
             finishTile(tile.c, tile.ldc, tile.c, tile.ldc, height, tile.columns, rest);
         } else {
           tile.c = stage_ + (line * lineLength_ + first) * kPanelWidth;
           tile.ldc = kPanelWidth;
-          TileKernels<Product>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
+          multiply(narrow, height, tile);
           if (last) {
             finishTile(tile.c, kPanelWidth, static_cast<uint16_t*>(results_.data) + at, results_.pitch[2], height,
                        tile.columns, rest);
@@ -107,6 +112,13 @@ template <class Product> class BlockCorrelate {
         }
       }
     }
+  }
+
+  static void multiply(bool narrow, int64_t height, const Tile& tile) {
+    if (narrow)
+      NarrowTileKernels<Product>::multiply(static_cast<int>(height), tile);
+    else
+      TileKernels<Product>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
   }
 
   int64_t placeOf(int64_t line) const {
@@ -132,6 +144,11 @@ template <class Product> void correlate(const Correlation& c) {
   const Offsets offsets(w);
   const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), w.values() * c.features,
                        offsets.memory());
+  const int64_t lastPanel = (panels - 1) * kPanelWidth;
+  if (isNarrow(plan, c.features - lastPanel)) {
+    for (int64_t group = 0; group < c.groups; ++group)
+      interleavePanel(c.packed + (group * panels + panels - 1) * packedPanel(w), w.values());
+  }
   // Where there are few blocks, the panels are shared out too.
   const int64_t parts = smaller(panels, larger(1, kLeastBlocks / larger(1, plan.blocks() * c.groups)));
   const bool half = c.results.dtype == DType::bfloat16;

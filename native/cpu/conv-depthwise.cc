@@ -14,7 +14,7 @@ constexpr int kWindows = 8;
 constexpr int kTaps = kVectorRegisters == 32 ? 12 : 9;
 
 // Weights as float32, taps x channels: as they are, or in scratch memory, where tap t is the kernel's tap order(t).
-template <class Order> const float* tapWeights(const Tensor& weights, int64_t taps, int64_t channels, Order&& order) {
+template <class Order> float* tapWeights(const Tensor& weights, int64_t taps, int64_t channels, Order&& order) {
   float* out = static_cast<float*>(scratch(static_cast<size_t>(taps * channels) * 4));
   for (int64_t t = 0; t < taps; ++t) {
     withFloat(weights.dtype, [&]<class T>(T) {
@@ -123,7 +123,7 @@ void convolveChannels(const Call& call, const ConvShape& s, Activation activatio
   const Tensor& y = call.out[0];
   Windows w = s.windows(call.in[0]);
   w.channels = s.channels;
-  const float* packed = tapWeights(call.in[1], s.tapCount(), s.channels, [](int64_t t) { return t; });
+  float* packed = tapWeights(call.in[1], s.tapCount(), s.channels, [](int64_t t) { return t; });
   const int64_t row = s.out[2] * s.features;
   correlateChannels({w,
                      1,
@@ -137,7 +137,7 @@ void convolveChannels(const Call& call, const ConvShape& s, Activation activatio
 void convolveChannelsData(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
   forPhases(call.in[0], s, [&](Windows w, const auto& tapAt, int64_t begin, const int64_t(&pitch)[3]) {
     w.channels = s.channels;
-    const float* packed = tapWeights(call.in[1], w.tapCount(), s.channels, tapAt);
+    float* packed = tapWeights(call.in[1], w.tapCount(), s.channels, tapAt);
     const Tensor& dx = call.out[0];
     correlateChannels({w,
                        1,

@@ -9,7 +9,7 @@
 namespace neurite::cpu::NEURITE_ISA {
 
 // Packs `panels` panels per group: pack(group, panel, out) writes one.
-template <class Pack> const float* packWeights(const Windows& w, int64_t groups, int64_t panels, Pack&& pack) {
+template <class Pack> float* packWeights(const Windows& w, int64_t groups, int64_t panels, Pack&& pack) {
   float* packed = static_cast<float*>(scratch(static_cast<size_t>(groups * panels * packedPanel(w) + kLanes) * 4));
   const Split parts = split(groups * panels, packedPanel(w));
   parallelFor(parts.chunks, [&](int64_t chunk) {
@@ -50,7 +50,7 @@ template <class Product> void convolve(const Call& call, const ConvShape& s, Act
   const Tensor &x = call.in[0], &weights = call.in[1], &y = call.out[0];
   const Windows w = inWords<Product>(s.windows(x));
   const int64_t features = s.groupFeatures(), panels = ceilDivide(features, kPanelWidth);
-  const float* packed = nullptr;
+  float* packed = nullptr;
   withFloat(weights.dtype, [&]<class T>(T) {
     const T* values = weights.as<const T>();
     packed = packWeights(w, s.groups, panels, [&](int64_t group, int64_t panel, float* out) {
@@ -101,7 +101,7 @@ void convolveData(const Call& call, const ConvShape& s, Activation activation, c
   const int64_t channels = s.groupChannels(), features = s.groupFeatures(), panels = ceilDivide(channels, kPanelWidth);
   forPhases(call.in[0], s, [&](const Windows& phase, const auto& tapAt, int64_t begin, const int64_t(&pitch)[3]) {
     const Windows w = inWords<Product>(phase);
-    const float* packed = nullptr;
+    float* packed = nullptr;
     withFloat(weights.dtype, [&]<class T>(T) {
       packed = packWeights(w, s.groups, panels, [&](int64_t group, int64_t panel, float* out) {
         const int64_t channel = panel * kPanelWidth, width = smaller(kPanelWidth, channels - channel);

@@ -65,11 +65,12 @@ struct RowPointers {
     group[1] = group[0] + kGroup * pitch;
     group[2] = group[1] + kGroup * pitch;
   }
-  NEURITE_INLINE float at(int row, int k) const {
+  NEURITE_INLINE const float* address(int row, int k) const {
     const int inner = row % kGroup;
     const int64_t offset = inner == 3 ? pitch3 : inner * pitch;
-    return *reinterpret_cast<const float*>(group[row / kGroup] + offset + k * 4);
+    return reinterpret_cast<const float*>(group[row / kGroup] + offset + k * 4);
   }
+  NEURITE_INLINE float at(int row, int k) const { return *address(row, k); }
   NEURITE_INLINE void advance(int k) {
     for (const char*& p : group) p += k * 4;
     // Hides the induction from the compiler, which would otherwise keep a pointer per row and spill them.

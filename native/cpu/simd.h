@@ -345,6 +345,14 @@ NEURITE_INLINE F32 minimum(F32 a, F32 b) { return select(isNan(a), a, secondIfUn
 // x < 0 ? 0 : x, so that NaN stays NaN.
 NEURITE_INLINE F32 relu(F32 x) { return secondIfUnorderedMax(zeros(), x); }
 
+// a b a b … from two neighbouring floats.
+NEURITE_INLINE F32 broadcastPair(const float* p) {
+  typedef int64_t I64 __attribute__((vector_size(kLanes * 4)));
+  int64_t pair;
+  memcpy(&pair, p, sizeof pair);
+  return (F32)(I64{} + pair);
+}
+
 NEURITE_INLINE float sum(F32 v) {
   float lane[kLanes];
   store(lane, v);
@@ -411,8 +419,15 @@ template <int span, size_t... lane> NEURITE_INLINE void exchange(F32& a, F32& b,
   const F32 high = NEURITE_SHUFFLE(a, b, exchangeHigh(lane, span)...);
   a = low, b = high;
 }
-#undef NEURITE_SHUFFLE
 }  // namespace shuffles
+
+// a0 + a1, a2 + a3, …, then the same of b.
+template <size_t... lane> NEURITE_INLINE F32 addNeighbours(F32 a, F32 b, std::index_sequence<lane...>) {
+  const F32 even = NEURITE_SHUFFLE(a, b, (2 * lane)...), odd = NEURITE_SHUFFLE(a, b, (2 * lane + 1)...);
+  return even + odd;
+}
+NEURITE_INLINE F32 addNeighbours(F32 a, F32 b) { return addNeighbours(a, b, std::make_index_sequence<kLanes>()); }
+#undef NEURITE_SHUFFLE
 
 // rows[i][j] becomes rows[j][i]: 4x4 blocks within their lanes first, then blocks change places.
 NEURITE_INLINE void transpose(F32 (&rows)[kLanes]) {
