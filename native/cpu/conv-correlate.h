@@ -142,7 +142,7 @@ template <class Product> void correlate(const Correlation& c) {
   const Windows& w = c.windows;
   const int64_t panels = ceilDivide(c.features, kPanelWidth);
   const Offsets offsets(w);
-  const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), w.values() * c.features,
+  const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), w.values() * c.features, kStripFloats,
                        offsets.memory());
   const int64_t lastPanel = (panels - 1) * kPanelWidth;
   if (isNarrow(plan, c.features - lastPanel)) {

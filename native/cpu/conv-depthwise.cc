@@ -60,7 +60,7 @@ template <class T, size_t... n> constexpr auto lineKernels(std::index_sequence<n
 void correlateChannels(const Correlation& c) {
   const Windows& w = c.windows;
   const Offsets offsets(w);
-  const StripPlan plan(w, StripForm::padded, false, kLeastBlocks, w.values(), offsets.memory());
+  const StripPlan plan(w, StripForm::padded, false, kLeastBlocks, w.values(), kStripFloats, offsets.memory());
   const int64_t perChunk =
       larger(1, kInlineWork / 2 / larger(1, w.planes() * w.planeWindows() * w.values() / plan.blocks()));
   parallelFor(ceilDivide(plan.blocks(), perChunk), [&](int64_t chunk) {
@@ -153,7 +153,7 @@ void sumChannels(const Tensor& x, const Tensor& dy, const Tensor& dw, const Conv
   Windows w = s.windows(x);
   w.channels = s.channels;
   const Offsets offsets(w);
-  const StripPlan plan(w, StripForm::padded, false, kLeastChunks, w.values(), offsets.memory());
+  const StripPlan plan(w, StripForm::padded, false, kLeastChunks, w.values(), kStripFloats, offsets.memory());
   const int64_t sums = smaller(plan.blocks(), kLeastChunks), size = dw.size(), taps = w.tapCount();
   float* partials = static_cast<float*>(scratch(static_cast<size_t>(sums * size) * 4));
   parallelFor(sums, [&](int64_t sum) {

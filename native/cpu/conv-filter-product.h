@@ -12,6 +12,8 @@ namespace neurite::cpu::NEURITE_ISA {
 
 inline constexpr int64_t kLeastChunks = 16;
 // Of dw in a chunk at most: with the strip it stays in L2. The larger, the fewer chunks copy the same strip.
+// Of a strip: the more pixels, the less often the sums of a tile are loaded and stored.
+inline constexpr int64_t kPixelStripFloats = 80 * 1024;
 inline constexpr int64_t kPartFloats = 96 * 1024;
 
 // The sum of `sums` arrays of dw's size, in order.
@@ -38,7 +40,8 @@ template <class Product> void multiplyWindows(const Tensor& x, const Tensor& dy,
   const Offsets offsets(w);
   // The last window of a line has no partner if their number is odd, which only a line of the whole block can leave open.
   const StripForm form = w.count[2] < 4 || (kPairs && w.count[2] % 2 != 0) ? StripForm::gathered : StripForm::padded;
-  const StripPlan plan(w, form, true, kLeastChunks, w.values() * s.groupFeatures(), offsets.memory());
+  const StripPlan plan(w, form, true, kLeastChunks, w.values() * s.groupFeatures(), kPixelStripFloats,
+                       offsets.memory());
   const int64_t features = s.groupFeatures(), panels = ceilDivide(features, kPanelWidth);
   const int64_t tilesPerRun = ceilDivide(plan.runLength, kTileRows), tiles = tilesPerRun * plan.runs;
   const int64_t panelFloats = w.values() * kPanelWidth;

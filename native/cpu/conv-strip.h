@@ -56,6 +56,8 @@ struct Block {
 
 enum class StripForm { padded, gathered };
 
+// A strip that shares L2 with packed weights and what streams past.
+inline constexpr int64_t kStripFloats = 48 * 1024;
 // A block has at most so many windows, and as many lines.
 inline constexpr int64_t kMostPixels = 1024;
 
@@ -82,9 +84,10 @@ class Offsets {
 class StripPlan {
  public:
   // joinTaps: a run may span the taps of a row. leastBlocks: cut no coarser than into so many, where the work allows it.
+  // mostFloats: of a strip; with what else a chunk needs it shares L2.
   StripPlan(const Windows& windows, StripForm form, bool joinTaps, int64_t leastBlocks, int64_t workPerPixel,
-            int64_t* offsets)
-      : w(windows), gathered(form == StripForm::gathered) {
+            int64_t mostFloats, int64_t* offsets)
+      : w(windows), gathered(form == StripForm::gathered), mostFloats_(mostFloats) {
     for (int i = 0; i < 3; ++i) {
       // An axis with a single tap is read with its stride; else the strip has what lies between, too.
       sourceStep[i] = w.taps[i] == 1 ? w.stride[i] : 1;
@@ -135,9 +138,6 @@ class StripPlan {
   int64_t pixelPitch = 0;
 
  private:
-  // A strip and the packed weights of a panel share L2 with what streams past.
-  static constexpr int64_t kMostFloats = 48 * 1024;
-
   int64_t floatsOf(int64_t rowCount, int64_t columnCount) const {
     if (gathered) return rowCount * columnCount * w.values();
     return w.taps[0] * extent(1, rowCount) * extent(2, columnCount) * channelPitch;
@@ -149,7 +149,7 @@ class StripPlan {
   }
   bool fits(int64_t planeCount, int64_t rowCount, int64_t columnCount) const {
     return planeCount * rowCount * columnCount <= kMostPixels &&
-           planeCount * floatsOf(rowCount, columnCount) <= kMostFloats;
+           planeCount * floatsOf(rowCount, columnCount) <= mostFloats_;
   }
 
   void cut(int64_t leastBlocks, int64_t workPerPixel) {
@@ -301,6 +301,7 @@ class StripPlan {
     }
   }
 
+  int64_t mostFloats_;
   int64_t sourceStep[3], windowStep[3], channelPitch;
   int64_t planes = 1, rows = 1, columns = 1;  // of a block at most
   int64_t planeBlocks = 0, rowBlocks = 0, columnBlocks = 0;
