@@ -11,9 +11,9 @@
 namespace neurite::cpu::NEURITE_ISA {
 
 inline constexpr int64_t kLeastChunks = 16;
-// Of dw in a chunk at most: with the strip it stays in L2. The larger, the fewer chunks copy the same strip.
 // Of a strip: the more pixels, the less often the sums of a tile are loaded and stored.
 inline constexpr int64_t kPixelStripFloats = 80 * 1024;
+// Of dw in a chunk at most: with the strip it stays in L2. The larger, the fewer chunks copy the same strip.
 inline constexpr int64_t kPartFloats = 96 * 1024;
 
 // The sum of `sums` arrays of dw's size, in order.
