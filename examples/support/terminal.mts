@@ -21,7 +21,7 @@ export async function drawPicture(title: string, picture: Tensor): Promise<void>
     return count === 0 ? 0 : sum / count
   }
   const colour = (y: number, x: number): number[] => [0, 1, 2].map((c) => Math.round(block(y, x, c)))
-  console.log(`\n${title}`)
+  if (title !== '') console.log(`\n${title}`)
   for (let y = 0; y * step < height; y += 2) {
     const line = Array.from({ length: Math.floor(width / step) }, (_, x) => {
       const [upper, lower] = [colour(y, x), colour(y + 1, x)]
