@@ -188,6 +188,7 @@ abstract class Conv extends Convolution {
     this.addBias(this.filters)
   }
 
+  /** @internal */
   override filterBank(): Tensor {
     return ops.moveaxis(this.kernel!, -1, 0)
   }
@@ -247,6 +248,7 @@ abstract class ConvTranspose extends Convolution {
     this.addBias(this.filters)
   }
 
+  /** @internal */
   override filterBank(): Tensor {
     return ops.moveaxis(this.kernel!, -2, 0)
   }
@@ -305,6 +307,7 @@ abstract class DepthwiseConvolution extends Convolution {
     return channels * this.depthMultiplier
   }
 
+  /** @internal */
   override filterBank(): Tensor {
     return ops.moveaxis(ops.reshape(this.depthwiseKernel!, [...this.kernelSize, 1, -1]), -1, 0)
   }

@@ -122,6 +122,19 @@ onEveryDevice(() => {
     close(await (await visualize.maximizeActivation(dense, 'dead', 0, { initial: tensor([[0.1, 0.2, 0.3]]) })).data(), [0.1, 0.2, 0.3])
   })
 
+  test('a model that computes in bfloat16', async () => {
+    const net = sequential([
+      layers.conv2d({ filters: 1, kernelSize: 3, useBias: false, name: 'conv', dtype: 'mixed_bfloat16', inputShape: [3, 3, 1] })
+    ])
+    net.setWeights([tensor(edge, [3, 3, 1, 1])])
+    const image = await visualize.maximizeActivation(net, 'conv', 0, { initial: middle(3) })
+    expect(image.dtype).toBe('float32')
+    close(
+      await image.data(),
+      edge.map((w) => (w > 0 ? 1 : w < 0 ? 0 : 0.5))
+    )
+  })
+
   test('nothing is left behind', async () => {
     const net = fixed(8, [edge])
     ;(await visualize.maximizeActivation(net, 'conv', 0, { steps: 3 })).dispose()

@@ -45,6 +45,14 @@ onEveryDevice(() => {
     expect([...(await map.data())]).toEqual(column(1).map((w) => w / 4))
   })
 
+  test('of a model that computes in bfloat16', async () => {
+    const net = sequential([layers.dense({ units: 2, activation: 'softmax', dtype: 'mixed_bfloat16', inputShape: [3] })])
+    net.setWeights([tensor(weights, [3, 2]), tensor([0, 0])])
+    const map = visualize.saliency(net, [[1, 1, 1]])
+    expect(map.dtype).toBe('float32')
+    expect(await map.array()).toEqual([column(0)])
+  })
+
   test('dropout and batch statistics rest; nothing is left behind', async () => {
     const net = sequential([
       layers.dropout({ rate: 0.9, inputShape: [3] }),
