@@ -13,6 +13,7 @@ import * as random from './random'
 import * as regularizers from './regularizers'
 import * as schedules from './schedules'
 import { Tensor } from './tensor'
+import * as visualize from './visualize'
 
 installMethods(Tensor.prototype, ops)
 
@@ -74,4 +75,19 @@ export type { Config, CustomObjects } from './serialization'
 export type { Structure } from './structure'
 export { type ValueAndGrad, valueAndGrad } from './tape'
 export { SymbolicTensor, Tensor, type TensorOptions, tensor, Variable, type VariableOptions, variable } from './tensor'
-export { activations, callbacks, datasets, initializers, layers, losses, metrics, ops, optimizers, random, regularizers, schedules }
+export { plotModel } from './visualize/plot-model'
+export {
+  activations,
+  callbacks,
+  datasets,
+  initializers,
+  layers,
+  losses,
+  metrics,
+  ops,
+  optimizers,
+  random,
+  regularizers,
+  schedules,
+  visualize
+}

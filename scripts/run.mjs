@@ -1,5 +1,5 @@
 // Runs a TypeScript program of this repository: run.mjs FOLDER NAME [ARGS], where FOLDER/NAME is a .mts (module) or .ts (CommonJS) file.
-// Types are stripped, not checked. `import 'neurite'` gives the built package.
+// Without a NAME it lists what there is. Types are stripped, not checked. `import 'neurite'` gives the built package.
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire, register } from 'node:module'
 import { join } from 'node:path'
@@ -9,10 +9,12 @@ import { transformSync } from '@swc/core'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const [folder, name, ...args] = process.argv.slice(2)
 const programs = readdirSync(join(root, folder)).filter((file) => /\.m?ts$/.test(file))
-const file = programs.find((program) => program.replace(/\.m?ts$/, '') === name)
+const file = programs.find((program) => bare(program) === name)
 if (!file) {
-  console.error(`Which one? ${programs.map((program) => program.replace(/\.m?ts$/, '')).join(', ')}`)
-  process.exit(2)
+  if (name !== undefined) console.error(`There is no ${name}.\n`)
+  const width = Math.max(...programs.map((program) => bare(program).length))
+  for (const program of programs) console.log(`${bare(program).padEnd(width)}  ${firstLine(join(root, folder, program))}`)
+  process.exit(name === undefined ? 0 : 2)
 }
 const path = join(root, folder, file)
 process.argv = [process.argv[0], path, ...args]
@@ -20,6 +22,17 @@ process.argv = [process.argv[0], path, ...args]
 register('./ts-hooks.mjs', import.meta.url)
 const require = createRequire(import.meta.url)
 require.extensions['.ts'] = (module, filename) => module._compile(strip(filename), filename)
+
+function bare(program) {
+  return program.replace(/\.m?ts$/, '')
+}
+
+/** What a file says of itself. */
+function firstLine(path) {
+  return readFileSync(path, 'utf8')
+    .split('\n', 1)[0]
+    .replace(/^\/\/ /, '')
+}
 
 function strip(filename) {
   const jsc = { target: 'es2022', parser: { syntax: 'typescript' } }

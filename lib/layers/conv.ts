@@ -94,7 +94,8 @@ class WeightOptions {
   }
 }
 
-abstract class Convolution extends SpatialLayer {
+/** What all convolution layers share. */
+export abstract class Convolution extends SpatialLayer {
   readonly kernelSize: readonly number[]
   readonly strides: readonly number[]
   readonly dilationRate: readonly number[]
@@ -143,6 +144,9 @@ abstract class Convolution extends SpatialLayer {
     if (this.useBias) this.bias = this.addKernel('bias', [filters], this.biasOptions)
   }
 
+  /** @internal The filters of a built layer as (filters, kernel..., channels that each sees). */
+  abstract filterBank(): Tensor
+
   /** The product of images with their channels last, with bias and activation. */
   protected abstract convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor
 
@@ -182,6 +186,11 @@ abstract class Conv extends Convolution {
       throw this.failure(ShapeError, `expected groups to divide ${channels} channels, received ${this.groups}`)
     this.kernel = this.addKernel('kernel', [...this.kernelSize, channels / this.groups, this.filters], this.kernelOptions)
     this.addBias(this.filters)
+  }
+
+  /** @internal */
+  override filterBank(): Tensor {
+    return ops.moveaxis(this.kernel!, -1, 0)
   }
 
   protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
@@ -239,6 +248,11 @@ abstract class ConvTranspose extends Convolution {
     this.addBias(this.filters)
   }
 
+  /** @internal */
+  override filterBank(): Tensor {
+    return ops.moveaxis(this.kernel!, -2, 0)
+  }
+
   protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
     const { strides, dilationRate, outputPadding } = this
     const padding = this.padding as 'valid' | 'same'
@@ -291,6 +305,11 @@ abstract class DepthwiseConvolution extends Convolution {
     const channels = this.channelsOf(shape)
     this.depthwiseKernel = this.addKernel(name, [...this.kernelSize, channels, this.depthMultiplier], this.depthwiseOptions)
     return channels * this.depthMultiplier
+  }
+
+  /** @internal */
+  override filterBank(): Tensor {
+    return ops.moveaxis(ops.reshape(this.depthwiseKernel!, [...this.kernelSize, 1, -1]), -1, 0)
   }
 
   protected depthwise(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {

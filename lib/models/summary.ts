@@ -73,7 +73,7 @@ function describe(variables: readonly Variable[]): string {
 }
 
 /** 669706 → `669,706`. */
-function formatCount(count: number): string {
+export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 

