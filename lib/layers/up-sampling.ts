@@ -1,12 +1,12 @@
 // Upsampling layers: images made larger by repeating their elements.
 import { choice } from '../arguments'
 import * as ops from '../ops'
-import type { Sizes } from '../ops/pool'
+import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { LayerOptions } from './layer'
-import { SpatialLayer, sizesOption } from './pooling'
+import { SpatialLayer } from './spatial-layer'
 
 export interface UpSamplingOptions extends LayerOptions {
   /** How often each element is repeated: one number, or one for each spatial axis. Default 2. */
@@ -26,7 +26,7 @@ abstract class UpSampling extends SpatialLayer {
     protected readonly axes: number
   ) {
     super(options)
-    this.size = sizesOption(this.kind, 'size', options.size ?? 2, axes)
+    this.size = perAxis(this.kind, 'size', options.size ?? 2, axes)
     this.interpolation = choice(this.kind, 'interpolation', options.interpolation ?? 'nearest', ['nearest'])
   }
 
