@@ -2,8 +2,9 @@
 //
 // All are (N, D, H, W, C) with missing axes of size 1. An output element is a sum over taps of each axis: places of the input with
 // their weights. The gradient is the same sum with the taps transposed: an element of dx reads every element of dy that it was a tap
-// of, so nothing is written twice. The taps of each axis are computed once per call. An output row first adds up the input rows that
-// it is made of, in vectors along the whole row, then places along the row, kTile vectors of channels at a time.
+// of, so nothing is written twice. The taps of each axis are computed once per call. A place of the output reads its taps in all axes
+// directly, kTile vectors of channels at a time; or, where that is less work, a row first adds up the input rows that it is made of, in
+// vectors along the whole row, and its places read that sum.
 #include <cstring>
 
 #include "../pool.h"
@@ -23,14 +24,17 @@ struct Tap {
   float weight;
 };
 
+struct TapRange {
+  const Tap *first, *last;
+};
+
 // One spatial axis: place o of the output has the taps from begin[o] to begin[o + 1].
 struct Axis {
   int64_t in = 1, out = 1, stride = 1;
   int64_t* begin = nullptr;
   Tap* taps = nullptr;
 
-  const Tap* first(int64_t o) const { return taps + begin[o]; }
-  const Tap* last(int64_t o) const { return taps + begin[o + 1]; }
+  TapRange at(int64_t o) const { return {taps + begin[o], taps + begin[o + 1]}; }
 };
 
 // Places [from, to) along a row of the output, and the part of an input row that they read.
@@ -114,7 +118,8 @@ void Geometry::cut() {
   };
   for (int64_t o = 0; o < W.out; ++o) {
     int64_t low = W.in * channels, high = 0;
-    for (const Tap* t = W.first(o); t < W.last(o); ++t) {
+    const TapRange taps = W.at(o);
+    for (const Tap* t = taps.first; t < taps.last; ++t) {
       low = smaller(low, t->offset);
       high = larger(high, t->offset + channels);
     }
@@ -143,13 +148,12 @@ template <class F> NEURITE_INLINE void eachTile(int64_t channels, F&& tile) {
 }
 
 // to[i] = sum of the rows' elements i, for the rows of taps of D and H.
-template <class T>
-void addRows(const Axis& D, int64_t d, const Axis& H, int64_t h, const T* from, int64_t size, float* to) {
+template <class T> void addRows(TapRange d, TapRange h, const T* from, int64_t size, float* to) {
   const auto tile = [&]<int vectors>(int64_t i, std::integral_constant<int, vectors>, int64_t left)
       __attribute__((always_inline)) {
     F32 total[kTile] = {};
-    for (const Tap* a = D.first(d); a < D.last(d); ++a) {
-      for (const Tap* b = H.first(h); b < H.last(h); ++b) {
+    for (const Tap* a = d.first; a < d.last; ++a) {
+      for (const Tap* b = h.first; b < h.last; ++b) {
         const F32 weight = broadcast(a->weight * b->weight);
         const T* row = from + a->offset + b->offset + i;
         unrolled<vectors>(EACH { total[v] = fma(loadFloats(row + v * kLanes, left), weight, total[v]); });
@@ -160,18 +164,24 @@ void addRows(const Axis& D, int64_t d, const Axis& H, int64_t h, const T* from, 
   eachTile(size, tile);
 }
 
-// Places of a piece from one row, which begins at element piece.low of it; y is where the first place goes.
+// Places of a piece, from the taps of D and H and its own along W. `from` is element piece.low of a row, y where the first place goes.
 template <class S, class T>
-void addPlaces(const Axis& W, const Piece& piece, const S* row, int64_t channels, T* y, bool stream) {
+void addPlaces(TapRange d, TapRange h, const Axis& W, const Piece& piece, const S* from, int64_t channels, T* y,
+               bool stream) {
   for (int64_t o = piece.from; o < piece.to; ++o, y += channels) {
-    const Tap *first = W.first(o), *last = W.last(o);
+    const TapRange w = W.at(o);
     const auto tile = [&]<int vectors>(int64_t c, std::integral_constant<int, vectors>, int64_t left)
         __attribute__((always_inline)) {
       F32 total[kTile] = {};
-      for (const Tap* t = first; t < last; ++t) {
-        const F32 weight = broadcast(t->weight);
-        const S* place = row + (t->offset - piece.low) + c;
-        unrolled<vectors>(EACH { total[v] = fma(loadFloats(place + v * kLanes, left), weight, total[v]); });
+      for (const Tap* i = d.first; i < d.last; ++i) {
+        for (const Tap* j = h.first; j < h.last; ++j) {
+          const S* row = from + i->offset + j->offset + c;
+          for (const Tap* k = w.first; k < w.last; ++k) {
+            const F32 weight = broadcast(i->weight * j->weight * k->weight);
+            const S* place = row + (k->offset - piece.low);
+            unrolled<vectors>(EACH { total[v] = fma(loadFloats(place + v * kLanes, left), weight, total[v]); });
+          }
+        }
       }
       unrolled<vectors>(EACH { storeFloats(y + c + v * kLanes, total[v], left, stream); });
     };
@@ -185,24 +195,27 @@ template <class T> void weigh(const Geometry& g, const T* x, const Tensor& outpu
   T* const y = output.as<T>();
   const bool stream = streams(output, C);
   const int64_t rows = g.batch * D.out * H.out;
-  // Work of a piece: its share of what the rows and the places of the whole output read.
-  const int64_t rowTaps = D.begin[D.out] * H.begin[H.out] / (D.out * H.out) + 1;
-  const int64_t work = (rowTaps * W.in * C + W.begin[W.out] * (C + kLanes)) / g.count + 1;
-  const Split parts = split(rows * g.count, work);
+  // Loads of the average row of the output, in vectors, both ways; a sum of rows is also stored. Small images have full vectors only
+  // along a row.
+  const int64_t rowTaps = ceilDivide(D.begin[D.out] * H.begin[H.out], D.out * H.out), vectors = ceilDivide(C, kLanes);
+  const int64_t directly = rowTaps * W.begin[W.out] * vectors;
+  const int64_t bySums = (rowTaps + 1) * ceilDivide(W.in * C, kLanes) + W.begin[W.out] * vectors;
+  const Split parts = split(rows * g.count, ceilDivide(smaller(directly, bySums) * kLanes, g.count));
   parallelFor(parts.chunks, [&](int64_t chunk) {
     float* const sum = static_cast<float*>(threadScratch(static_cast<size_t>(g.longest) * 4));
     for (int64_t unit = parts.begin(chunk); unit < parts.end(chunk); ++unit) {
-      const int64_t line = unit / g.count, n = line / (D.out * H.out), d = line / H.out % D.out, h = line % H.out;
+      const int64_t line = unit / g.count, n = line / (D.out * H.out);
+      const int64_t od = line / H.out % D.out, oh = line % H.out;
       const Piece& piece = g.pieces[unit % g.count];
+      const TapRange d = D.at(od), h = H.at(oh);
       const T* from = x + n * sample + piece.low;
       T* to = y + (line * W.out + piece.from) * C;
-      const Tap *a = D.first(d), *b = H.first(h);
-      const bool single = D.last(d) - a == 1 && H.last(h) - b == 1 && a->weight * b->weight == 1.0f;
-      if (single) {
-        addPlaces(W, piece, from + a->offset + b->offset, C, to, stream);
+      if (directly <= bySums || (d.last - d.first == 1 && h.last - h.first == 1)) {
+        addPlaces(d, h, W, piece, from, C, to, stream);
       } else {
-        addRows(D, d, H, h, from, piece.size, sum);
-        addPlaces(W, piece, sum, C, to, stream);
+        constexpr Tap whole{0, 1.0f};
+        addRows(d, h, from, piece.size, sum);
+        addPlaces({&whole, &whole + 1}, {&whole, &whole + 1}, W, piece, sum, C, to, stream);
       }
     }
     if (stream) streamFence();
@@ -222,7 +235,7 @@ template <class Word> void copyPlaces(const Geometry& g, const Tensor& input, co
     const Word* previous = nullptr;
     for (int64_t line = parts.begin(chunk); line < parts.end(chunk); ++line) {
       const int64_t n = line / (D.out * H.out), d = line / H.out % D.out, h = line % H.out;
-      const Word* from = x + n * sample + D.first(d)->offset + H.first(h)->offset;
+      const Word* from = x + n * sample + D.taps[d].offset + H.taps[h].offset;
       Word* to = y + line * row;
       if (!stream && from == previous) {
         memcpy(to, to - row, static_cast<size_t>(row) * sizeof(Word));
