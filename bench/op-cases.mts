@@ -106,6 +106,30 @@ function* pooling(): Generator<OpCase> {
   }
 }
 
+/** Twice as large, and back: a quarter as much on one side as on the other. */
+function* images(): Generator<OpCase> {
+  for (const [n, side, c] of [
+    [32, 112, 3],
+    [128, 14, 64],
+    [32, 56, 64]
+  ] as const) {
+    const [x, y] = [random.normal([n, side, side, c]), random.normal([n, 2 * side, 2 * side, c])]
+    const name = `${n}x${side}x${side}x${c}`
+    const streams: Streams = { reads: 1, writes: 1, floats: (x.size + y.size) / 2 }
+    const w = variable(x)
+    for (const interpolation of ['nearest', 'bilinear', 'bicubic'] as const) {
+      yield { name: `upsample ${interpolation} ${name}`, run: () => ops.upsample(x, { size: 2, interpolation }), streams }
+      const upsample = () => valueAndGrad(() => ops.upsample(w, { size: 2, interpolation }).mul(y).sum(), [w]).grads
+      yield { name: `upsample ${interpolation}, product, sum, and back ${name}`, run: upsample }
+    }
+    yield { name: `resize bilinear to half ${name}`, run: () => ops.resize(y, side), streams }
+    const depth = x.reshape([n, side / 2, side / 2, 4 * c])
+    const copy: Streams = { reads: 1, writes: 1, floats: x.size }
+    yield { name: `depthToSpace 2 ${name}`, run: () => ops.depthToSpace(depth, 2), streams: copy }
+    yield { name: `flip width ${name}`, run: () => ops.flip(x, 2), streams: copy }
+  }
+}
+
 function* normalization(): Generator<OpCase> {
   for (const [n, side, c] of [
     [128, 8, 64],
@@ -160,4 +184,13 @@ function* overhead(): Generator<OpCase> {
 }
 
 /** Groups by name; cases are made when they are reached, and their tensors are garbage afterwards. */
-export const groups: Record<string, () => Generator<OpCase>> = { overhead, matmul, elementwise, rows, pooling, normalization, updates }
+export const groups: Record<string, () => Generator<OpCase>> = {
+  overhead,
+  matmul,
+  elementwise,
+  rows,
+  pooling,
+  images,
+  normalization,
+  updates
+}

@@ -14,12 +14,13 @@ constexpr int kConcatGroup = 64;  // inputs per launch: 64 * 40 bytes of paramet
 
 // ---- Kernels
 
-// y[i] = x[at(i)].
+// y[i] = x[start + at(i)]. The sum wraps around where a stride is negative.
 template <class Word, class Index>
-__global__ void __launch_bounds__(kThreads) stridedCopyKernel(Strided<1, Index, Axes<1>::kMax> at, Index size,
-                                                              const Word* __restrict__ x, Word* __restrict__ y) {
+__global__ void __launch_bounds__(kThreads)
+    stridedCopyKernel(Strided<1, Index, Axes<1>::kMax> at, Index start, Index size, const Word* __restrict__ x,
+                      Word* __restrict__ y) {
   for (Index i = Index{blockIdx.x} * blockDim.x + threadIdx.x; i < size; i += Index{gridDim.x} * blockDim.x) {
-    Index offset[1] = {};
+    Index offset[1] = {start};
     at.add(i, offset);
     y[i] = x[offset[0]];
   }
@@ -151,24 +152,24 @@ __global__ void __launch_bounds__(kThreads)
 void copyStrided(const Call& call, Axes<1> axes, int64_t start) {
   const Tensor &x = call.in[0], &y = call.out[0];
   size_t bytes = dtypeBytes(y.dtype);
-  const char* from = x.as<const char>() + start * static_cast<int64_t>(bytes);
   // Twice the word as long as everything is even.
   const int last = axes.rank - 1;
   while (bytes < 16 && axes.rank > 0 && axes.strides[0][last] == 1 && axes.dims[last] % 2 == 0 &&
-         aligned(from, 2 * bytes) && aligned(y.data, 2 * bytes)) {
-    bool even = true;
+         aligned(x.data, 2 * bytes) && aligned(y.data, 2 * bytes)) {
+    bool even = start % 2 == 0;
     for (int i = 0; i < last; i++) even = even && axes.strides[0][i] % 2 == 0;
     if (!even) break;
     for (int i = 0; i < last; i++) axes.strides[0][i] /= 2;
     axes.dims[last] /= 2;
+    start /= 2;
     bytes *= 2;
   }
-  const int64_t size = axes.size();
-  withIndex(axes.reach(), [&]<class Index>() {
+  const int64_t size = axes.size(), most = x.size() > size ? x.size() : size;
+  withIndex(most, [&]<class Index>() {
     withBytes(bytes, [&]<class Word>() {
       launch(call, stridedCopyKernel<Word, Index>, gridFor(call, size), kThreads, 0,
-             Strided<1, Index, Axes<1>::kMax>(axes), static_cast<Index>(size), reinterpret_cast<const Word*>(from),
-             y.as<Word>());
+             Strided<1, Index, Axes<1>::kMax>(axes), static_cast<Index>(start), static_cast<Index>(size),
+             x.as<const Word>(), y.as<Word>());
     });
   });
 }

@@ -2,8 +2,8 @@
 //
 // All are (N, D, H, W, C) with missing axes of size 1. A thread makes V channels of one pixel, in one access of 16 bytes each.
 // Gradients gather: an input pixel adds up, in order, what the windows that hold it give, so there are no atomics.
-#include "index.h"
 #include "kernels.h"
+#include "pixels.cuh"
 
 namespace neurite::cuda {
 namespace {
@@ -45,23 +45,6 @@ struct Geometry {
     channels = x.dims[x.rank - 1];
     for (int i = 0; i < spatial; i++)
       axes[skip + i] = {x.dims[1 + i], y.dims[1 + i], a.window[i], a.strides[i], a.before[i]};
-  }
-};
-
-// The place of a thread's elements among pixels (N, d, h, w) of C channels, V at a time.
-template <class Index> struct Pixels {
-  Divisor<Index> d, h, w, vectors;
-  Index count;
-
-  Pixels(int64_t batch, int64_t d, int64_t h, int64_t w, int64_t vectors)
-      : d(d), h(h), w(w), vectors(vectors), count(static_cast<Index>(batch * d * h * w * vectors)) {}
-
-  struct Place {
-    int64_t n, d, h, w, vector;
-  };
-  GPU_DEVICE Place at(Index i) const {
-    const Index pixel = vectors.quotient(i), line = w.quotient(pixel), plane = h.quotient(line), n = d.quotient(plane);
-    return {n, plane - n * d.value, line - plane * h.value, pixel - line * w.value, i - pixel * vectors.value};
   }
 };
 

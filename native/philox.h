@@ -1,12 +1,6 @@
 // Philox4x32-10, the generator of both devices (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3").
 #pragma once
-#include <cstdint>
-
-#if defined(__CUDACC__)
-#define NEURITE_HOST_DEVICE __host__ __device__
-#else
-#define NEURITE_HOST_DEVICE
-#endif
+#include "host-device.h"
 
 namespace neurite {
 

@@ -43,6 +43,8 @@ enum class Activation : uint8_t { none, relu, sigmoid, tanh };
 // What float32 matrix products are computed with (docs/architecture.md, section 6).
 enum class Precision : uint8_t { highest, high, medium };
 enum class PadMode : uint8_t { constant, edge, reflect };
+// What lies between the elements of an axis when it is resized (resize.h).
+enum class Interpolation : uint8_t { nearest, bilinear, bicubic };
 // What a row is divided by in rowNorm (ops.def).
 enum class RowNorm : uint8_t { layer, rms, unit };
 // How gradients are clipped before an update: each value, each variable's L2 norm, or the L2 norm of all together.

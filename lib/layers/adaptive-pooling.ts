@@ -1,11 +1,11 @@
 // Adaptive pooling layers: as many windows as asked for, whatever the size of the input.
 import * as ops from '../ops'
-import type { Sizes } from '../ops/pool'
+import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { LayerOptions } from './layer'
-import { SpatialLayer, sizesOption } from './pooling'
+import { SpatialLayer } from './spatial-layer'
 
 export interface AdaptivePoolingOptions extends LayerOptions {
   /** Size of the output: one number, or one for each spatial axis. */
@@ -22,7 +22,7 @@ abstract class AdaptivePooling extends SpatialLayer {
     protected readonly axes: number
   ) {
     super(options)
-    this.outputSize = sizesOption(this.kind, 'outputSize', options.outputSize, axes)
+    this.outputSize = perAxis(this.kind, 'outputSize', options.outputSize, axes)
   }
 
   protected abstract pool(x: Tensor): Tensor

@@ -5,13 +5,13 @@ import { ArgumentError, ShapeError, showShape } from '../errors'
 import * as initializers from '../initializers'
 import * as ops from '../ops'
 import type { FusedActivation } from '../ops/fused'
-import type { Sizes } from '../ops/pool'
+import { perAxis, type Sizes } from '../ops/windows'
 import * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { LayerOptions, PartialShape } from './layer'
-import { SpatialLayer, sizesOption } from './pooling'
+import { SpatialLayer } from './spatial-layer'
 
 /** What all convolution layers have in common. */
 interface CommonOptions extends LayerOptions {
@@ -111,9 +111,9 @@ export abstract class Convolution extends SpatialLayer {
     paddings: readonly ('valid' | 'same' | 'causal')[] = ['valid', 'same']
   ) {
     super(options)
-    this.kernelSize = sizesOption(this.kind, 'kernelSize', options.kernelSize, axes)
-    this.strides = sizesOption(this.kind, 'strides', options.strides ?? 1, axes)
-    this.dilationRate = sizesOption(this.kind, 'dilationRate', options.dilationRate ?? 1, axes)
+    this.kernelSize = perAxis(this.kind, 'kernelSize', options.kernelSize, axes)
+    this.strides = perAxis(this.kind, 'strides', options.strides ?? 1, axes)
+    this.dilationRate = perAxis(this.kind, 'dilationRate', options.dilationRate ?? 1, axes)
     this.padding = choice(this.kind, 'padding', options.padding ?? 'valid', paddings)
     if (this.strides.some((n) => n > 1) && this.dilationRate.some((n) => n > 1)) {
       throw this.failure(
@@ -238,8 +238,7 @@ abstract class ConvTranspose extends Convolution {
     super(options, axes)
     this.filters = numberOption(this.kind, 'filters', options.filters, { integer: true, min: 1 })
     const { outputPadding } = options
-    this.outputPadding =
-      outputPadding == null ? null : typeof outputPadding === 'number' ? new Array(axes).fill(outputPadding) : outputPadding
+    this.outputPadding = outputPadding == null ? null : perAxis(this.kind, 'outputPadding', outputPadding, axes, 0)
     this.kernelOptions = new WeightOptions('kernel', options.kernelInitializer ?? 'glorotUniform', options.kernelRegularizer)
   }
 

@@ -28,12 +28,7 @@ abstract class Cropping extends BorderLayer {
   }
 
   override call(x: Tensor): Tensor {
-    const pairs = this.allPairs
-    return ops.slice(
-      x,
-      pairs.map(([before]) => before),
-      x.shape.map((size, axis) => size - pairs[axis]![0] - pairs[axis]![1])
-    )
+    return ops.crop(x, this.allPairs)
   }
 }
 /** Without elements at both ends: (B, W, C) → (B, W − before − after, C). */

@@ -5,7 +5,7 @@ import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import type { DataFormat } from './data-format'
 import type { LayerOptions } from './layer'
-import { SpatialLayer } from './pooling'
+import { SpatialLayer } from './spatial-layer'
 
 export interface GlobalPoolingOptions extends LayerOptions {
   /** Default `channelsLast`. */

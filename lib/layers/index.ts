@@ -90,6 +90,7 @@ import { Relu, type ReluOptions } from './relu'
 import { RepeatVector, type RepeatVectorOptions } from './repeat-vector'
 import { Rescaling, type RescalingOptions } from './rescaling'
 import { Reshape, type ReshapeOptions } from './reshape'
+import { Resizing, type ResizingOptions } from './resizing'
 import { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
 import { Softmax, type SoftmaxOptions } from './softmax'
 import { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
@@ -194,6 +195,7 @@ export { Relu, type ReluOptions } from './relu'
 export { RepeatVector, type RepeatVectorOptions } from './repeat-vector'
 export { Rescaling, type RescalingOptions } from './rescaling'
 export { Reshape, type ReshapeOptions } from './reshape'
+export { Resizing, type ResizingOptions } from './resizing'
 export { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
 export { Softmax, type SoftmaxOptions } from './softmax'
 export { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
@@ -248,6 +250,7 @@ const registry = new Registry<AnyLayer>('layer', Layer, {
   sumPooling1d: SumPooling1d,
   sumPooling2d: SumPooling2d,
   sumPooling3d: SumPooling3d,
+  resizing: Resizing,
   rmsNormalization: RmsNormalization,
   upSampling1d: UpSampling1d,
   upSampling2d: UpSampling2d,
@@ -415,13 +418,15 @@ export const sumPooling1d = (options?: PoolingOptions): SumPooling1d => new SumP
 export const sumPooling2d = (options?: PoolingOptions): SumPooling2d => new SumPooling2d(options)
 /** {@link SumPooling3d}: The sum by windows: (B, …, C) → (B, windows…, C). */
 export const sumPooling3d = (options?: PoolingOptions): SumPooling3d => new SumPooling3d(options)
+/** {@link Resizing}: images of a fixed size. */
+export const resizing = (options: ResizingOptions): Resizing => new Resizing(options)
 /** {@link RmsNormalization}: Root mean square 1 for each sample. */
 export const rmsNormalization = (options?: RmsNormalizationOptions): RmsNormalization => new RmsNormalization(options)
-/** {@link UpSampling1d}: Each element repeated along the spatial axes. */
+/** {@link UpSampling1d}: A longer sequence, by whole factors. */
 export const upSampling1d = (options?: UpSamplingOptions): UpSampling1d => new UpSampling1d(options)
-/** {@link UpSampling2d}: Each element repeated along the spatial axes. */
+/** {@link UpSampling2d}: Larger images, by whole factors. */
 export const upSampling2d = (options?: UpSamplingOptions): UpSampling2d => new UpSampling2d(options)
-/** {@link UpSampling3d}: Each element repeated along the spatial axes. */
+/** {@link UpSampling3d}: Larger volumes, by whole factors. */
 export const upSampling3d = (options?: UpSamplingOptions): UpSampling3d => new UpSampling3d(options)
 /** {@link UnitNormalization}: Length 1 for each sample. */
 export const unitNormalization = (options?: UnitNormalizationOptions): UnitNormalization => new UnitNormalization(options)

@@ -7,7 +7,7 @@ import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import type { DataFormat } from './data-format'
 import type { LayerOptions } from './layer'
-import { SpatialLayer } from './pooling'
+import { SpatialLayer } from './spatial-layer'
 
 /**
  * How much at the borders. With one spatial axis: a number, or `[before, after]`; with several: a number, or for each axis a number or

@@ -1,12 +1,13 @@
 // Pooling layers: the maximum, mean or sum of windows.
 import { choice } from '../arguments'
-import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
-import type { PoolOptions, Sizes } from '../ops/pool'
+import type { PoolOptions } from '../ops/pool'
+import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { type DataFormat, dataFormatOption, withChannelsLast } from './data-format'
-import { Layer, type LayerOptions, type PartialShape } from './layer'
+import { type DataFormat, withChannelsLast } from './data-format'
+import type { LayerOptions } from './layer'
+import { SpatialLayer } from './spatial-layer'
 
 export interface PoolingOptions extends LayerOptions {
   /** Size of the windows: one number, or one for each spatial axis. Default 2. */
@@ -19,41 +20,6 @@ export interface PoolingOptions extends LayerOptions {
   dataFormat?: DataFormat | null | undefined
 }
 
-/** One number for each of `axes` axes. */
-export function sizesOption(owner: string, name: string, value: unknown, axes: number): readonly number[] {
-  const sizes = typeof value === 'number' ? new Array<number>(axes).fill(value) : value
-  if (Array.isArray(sizes) && sizes.length === axes && sizes.every((size) => Number.isSafeInteger(size) && size > 0)) return sizes
-  const list = axes === 1 ? '' : ` or ${axes} of them`
-  throw failure(ArgumentError, owner, `expected ${name} to be a positive integer${list}, received ${show(value)}`)
-}
-
-/** A layer over images of `axes` spatial axes. */
-export abstract class SpatialLayer extends Layer {
-  readonly dataFormat: DataFormat
-  protected abstract readonly axes: number
-
-  constructor(options: LayerOptions & { dataFormat?: DataFormat | null | undefined }) {
-    super(options)
-    this.dataFormat = dataFormatOption(this.kind, options.dataFormat)
-  }
-
-  override get takesIntegers(): boolean {
-    return false
-  }
-
-  protected override checkInput(shape: PartialShape): void {
-    if (shape.length === this.axes + 2) return
-    throw this.failure(
-      ShapeError,
-      `expected an input with ${this.axes} spatial axes, of rank ${this.axes + 2}, received ${showShape(shape)}`
-    )
-  }
-
-  override getConfig(): Config {
-    return { ...super.getConfig(), dataFormat: this.dataFormat }
-  }
-}
-
 abstract class Pooling extends SpatialLayer {
   readonly poolSize: readonly number[]
   readonly strides: readonly number[]
@@ -64,8 +30,8 @@ abstract class Pooling extends SpatialLayer {
     protected readonly axes: number
   ) {
     super(options)
-    this.poolSize = sizesOption(this.kind, 'poolSize', options.poolSize ?? 2, axes)
-    this.strides = sizesOption(this.kind, 'strides', options.strides ?? this.poolSize, axes)
+    this.poolSize = perAxis(this.kind, 'poolSize', options.poolSize ?? 2, axes)
+    this.strides = perAxis(this.kind, 'strides', options.strides ?? this.poolSize, axes)
     this.padding = choice(this.kind, 'padding', options.padding ?? 'valid', ['valid', 'same'])
   }
 

@@ -1,33 +1,34 @@
-// Upsampling layers: images made larger by repeating their elements.
+// Upsampling layers: images made larger by whole factors.
 import { choice } from '../arguments'
 import * as ops from '../ops'
-import type { Sizes } from '../ops/pool'
+import { type Interpolation, interpolations } from '../ops/resize'
+import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { LayerOptions } from './layer'
-import { SpatialLayer, sizesOption } from './pooling'
+import { SpatialLayer } from './spatial-layer'
 
 export interface UpSamplingOptions extends LayerOptions {
-  /** How often each element is repeated: one number, or one for each spatial axis. Default 2. */
+  /** How many times larger: one number, or one for each spatial axis. Default 2. */
   size?: Sizes | undefined
-  /** Default `nearest`, the only one there is. */
-  interpolation?: 'nearest' | undefined
+  /** `nearest` repeats each element; `bilinear` and `bicubic` weigh the elements around a point, as `ops.resize`. Default `nearest`. */
+  interpolation?: Interpolation | undefined
   /** Default `channelsLast`. */
   dataFormat?: DataFormat | null | undefined
 }
 
 abstract class UpSampling extends SpatialLayer {
   readonly size: readonly number[]
-  readonly interpolation: 'nearest'
+  readonly interpolation: Interpolation
 
   constructor(
     options: UpSamplingOptions,
     protected readonly axes: number
   ) {
     super(options)
-    this.size = sizesOption(this.kind, 'size', options.size ?? 2, axes)
-    this.interpolation = choice(this.kind, 'interpolation', options.interpolation ?? 'nearest', ['nearest'])
+    this.size = perAxis(this.kind, 'size', options.size ?? 2, axes)
+    this.interpolation = choice(this.kind, 'interpolation', options.interpolation ?? 'nearest', interpolations)
   }
 
   override call(x: Tensor): Tensor {
@@ -39,7 +40,7 @@ abstract class UpSampling extends SpatialLayer {
     return { ...super.getConfig(), size: this.size, interpolation: this.interpolation }
   }
 }
-/** Each element repeated: (B, W, C) → (B, W · size, C). */
+/** A longer sequence: (B, W, C) → (B, W · size, C). */
 export class UpSampling1d extends UpSampling {
   /** As in Keras. */
   static readonly className = 'UpSampling1D'
@@ -47,7 +48,11 @@ export class UpSampling1d extends UpSampling {
     super(options, 1)
   }
 }
-/** Each element repeated: (B, H, W, C) → (B, H · size, W · size, C). */
+/**
+ * Larger images: (B, H, W, C) → (B, H · size, W · size, C).
+ * @example
+ * const decoder = sequential([layers.upSampling2d({ interpolation: 'bilinear', inputShape: [7, 7, 64] }), layers.conv2d({ filters: 32, kernelSize: 3 })])
+ */
 export class UpSampling2d extends UpSampling {
   /** As in Keras. */
   static readonly className = 'UpSampling2D'
@@ -55,7 +60,7 @@ export class UpSampling2d extends UpSampling {
     super(options, 2)
   }
 }
-/** Each element repeated: (B, D, H, W, C) → (B, D · size, H · size, W · size, C). */
+/** Larger volumes: (B, D, H, W, C) → (B, D · size, H · size, W · size, C). */
 export class UpSampling3d extends UpSampling {
   /** As in Keras. */
   static readonly className = 'UpSampling3D'

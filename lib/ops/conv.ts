@@ -7,15 +7,15 @@ import type { Gradient } from '../tape'
 import type { Tensor } from '../tensor'
 import { beforeActivation, type FusedActivation, fusedCode } from './fused'
 import { expectDType, expectSameDType, floats, unbroadcast } from './rules'
-import { effectiveSize, type Padding, perAxis, resolveWindow } from './windows'
+import { effectiveSize, type Padding, perAxis, resolveWindow, type Sizes, spatialSizes } from './windows'
 
 export interface ConvOptions {
   /** One number for all spatial axes, or one each. Default 1. */
-  strides?: number | readonly number[] | undefined
+  strides?: Sizes | undefined
   /** Default `valid`. */
   padding?: Padding | undefined
   /** Distance between neighbouring elements of the kernel. Default 1. */
-  dilationRate?: number | readonly number[] | undefined
+  dilationRate?: Sizes | undefined
   /** Parts that channels and features are cut into; each part of the features sees its part of the channels. Default 1. */
   groups?: number | undefined
   /** [F], added to each pixel. */
@@ -26,13 +26,13 @@ export interface ConvOptions {
 
 export interface ConvTransposeOptions {
   /** One number for all spatial axes, or one each. Default 1. */
-  strides?: number | readonly number[] | undefined
+  strides?: Sizes | undefined
   /** Default `valid`. */
   padding?: 'valid' | 'same' | undefined
   /** Added to the size of the output on each axis, less than the stride. Default: the size that `padding` gives. */
-  outputPadding?: number | readonly number[] | null | undefined
+  outputPadding?: Sizes | null | undefined
   /** Distance between neighbouring elements of the kernel. Default 1. */
-  dilationRate?: number | readonly number[] | undefined
+  dilationRate?: Sizes | undefined
   /** [F], added to each pixel. */
   bias?: Tensor | null | undefined
   /** Applied after the bias. Default `none`. */
@@ -57,8 +57,8 @@ export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
   const { padding = 'valid', groups = 1, bias = null, activation = 'none' } = options
   const axes = checkOperands('conv', x, w)
   const [strides, dilation] = [
-    perAxis('conv', 'strides', options.strides, axes),
-    perAxis('conv', 'dilationRate', options.dilationRate, axes)
+    perAxis('conv', 'strides', options.strides ?? 1, axes),
+    perAxis('conv', 'dilationRate', options.dilationRate ?? 1, axes)
   ]
   if (!Number.isSafeInteger(groups) || groups < 1)
     throw failure(ArgumentError, 'conv', `expected groups to be an integer of at least 1, received ${show(groups)}`)
@@ -88,7 +88,10 @@ export function convTranspose(x: Tensor, w: Tensor, options: ConvTransposeOption
   const op = 'convTranspose'
   const { padding = 'valid', outputPadding = null, bias = null, activation = 'none' } = options
   const axes = checkOperands(op, x, w)
-  const [strides, dilation] = [perAxis(op, 'strides', options.strides, axes), perAxis(op, 'dilationRate', options.dilationRate, axes)]
+  const [strides, dilation] = [
+    perAxis(op, 'strides', options.strides ?? 1, axes),
+    perAxis(op, 'dilationRate', options.dilationRate ?? 1, axes)
+  ]
   if (padding !== 'valid' && padding !== 'same')
     throw failure(ArgumentError, op, `expected padding to be valid or same, received ${show(padding)}`)
   if (!sameDim(w.shape[axes + 1]!, x.shape[axes + 1]!)) {
@@ -121,14 +124,12 @@ export function convTranspose(x: Tensor, w: Tensor, options: ConvTransposeOption
 
 /** Checks what both have in common and returns the number of spatial axes. */
 function checkOperands(op: string, x: Tensor, w: Tensor): number {
-  expectTensor(op, 'x', x)
+  const axes = spatialSizes(op, x).length
   expectTensor(op, 'w', w)
   expectSameDType(op, x, w)
   expectDType(op, 'x', x, floats)
-  if (x.rank < 3 || x.rank > 5)
-    throw failure(ShapeError, op, `expected x to be [B, W, C], [B, H, W, C] or [B, D, H, W, C], received ${showShape(x.shape)}`)
   if (w.rank !== x.rank) throw failure(ShapeError, op, `expected w to be of rank ${x.rank} as x is, received ${showShape(w.shape)}`)
-  return x.rank - 2
+  return axes
 }
 
 function checkBias(op: string, bias: Tensor | null, x: Tensor, features: number): void {

@@ -1,4 +1,4 @@
-// Ops that move elements without computing: reshape and its kin, transpose, concat, split, slice, pad, broadcastTo, tile.
+// Ops that move elements without computing: reshape and its kin, transpose, concat, split, slice, flip, pad, crop, broadcastTo, tile.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { expectTensor, run } from '../op'
 import { scope } from '../scope'
@@ -7,7 +7,6 @@ import { abstractly } from '../state'
 import { type Gradient, isFloat } from '../tape'
 import { type Tensor, view } from '../tensor'
 import { copy } from './elementwise-unary'
-import { gather } from './indexing'
 import { sum } from './reduce'
 import { broadcast, broadcastShapes, checkAxes, checkAxis, expectNumber, expectSameDType } from './rules'
 
@@ -279,16 +278,21 @@ const sliceGradient: Gradient = (dy, { inputs, attributes }) => [
 /** The order along `axis` (or axes, or all) reversed. */
 export function flip(x: Tensor, axis?: number | readonly number[] | null): Tensor {
   expectTensor('flip', 'x', x)
-  return scope(() =>
-    checkAxes('flip', axis, x.rank).reduce((result, a) => {
-      const size = result.shape[a]!
-      const index = run('iota', [], { shape: [size], dtype: 'int32', attributes: { start: size - 1, step: -1 }, device: x.deviceIndex })
-      return gather(result, index, a)
-    }, x.copy())
-  )
+  return backwards(x, checkAxes('flip', axis, x.rank))
 }
 
-// ---- Larger
+function backwards(x: Tensor, axes: readonly number[]): Tensor {
+  const starts = x.shape.map((dim, i) => (axes.includes(i) ? dim - 1 : 0))
+  const strides = x.shape.map((_, i) => (axes.includes(i) ? -1 : 1))
+  return run('slice', [x], {
+    shape: x.shape,
+    dtype: x.dtype,
+    attributes: { starts, strides },
+    gradient: (dy) => [() => backwards(dy, axes)]
+  })
+}
+
+// ---- Larger, and back
 
 /** What pad fills with: a number, the nearest element, or the elements mirrored at the edge (which is not repeated). */
 export type PadMode = 'constant' | 'edge' | 'reflect'
@@ -301,7 +305,7 @@ export interface PadOptions {
   constantValues?: number | undefined
 }
 
-/** How much to add: everywhere; before and after on each axis; or a pair for each axis. */
+/** How much to add, or to take away: everywhere; before and after on each axis; or a pair for each axis. */
 export type PadWidth = number | readonly [number, number] | readonly (readonly [number, number])[]
 
 /**
@@ -310,7 +314,7 @@ export type PadWidth = number | readonly [number, number] | readonly (readonly [
  */
 export function pad(x: Tensor, padWidth: PadWidth, { mode = 'constant', constantValues = 0 }: PadOptions = {}): Tensor {
   expectTensor('pad', 'x', x)
-  const pairs = padPairs(x.rank, padWidth)
+  const pairs = borderPairs('pad', 'padWidth', x.rank, padWidth)
   const code = padModes.indexOf(mode)
   if (code < 0) throw failure(ArgumentError, 'pad', `expected mode to be one of ${padModes.join(', ')}, received ${show(mode)}`)
   const shape = x.shape.map((dim, i) => dim + pairs[i]![0] + pairs[i]![1])
@@ -353,7 +357,7 @@ const padGradient: Gradient = (dy, { inputs, attributes }) => [
   }
 ]
 
-function padPairs(rank: number, width: PadWidth): readonly (readonly [number, number])[] {
+function borderPairs(op: string, name: string, rank: number, width: PadWidth): readonly (readonly [number, number])[] {
   const isPair = (w: unknown): w is readonly [number, number] =>
     Array.isArray(w) && w.length === 2 && w.every((n) => Number.isSafeInteger(n) && n >= 0)
   const all = typeof width === 'number' ? ([width, width] as const) : width
@@ -361,8 +365,27 @@ function padPairs(rank: number, width: PadWidth): readonly (readonly [number, nu
   if (Array.isArray(all) && all.length === rank && all.every(isPair)) return all
   throw failure(
     ArgumentError,
-    'pad',
-    `expected padWidth to be a number, [before, after] or ${rank} such pairs, none negative, received ${show(width)}`
+    op,
+    `expected ${name} to be a number, [before, after] or ${rank} such pairs, none negative, received ${show(width)}`
+  )
+}
+
+/**
+ * x without elements before and after along each axis, which `pad` with the same width had added.
+ * @throws ShapeError if an axis has less; ArgumentError
+ * @example
+ * crop(images, [[0, 0], [1, 1], [1, 1], [0, 0]]) // [B, H, W, C] → [B, H - 2, W - 2, C]
+ */
+export function crop(x: Tensor, cropWidth: PadWidth): Tensor {
+  expectTensor('crop', 'x', x)
+  const pairs = borderPairs('crop', 'cropWidth', x.rank, cropWidth)
+  const shape = x.shape.map((dim, i) => dim - pairs[i]![0] - pairs[i]![1])
+  if (shape.some((dim) => dim < 0))
+    throw failure(ShapeError, 'crop', `expected borders inside ${showShape(x.shape)}, received ${show(cropWidth)}`)
+  return slice(
+    x,
+    pairs.map(([before]) => before),
+    shape
   )
 }
 

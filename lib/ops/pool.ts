@@ -1,23 +1,19 @@
 // Pooling over the spatial axes of channels-last tensors: maximum, average and sum of windows, regular or adaptive.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
-import { type Attributes, expectTensor, run, runAll } from '../op'
+import { type Attributes, run, runAll } from '../op'
 import { sizeOf } from '../shape'
 import { type Gradient, onlyOnce } from '../tape'
 import type { Tensor } from '../tensor'
 import { expectDType, floats } from './rules'
-
-/** A size for each spatial axis, or one for all. */
-export type Sizes = number | readonly number[]
-/** What lies outside: nothing (`valid`), as much as makes ceil(size / stride) windows (`same`), or [before, after] for each spatial axis. */
-export type PoolPadding = 'valid' | 'same' | readonly (readonly [number, number])[]
+import { type Padding, perAxis, resolveWindow, type Sizes, spatialSizes } from './windows'
 
 export interface PoolOptions {
   /** Size of the windows. */
   poolSize: Sizes
   /** Distance between windows. Default: their size. */
   strides?: Sizes | null | undefined
-  /** Default `valid`. What lies outside never wins and is not counted. Explicit padding is smaller than the window. */
-  padding?: PoolPadding | undefined
+  /** Default `valid`. What lies outside never wins and is not counted. Padding is smaller than the window. */
+  padding?: Padding | undefined
 }
 
 type Kind = 'maxPool' | 'averagePool' | 'sumPool'
@@ -30,64 +26,32 @@ interface Windows extends Attributes {
 }
 
 function spatialOf(name: string, x: Tensor): readonly number[] {
-  expectTensor(name, 'x', x)
+  const spatial = spatialSizes(name, x)
   expectDType(name, 'x', x, floats)
-  if (x.rank < 3 || x.rank > 5) {
-    throw failure(ShapeError, name, `expected x to be (N, spatial…, C) with 1 to 3 spatial axes, received ${showShape(x.shape)}`)
-  }
-  return x.shape.slice(1, -1)
-}
-
-function sizesOf(name: string, what: string, value: unknown, rank: number): readonly number[] {
-  const sizes = typeof value === 'number' ? new Array<number>(rank).fill(value) : value
-  if (Array.isArray(sizes) && sizes.length === rank && sizes.every((size) => Number.isSafeInteger(size) && size > 0)) return sizes
-  throw failure(ArgumentError, name, `expected ${what} to be a positive integer or ${rank} of them, received ${show(value)}`)
-}
-
-/** What is added before and after each axis. */
-function paddingOf(
-  name: string,
-  spatial: readonly number[],
-  window: readonly number[],
-  strides: readonly number[],
-  padding: PoolPadding
-): readonly (readonly [number, number])[] {
-  if (padding === 'valid') return spatial.map(() => [0, 0])
-  if (padding === 'same') {
-    return spatial.map((size, i) => {
-      const total = Math.max((Math.ceil(size / strides[i]!) - 1) * strides[i]! + window[i]! - size, 0)
-      return [Math.floor(total / 2), Math.ceil(total / 2)]
-    })
-  }
-  const isPair = (pair: unknown, i: number): boolean =>
-    Array.isArray(pair) && pair.length === 2 && pair.every((n) => Number.isSafeInteger(n) && n >= 0 && n < window[i]!)
-  if (Array.isArray(padding) && padding.length === spatial.length && padding.every(isPair)) return padding
-  throw failure(
-    ArgumentError,
-    name,
-    `expected padding to be 'valid', 'same' or ${spatial.length} pairs [before, after], none negative and all smaller than the window ${show(window)}, received ${show(padding)}`
-  )
+  return spatial
 }
 
 function regular(name: Kind, x: Tensor, { poolSize, strides, padding = 'valid' }: PoolOptions): Tensor {
   const spatial = spatialOf(name, x)
-  const window = sizesOf(name, 'poolSize', poolSize, spatial.length)
-  const steps = strides == null ? window : sizesOf(name, 'strides', strides, spatial.length)
-  const around = paddingOf(name, spatial, window, steps, padding)
-  const out = spatial.map((size, i) => {
-    const padded = size + around[i]![0] + around[i]![1]
-    if (padding !== 'same' && (size === 0 || padded < window[i]!)) {
-      throw failure(ShapeError, name, `expected an input that windows of ${show(window)} fit into, received ${showShape(x.shape)}`)
-    }
-    return padding === 'same' ? Math.ceil(size / steps[i]!) : Math.floor((padded - window[i]!) / steps[i]!) + 1
-  })
-  return pooled(name, x, out, { window, strides: steps, before: around.map(([before]) => (Number.isNaN(before) ? 0 : before)) })
+  const axes = spatial.length
+  const window = perAxis(name, 'poolSize', poolSize, axes)
+  const steps = perAxis(name, 'strides', strides ?? window, axes)
+  const { sizes, before, after } = resolveWindow(name, spatial, window, steps, new Array<number>(axes).fill(1), padding)
+  if (window.some((size, i) => before[i]! >= size || after[i]! >= size))
+    throw failure(ArgumentError, name, `expected padding to be smaller than the window ${show(window)}, received ${show(padding)}`)
+  expectElements(name, x, spatial)
+  return pooled(name, x, sizes, { window, strides: steps, before })
+}
+
+/** No window may lie over nothing. */
+function expectElements(name: Kind, x: Tensor, spatial: readonly number[]): void {
+  if (spatial.includes(0)) throw failure(ShapeError, name, `expected an input that is not empty, received ${showShape(x.shape)}`)
 }
 
 function adaptive(name: Kind, x: Tensor, outputSize: Sizes): Tensor {
   const spatial = spatialOf(name, x)
-  const out = sizesOf(name, 'outputSize', outputSize, spatial.length)
-  if (spatial.includes(0)) throw failure(ShapeError, name, `expected an input that is not empty, received ${showShape(x.shape)}`)
+  const out = perAxis(name, 'outputSize', outputSize, spatial.length)
+  expectElements(name, x, spatial)
   const window = spatial.map((size, i) => {
     let longest = 1
     for (let o = 0; o < out[i]!; o++) {

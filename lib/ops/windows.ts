@@ -1,5 +1,10 @@
-// Windows that slide over the spatial axes of x [B, S..., C]: how many there are, and what lies in front of the first.
+// The spatial axes of x [B, S..., C] and the windows that slide over them: how many there are, and what lies around the input.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
+import { expectTensor } from '../op'
+import type { Tensor } from '../tensor'
+
+/** A size for each spatial axis, or one for all. */
+export type Sizes = number | readonly number[]
 
 /**
  * What lies around the input: nothing (`valid`); so much that there are ceil(size / stride) windows, the odd element behind (`same`); all
@@ -11,27 +16,30 @@ export type Padding = 'valid' | 'same' | 'causal' | number | readonly (readonly 
 export interface Window {
   /** Number of windows along each axis. */
   sizes: number[]
-  /** Elements of padding in front of each axis. */
+  /** Elements of padding in front of each axis, and behind it. */
   before: number[]
+  after: number[]
+}
+
+/**
+ * The sizes of the one to three spatial axes of x.
+ * @throws ShapeError if there are none, or more
+ */
+export function spatialSizes(op: string, x: Tensor): readonly number[] {
+  expectTensor(op, 'x', x)
+  if (x.rank >= 3 && x.rank <= 5) return x.shape.slice(1, -1)
+  throw failure(ShapeError, op, `expected x to be [B, W, C], [B, H, W, C] or [B, D, H, W, C], received ${showShape(x.shape)}`)
 }
 
 /**
  * A number per spatial axis, from one for all or one each.
  * @throws ArgumentError
  */
-export function perAxis(
-  op: string,
-  name: string,
-  value: number | readonly number[] | null | undefined,
-  axes: number,
-  least = 1,
-  standard = 1
-): readonly number[] {
-  const given = value ?? standard
-  const all = typeof given === 'number' ? new Array<number>(axes).fill(given) : given
+export function perAxis(owner: string, name: string, value: unknown, axes: number, least = 1): readonly number[] {
+  const all = typeof value === 'number' ? new Array<number>(axes).fill(value) : value
   if (Array.isArray(all) && all.length === axes && all.every((n) => Number.isSafeInteger(n) && n >= least)) return all
   const list = axes === 1 ? '' : `, or ${axes} of them`
-  throw failure(ArgumentError, op, `expected ${name} to be an integer of at least ${least}${list}, received ${show(value)}`)
+  throw failure(ArgumentError, owner, `expected ${name} to be an integer of at least ${least}${list}, received ${show(value)}`)
 }
 
 /** Elements that a window spans: (size - 1) * dilation + 1. */
@@ -51,7 +59,7 @@ export function resolveWindow(
 ): Window {
   const axes = input.length
   const explicit = explicitPadding(op, padding, axes)
-  const before = new Array<number>(axes)
+  const [before, after] = [new Array<number>(axes), new Array<number>(axes)]
   const sizes = input.map((size, i) => {
     const [stride, span] = [strides[i]!, effectiveSize(window[i]!, dilation[i]!)]
     const whole = Math.ceil(size / stride)
@@ -59,6 +67,7 @@ export function resolveWindow(
     const [front, behind] = explicit?.[i] ?? (padding === 'causal' ? [total, 0] : [Math.floor(total / 2), Math.ceil(total / 2)])
     // An unknown size with padding `same`: kernels never see it, the number of windows is all that matters.
     before[i] = front
+    after[i] = behind
     const padded = size + front + behind
     if (padded < span) {
       const around = padded === size ? '' : ` (${padded} with padding)`
@@ -70,7 +79,7 @@ export function resolveWindow(
     }
     return Math.floor((padded - span) / stride) + 1
   })
-  return { sizes, before }
+  return { sizes, before, after }
 }
 
 function explicitPadding(op: string, padding: Padding, axes: number): readonly (readonly [number, number])[] | undefined {

@@ -1,5 +1,7 @@
 // A vector's lanes among themselves: numbering, and folding them to one by a tree.
 #pragma once
+#include <utility>
+
 #include "simd.h"
 
 namespace neurite::cpu::NEURITE_ISA {
@@ -30,6 +32,13 @@ template <class F> NEURITE_INLINE void eachVector(int64_t n, F&& f) {
   if (i < n) f(i, n - i);
 }
 #define EACH_VECTOR [&](int64_t i, int64_t left) __attribute__((always_inline))
+
+// f(0), f(1), … f(n - 1), without a loop.
+template <int n, class F> NEURITE_INLINE void unrolled(F&& f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) { (f(i), ...); }
+  (std::make_integer_sequence<int, n>());
+}
+#define EACH [&](int v) __attribute__((always_inline))
 
 // 0, 1, 2, …
 NEURITE_INLINE I32 laneNumbers() {

@@ -95,17 +95,35 @@ struct Copy {
     axes[rank++] = axis;
   }
 
-  void finish() {
+  // Strides are in elements of as many words as this returns: those of a last axis that is copied whole.
+  int64_t finish() {
+    int64_t unit = 1;
+    if (rank > 1 && axes[rank - 1].kind == Axis::whole) unit = axes[--rank].out;
     if (rank == 0) axes[rank++] = Axis{};
     int64_t stride = 1;
     for (int d = rank - 1; d >= 0; --d) {
       strides[d] = stride;
       stride *= axes[d].in;
     }
+    return unit;
   }
 };
 
-template <class T> void runCopy(const Copy& copy, const T* from, T* to, T value, int64_t begin, int64_t end) {
+// to[k] = from[k * step] for elements of `unit` words; kUnit is that number, or 0 where it is not known.
+template <int64_t kUnit, class T> void copyUnits(T* to, const T* from, int64_t n, int64_t step, int64_t unit) {
+  const int64_t words = kUnit > 0 ? kUnit : unit;
+  if (kUnit == 0 && words >= 16) {
+    for (int64_t k = 0; k < n; ++k)
+      memcpy(to + k * words, from + k * step * words, static_cast<size_t>(words) * sizeof(T));
+    return;
+  }
+  for (int64_t k = 0; k < n; ++k)
+    for (int64_t w = 0; w < words; ++w) to[k * words + w] = from[k * step * words + w];
+}
+
+// Elements from begin to end, of `unit` words each.
+template <class T>
+void runCopy(const Copy& copy, int64_t unit, const T* from, T* to, T value, int64_t begin, int64_t end) {
   const int inner = copy.rank - 1;
   int64_t place[kMaxRank], source[kMaxRank];  // source: offset of the axes up to this one, or -1
   int64_t rest = begin;
@@ -125,18 +143,24 @@ template <class T> void runCopy(const Copy& copy, const T* from, T* to, T value,
     const int64_t limit = end - i;
     Segment segment =
         row < 0 ? Segment{-1, 0, copy.axes[inner].out - place[inner]} : segmentAt(copy.axes[inner], place[inner]);
-    const int64_t n = smaller(segment.count, limit);
-    T* y = to + i;
+    const int64_t n = smaller(segment.count, limit), words = n * unit;
+    T* y = to + i * unit;
     if (segment.source < 0) {
-      for (int64_t k = 0; k < n; ++k) y[k] = value;
+      for (int64_t k = 0; k < words; ++k) y[k] = value;
     } else {
-      const T* x = from + row + segment.source;
-      if (segment.step == 1 && n >= 16)
-        memcpy(y, x, static_cast<size_t>(n) * sizeof(T));
-      else if (segment.step == 0)
-        for (int64_t k = 0; k < n; ++k) y[k] = *x;
+      const T* x = from + (row + segment.source) * unit;
+      if (segment.step == 1 && words >= 16)
+        memcpy(y, x, static_cast<size_t>(words) * sizeof(T));
+      else if (unit == 1)
+        copyUnits<1>(y, x, n, segment.step, unit);
+      else if (unit == 2)
+        copyUnits<2>(y, x, n, segment.step, unit);
+      else if (unit == 3)
+        copyUnits<3>(y, x, n, segment.step, unit);
+      else if (unit == 4)
+        copyUnits<4>(y, x, n, segment.step, unit);
       else
-        for (int64_t k = 0; k < n; ++k) y[k] = x[k * segment.step];
+        copyUnits<0>(y, x, n, segment.step, unit);
     }
     i += n;
     place[inner] += n;
@@ -152,18 +176,19 @@ template <class T> void runCopy(const Copy& copy, const T* from, T* to, T value,
   }
 }
 
-template <class T> void runCopy(const Copy& copy, const Tensor& x, const Tensor& y, const void* value) {
+template <class T> void runCopy(const Copy& copy, int64_t unit, const Tensor& x, const Tensor& y, const void* value) {
   T fill;
   memcpy(&fill, value, sizeof fill);
-  const Split parts = split(y.size(), kMedium, kBlock);
+  const Split parts = split(y.size() / unit, kMedium * unit, ceilDivide(kBlock, unit));
   parallelFor(parts.chunks, [&](int64_t chunk) {
-    runCopy(copy, x.as<const T>(), y.as<T>(), fill, parts.begin(chunk), parts.end(chunk));
+    runCopy(copy, unit, x.as<const T>(), y.as<T>(), fill, parts.begin(chunk), parts.end(chunk));
   });
 }
 
 void runCopy(Copy& copy, const Call& call, double value = 0) {
-  copy.finish();
   const Tensor& y = call.out[0];
+  if (y.size() == 0) return;
+  const int64_t unit = copy.finish();
   // The fill value as the dtype stores it.
   const float number = static_cast<float>(value);
   const int32_t whole = saturate(value);
@@ -177,11 +202,11 @@ void runCopy(Copy& copy, const Call& call, double value = 0) {
   }
   switch (dtypeBytes(y.dtype)) {
     case 4:
-      return runCopy<uint32_t>(copy, call.in[0], y, stored);
+      return runCopy<uint32_t>(copy, unit, call.in[0], y, stored);
     case 2:
-      return runCopy<uint16_t>(copy, call.in[0], y, stored);
+      return runCopy<uint16_t>(copy, unit, call.in[0], y, stored);
     default:
-      return runCopy<uint8_t>(copy, call.in[0], y, stored);
+      return runCopy<uint8_t>(copy, unit, call.in[0], y, stored);
   }
 }
 

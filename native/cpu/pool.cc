@@ -2,8 +2,6 @@
 //
 // All are (N, D, H, W, C) with missing axes of size 1. An output pixel reads the pixels of its window, kTile vectors of channels
 // at a time. Gradients gather: an input pixel adds up, in order, what the windows that hold it give, so nothing is written twice.
-#include <utility>
-
 #include "../pool.h"
 #include "floats.h"
 #include "kernels.h"
@@ -14,13 +12,6 @@ namespace {
 
 constexpr int kTile = 4;     // vectors of channels whose results stay in registers
 constexpr int kPixels = 64;  // chunks are multiples of this many, to pay for their start
-
-// f(0), f(1), … f(n - 1), without a loop.
-template <int n, class F> NEURITE_INLINE void unrolled(F&& f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) { (f(i), ...); }
-  (std::make_integer_sequence<int, n>());
-}
-#define EACH [&](int v) __attribute__((always_inline))
 
 struct Range {
   int64_t begin, end;

@@ -237,6 +237,17 @@ layers += [
     layer_case("upSampling2d", L.UpSampling2D, normal(2, 2, 3, 4), data_format="channels_first"),
     layer_case("upSampling3d", L.UpSampling3D, normal(1, 2, 3, 2, 2), size=[1, 2, 3]),
 ]
+# Interpolation, with numbers of its own.
+rng = np.random.default_rng(40)
+layers += [
+    layer_case("upSampling2d", L.UpSampling2D, normal(2, 3, 4, 2), size=[3, 2], interpolation="bilinear"),
+    layer_case("upSampling2d", L.UpSampling2D, normal(1, 4, 3, 3), interpolation="bicubic"),
+    layer_case("upSampling2d", L.UpSampling2D, normal(1, 2, 3, 4), size=[1, 3], interpolation="bicubic", data_format="channels_first"),
+    layer_case("resizing", L.Resizing, normal(2, 3, 4, 2), height=5, width=7),
+    layer_case("resizing", L.Resizing, normal(2, 7, 9, 3), height=4, width=5, interpolation="bicubic"),
+    layer_case("resizing", L.Resizing, normal(1, 5, 6, 2), height=8, width=4, interpolation="nearest"),
+    layer_case("resizing", L.Resizing, normal(1, 2, 5, 4), height=3, width=9, data_format="channels_first"),
+]
 rng = common_rng
 write("layers", layers)
 

@@ -12,9 +12,13 @@ test('errors name the layer and what it expects', () => {
     [
       ArgumentError,
       () => layers.maxPooling2d({ poolSize: 0 }),
-      '[maxPooling2d] expected poolSize to be a positive integer or 2 of them, received 0'
+      '[maxPooling2d] expected poolSize to be an integer of at least 1, or 2 of them, received 0'
     ],
-    [ArgumentError, () => layers.maxPooling1d({ strides: -1 }), '[maxPooling1d] expected strides to be a positive integer, received -1'],
+    [
+      ArgumentError,
+      () => layers.maxPooling1d({ strides: -1 }),
+      '[maxPooling1d] expected strides to be an integer of at least 1, received -1'
+    ],
     [
       ArgumentError,
       () => layers.averagePooling2d({ padding: 'causal' as 'same' }),
@@ -34,7 +38,7 @@ test('errors name the layer and what it expects', () => {
     [
       ArgumentError,
       () => layers.adaptiveMaxPooling1d({ outputSize: 0 }),
-      '[adaptiveMaxPooling1d] expected outputSize to be a positive integer, received 0'
+      '[adaptiveMaxPooling1d] expected outputSize to be an integer of at least 1, received 0'
     ]
   ]
   for (const [Type, run, message] of bad) {

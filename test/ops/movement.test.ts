@@ -1,4 +1,4 @@
-// Ops that move elements: reshape, transpose, concat, split, slice, pad, tile.
+// Ops that move elements: reshape, transpose, concat, split, slice, flip, crop, pad, tile.
 import { type DType, ops, tensor, valueAndGrad, variable, zeros } from '../../lib'
 import { type Case, input, opSuite } from '../support/op-suite'
 import { array64, offset, pick, position, zip } from '../support/reference'
@@ -257,19 +257,98 @@ opSuite<Slice>('slice', {
   ]
 })
 
-test('flip reverses axes', async () => {
-  const x = tensor([
-    [1, 2],
-    [3, 4]
-  ])
-  expect(await x.flip(1).array()).toEqual([
-    [2, 1],
-    [4, 3]
-  ])
-  expect(await x.flip().array()).toEqual([
-    [4, 3],
-    [2, 1]
-  ])
+opSuite<{ axis?: number | number[] }>('flip', {
+  run: ([x], { axis }) => ops.flip(x!, axis),
+  reference: ([x], { axis }) => {
+    const rank = x!.shape.length
+    const axes = axis === undefined ? x!.shape.map((_, d) => d) : [axis].flat().map((a) => (a + rank) % rank)
+    return pick(x!, x!.shape, (at) => at.map((p, d) => (axes.includes(d) ? x!.shape[d]! - 1 - p : p)))
+  },
+  cases: inEveryDType<{ axis?: number | number[] }>([
+    { shape: [], attributes: {} },
+    { shape: [7], attributes: { axis: 0 } },
+    { shape: [3, 4], attributes: {} },
+    { shape: [2, 5, 4, 3], attributes: { axis: 2 } },
+    { shape: [2, 5, 6, 16], attributes: { axis: [1, -2] } },
+    { shape: [3, 70, 2], attributes: { axis: [0, 2] } },
+    { shape: [2, 1, 33], attributes: { axis: -1 } },
+    { shape: [0, 3], attributes: { axis: 0 } }
+  ]),
+  failures: [
+    {
+      what: 'an axis that is not there',
+      run: () => ops.flip(zeros([2, 3]), 2),
+      code: 'ShapeError',
+      message: '[flip] expected axis in [-2, 1], received axis 2'
+    },
+    {
+      what: 'an axis twice',
+      run: () => ops.flip(zeros([2, 3]), [1, -1]),
+      code: 'ArgumentError',
+      message: '[flip] expected axis to name each axis once, received [1, -1]'
+    }
+  ]
+})
+
+interface Crop {
+  borders: number | [number, number] | [number, number][]
+}
+
+opSuite<Crop>('crop', {
+  run: ([x], { borders }) => ops.crop(x!, borders),
+  reference: ([x], { borders }) => {
+    const pairs = x!.shape.map((_, d): [number, number] =>
+      typeof borders === 'number'
+        ? [borders, borders]
+        : Array.isArray(borders[0])
+          ? (borders as [number, number][])[d]!
+          : (borders as [number, number])
+    )
+    return pick(
+      x!,
+      x!.shape.map((n, d) => n - pairs[d]![0] - pairs[d]![1]),
+      (at) => at.map((p, d) => p + pairs[d]![0])
+    )
+  },
+  cases: inEveryDType<Crop>([
+    { shape: [5], attributes: { borders: 1 } },
+    { shape: [4, 6], attributes: { borders: [1, 2] } },
+    {
+      shape: [2, 6, 5, 3],
+      attributes: {
+        borders: [
+          [0, 0],
+          [1, 2],
+          [2, 0],
+          [0, 0]
+        ]
+      }
+    },
+    { shape: [4], attributes: { borders: 2 } }
+  ]),
+  failures: [
+    {
+      what: 'more than there is',
+      run: () => ops.crop(zeros([3, 2]), [1, 2]),
+      code: 'ShapeError',
+      message: '[crop] expected borders inside [3, 2], received [1, 2]'
+    },
+    {
+      what: 'negative borders',
+      run: () => ops.crop(zeros([3, 2]), -1),
+      code: 'ArgumentError',
+      message: '[crop] expected cropWidth to be a number, [before, after] or 2 such pairs, none negative, received -1'
+    }
+  ]
+})
+
+test('crop undoes pad', async () => {
+  const x = tensor([1, 2, 3, 4], [2, 2])
+  const width = [
+    [1, 0],
+    [2, 3]
+  ] as const
+  expect(await x.pad(width).crop(width).array()).toEqual(await x.array())
 })
 
 interface Pad {

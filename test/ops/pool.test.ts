@@ -28,6 +28,8 @@ function regular(x: Array64, { poolSize, strides, padding = 'valid' }: PoolOptio
   const [window, steps] = [all(poolSize), all(strides ?? poolSize)]
   const around = spatial.map((size, i): readonly [number, number] => {
     if (padding === 'valid') return [0, 0]
+    if (padding === 'causal') return [window[i]! - 1, 0]
+    if (typeof padding === 'number') return [padding, padding]
     if (padding !== 'same') return padding[i]!
     const total = Math.max((Math.ceil(size / steps[i]!) - 1) * steps[i]! + window[i]! - size, 0)
     return [Math.floor(total / 2), total - Math.floor(total / 2)]
@@ -68,6 +70,8 @@ const cases: [readonly number[], PoolOptions][] = [
     }
   ],
   [[3, 13, 5], { poolSize: 4, strides: 2 }],
+  [[2, 7, 3], { poolSize: 3, strides: 2, padding: 'causal' }],
+  [[1, 5, 4, 3], { poolSize: 3, strides: 2, padding: 1 }],
   [[1, 40, 1], { poolSize: 5, strides: 3, padding: 'same' }],
   [[1, 4, 5, 6, 3], { poolSize: [2, 3, 2], strides: [1, 2, 2], padding: 'same' }],
   [[1, 20, 20, 2], { poolSize: 17, strides: 3 }],
@@ -103,13 +107,13 @@ for (const [name, f] of [
         what: 'a window larger than the input',
         run: () => ops[name](zeros([1, 3, 3, 1]), { poolSize: [2, 4] }),
         code: 'ShapeError',
-        message: `[${name}] expected an input that windows of [2, 4] fit into, received [1, 3, 3, 1]`
+        message: `[${name}] expected windows of 4 to fit into axis 2 of [null, 3, 3, null]`
       },
       {
         what: 'an input without pixels',
         run: () => ops[name](zeros([1, 0, 3, 1]), { poolSize: 2 }),
         code: 'ShapeError',
-        message: `[${name}] expected an input that windows of [2, 2] fit into, received [1, 0, 3, 1]`
+        message: `[${name}] expected windows of 2 to fit into axis 1 of [null, 0, 3, null]`
       },
       {
         what: 'a window over padding only',
@@ -119,25 +123,45 @@ for (const [name, f] of [
             padding: [[2, 0]]
           }),
         code: 'ArgumentError',
-        message: `[${name}] expected padding to be 'valid', 'same' or 1 pairs [before, after], none negative and all smaller than the window [2], received [[2, 0]]`
+        message: `[${name}] expected padding to be smaller than the window [2], received [[2, 0]]`
+      },
+      {
+        what: 'a window over padding on both sides of nothing',
+        run: () =>
+          ops[name](zeros([1, 0, 1]), {
+            poolSize: 2,
+            padding: [[1, 1]]
+          }),
+        code: 'ShapeError',
+        message: `[${name}] expected an input that is not empty, received [1, 0, 1]`
+      },
+      {
+        what: 'negative padding',
+        run: () =>
+          ops[name](zeros([1, 3, 1]), {
+            poolSize: 2,
+            padding: [[-1, 0]]
+          }),
+        code: 'ArgumentError',
+        message: `[${name}] expected padding to be valid, same, causal, a size or 1 pairs [before, after], received [[-1, 0]]`
       },
       {
         what: 'a stride of 0',
         run: () => ops[name](zeros([1, 3, 3, 1]), { poolSize: 2, strides: 0 }),
         code: 'ArgumentError',
-        message: `[${name}] expected strides to be a positive integer or 2 of them, received 0`
+        message: `[${name}] expected strides to be an integer of at least 1, or 2 of them, received 0`
       },
       {
         what: 'a negative stride',
         run: () => ops[name](zeros([1, 3, 3, 1]), { poolSize: 2, strides: [1, -1] }),
         code: 'ArgumentError',
-        message: `[${name}] expected strides to be a positive integer or 2 of them, received [1, -1]`
+        message: `[${name}] expected strides to be an integer of at least 1, or 2 of them, received [1, -1]`
       },
       {
         what: 'a matrix',
         run: () => ops[name](zeros([3, 3]), { poolSize: 2 }),
         code: 'ShapeError',
-        message: `[${name}] expected x to be (N, spatial…, C) with 1 to 3 spatial axes, received [3, 3]`
+        message: `[${name}] expected x to be [B, W, C], [B, H, W, C] or [B, D, H, W, C], received [3, 3]`
       },
       {
         what: 'integers',
