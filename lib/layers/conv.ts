@@ -103,6 +103,8 @@ abstract class Convolution extends SpatialLayer {
   bias: Variable | undefined
   protected readonly activation: activations.Activation
   private readonly biasOptions: WeightOptions
+  /** Of the input that the weights were made for. */
+  private channels: number | undefined
 
   constructor(
     options: CommonOptions & { padding?: string | undefined },
@@ -125,14 +127,24 @@ abstract class Convolution extends SpatialLayer {
     this.biasOptions = new WeightOptions('bias', options.biasInitializer ?? 'zeros', options.biasRegularizer)
   }
 
-  /** The input's channels. */
+  /** The input's channels, for which weights are made. */
   protected channelsOf(shape: PartialShape): number {
     const channels = this.dataFormat === 'channelsLast' ? shape.at(-1) : shape[1]
-    if (shape.length === this.axes + 2 && channels !== undefined && channels !== null) return channels
+    if (shape.length === this.axes + 2 && channels) {
+      this.channels = channels
+      return channels
+    }
     throw this.failure(
       ShapeError,
-      `expected an input of rank ${this.axes + 2} (${this.axes} spatial axes) whose channels are known, received ${showShape(shape)}`
+      `expected an input of rank ${this.axes + 2} (${this.axes} spatial axes) whose channels are known and at least 1, received ${showShape(shape)}`
     )
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    super.checkInput(shape)
+    const channels = this.dataFormat === 'channelsLast' ? shape.at(-1) : shape[1]
+    if (channels == null || channels === this.channels) return
+    throw this.failure(ShapeError, `expected an input of ${this.channels} channels, received ${showShape(shape)}`)
   }
 
   protected addKernel(name: string, shape: readonly number[], { initializer, regularizer }: WeightOptions): Variable {
@@ -229,8 +241,13 @@ abstract class ConvTranspose extends Convolution {
     super(options, axes)
     this.filters = numberOption(this.kind, 'filters', options.filters, { integer: true, min: 1 })
     const { outputPadding } = options
-    this.outputPadding =
-      outputPadding == null ? null : typeof outputPadding === 'number' ? new Array(axes).fill(outputPadding) : outputPadding
+    this.outputPadding = outputPadding == null ? null : sizesOption(this.kind, 'outputPadding', outputPadding, axes, 0)
+    if (this.outputPadding?.some((n, axis) => n >= this.strides[axis]!)) {
+      throw this.failure(
+        ArgumentError,
+        `expected outputPadding to be less than the strides [${this.strides}], received [${this.outputPadding}]`
+      )
+    }
     this.kernelOptions = new WeightOptions('kernel', options.kernelInitializer ?? 'glorotUniform', options.kernelRegularizer)
   }
 

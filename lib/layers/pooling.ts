@@ -19,12 +19,12 @@ export interface PoolingOptions extends LayerOptions {
   dataFormat?: DataFormat | null | undefined
 }
 
-/** One number for each of `axes` axes. */
-export function sizesOption(owner: string, name: string, value: unknown, axes: number): readonly number[] {
+/** One number of at least `least` for each of `axes` axes. */
+export function sizesOption(owner: string, name: string, value: unknown, axes: number, least: 0 | 1 = 1): readonly number[] {
   const sizes = typeof value === 'number' ? new Array<number>(axes).fill(value) : value
-  if (Array.isArray(sizes) && sizes.length === axes && sizes.every((size) => Number.isSafeInteger(size) && size > 0)) return sizes
-  const list = axes === 1 ? '' : ` or ${axes} of them`
-  throw failure(ArgumentError, owner, `expected ${name} to be a positive integer${list}, received ${show(value)}`)
+  if (Array.isArray(sizes) && sizes.length === axes && sizes.every((size) => Number.isSafeInteger(size) && size >= least)) return sizes
+  const [kind, list] = [least === 1 ? 'a positive integer' : 'an integer of at least 0', axes === 1 ? '' : ` or ${axes} of them`]
+  throw failure(ArgumentError, owner, `expected ${name} to be ${kind}${list}, received ${show(value)}`)
 }
 
 /** A layer over images of `axes` spatial axes. */

@@ -84,7 +84,7 @@ function regular(name: Kind, x: Tensor, { poolSize, strides, padding = 'valid' }
   return pooled(name, x, out, { window, strides: steps, before: around.map(([before]) => (Number.isNaN(before) ? 0 : before)) })
 }
 
-function adaptive(name: Kind, x: Tensor, outputSize: Sizes): Tensor {
+function adaptive(name: string, kind: Kind, x: Tensor, outputSize: Sizes): Tensor {
   const spatial = spatialOf(name, x)
   const out = sizesOf(name, 'outputSize', outputSize, spatial.length)
   if (spatial.includes(0)) throw failure(ShapeError, name, `expected an input that is not empty, received ${showShape(x.shape)}`)
@@ -97,7 +97,7 @@ function adaptive(name: Kind, x: Tensor, outputSize: Sizes): Tensor {
     return longest
   })
   const zeros = spatial.map(() => 0)
-  return pooled(name, x, out, { window, strides: zeros, before: zeros })
+  return pooled(kind, x, out, { window, strides: zeros, before: zeros })
 }
 
 function pooled(name: Kind, x: Tensor, out: readonly number[], attributes: Windows): Tensor {
@@ -160,10 +160,10 @@ export function sumPool(x: Tensor, options: PoolOptions): Tensor {
  * @throws ShapeError if a spatial axis is empty; ArgumentError for sizes that are not positive; DTypeError unless x is a float
  */
 export function adaptiveMaxPool(x: Tensor, outputSize: Sizes): Tensor {
-  return adaptive('maxPool', x, outputSize)
+  return adaptive('adaptiveMaxPool', 'maxPool', x, outputSize)
 }
 
 /** The mean of each part, with parts as in {@link adaptiveMaxPool}. */
 export function adaptiveAveragePool(x: Tensor, outputSize: Sizes): Tensor {
-  return adaptive('averagePool', x, outputSize)
+  return adaptive('adaptiveAveragePool', 'averagePool', x, outputSize)
 }
