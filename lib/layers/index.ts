@@ -293,7 +293,7 @@ export function serialize(layer: AnyLayer): Serialized {
     const shared = written.indexOf(layer)
     if (shared >= 0) return { className: classNameOf(layer), config: { shared } }
     written.push(layer)
-    return registry.serialize(layer)
+    return registry.write(layer)
   } finally {
     if (outermost) written = undefined
   }
