@@ -1,6 +1,7 @@
 // The public API.
 import * as activations from './activations'
 import * as callbacks from './callbacks'
+import * as constraints from './constraints'
 import * as datasets from './datasets'
 import * as initializers from './initializers'
 import * as layers from './layers'
@@ -74,4 +75,18 @@ export type { Config, CustomObjects } from './serialization'
 export type { Structure } from './structure'
 export { type ValueAndGrad, valueAndGrad } from './tape'
 export { SymbolicTensor, Tensor, type TensorOptions, tensor, Variable, type VariableOptions, variable } from './tensor'
-export { activations, callbacks, datasets, initializers, layers, losses, metrics, ops, optimizers, random, regularizers, schedules }
+export {
+  activations,
+  callbacks,
+  constraints,
+  datasets,
+  initializers,
+  layers,
+  losses,
+  metrics,
+  ops,
+  optimizers,
+  random,
+  regularizers,
+  schedules
+}

@@ -75,11 +75,16 @@ export class Registry<T extends object> {
     aliases: Record<string, string> = {},
     private readonly functions?: FunctionClass<T>
   ) {
+    this.add(classes)
+    for (const [alias, name] of Object.entries(aliases)) this.byName.set(alias, this.byName.get(name)!)
+  }
+
+  /** Makes further classes known by their names in strings. */
+  add(classes: Record<string, Constructor<T>>): void {
     for (const [name, type] of Object.entries(classes)) {
       this.byName.set(name, type)
       this.byClassName.set(classNameOf(type.prototype), type)
     }
-    for (const [alias, name] of Object.entries(aliases)) this.byName.set(alias, this.byName.get(name)!)
   }
 
   /** All names that a string may be. */
