@@ -40,7 +40,7 @@ import {
   type SpatialDropoutOptions
 } from './dropout'
 import { Elu, type EluOptions } from './elu'
-import { Flatten } from './flatten'
+import { Flatten, type FlattenOptions } from './flatten'
 import {
   GlobalAveragePooling1d,
   GlobalAveragePooling2d,
@@ -136,7 +136,7 @@ export {
   type SpatialDropoutOptions
 } from './dropout'
 export { Elu, type EluOptions } from './elu'
-export { Flatten } from './flatten'
+export { Flatten, type FlattenOptions } from './flatten'
 export {
   GlobalAveragePooling1d,
   GlobalAveragePooling2d,
@@ -302,7 +302,7 @@ export const prelu = (options?: PreluOptions): Prelu => new Prelu(options)
 /** {@link Softmax}: exp(x) / Σ exp(x) along an axis. */
 export const softmax = (options?: SoftmaxOptions): Softmax => new Softmax(options)
 /** {@link Flatten}: (B, …) → (B, product of the rest). */
-export const flatten = (options?: LayerOptions): Flatten => new Flatten(options)
+export const flatten = (options?: FlattenOptions): Flatten => new Flatten(options)
 /** {@link Reshape}: (B, …) → (B, …targetShape). */
 export const reshape = (options: ReshapeOptions): Reshape => new Reshape(options)
 /** {@link Dropout}: in training, leaves elements out with probability `rate`. */

@@ -4,6 +4,7 @@
 #   venv/bin/python test/goldens/make-layers.py
 #
 # Options are written in neurite's spelling (camelCase), values as float32 with nine digits, which is exact.
+import inspect
 import json
 import os
 import re
@@ -274,6 +275,7 @@ for training in [False, True]:
         layer_case("spectralNormalization", S, normal(2, 4, 5, 3), training, step=True, layer=L.Conv2D(4, 2, padding="same")),
         layer_case("spectralNormalization", S, normal(2, 4, 5, 3), training, step=True, layer=L.DepthwiseConv2D(2), power_iterations=2),
     ]
+layers.append(layer_case("flatten", L.Flatten, normal(2, 3, 4, 2), data_format="channels_first"))
 # Upsampling, with numbers of its own. One and three axes have no data format or interpolation in Keras.
 rng = np.random.default_rng(26)
 layers += [
@@ -284,6 +286,23 @@ layers += [
 ]
 rng = common_rng
 write("layers", layers)
+
+
+# ---- The arguments of layers and their defaults; "required" where there is none. Left out: what all layers take, quantisation and low-rank adapters.
+def signature(cls):
+    left_out = {"self", "kwargs", "name", "dtype", "lora_rank", "lora_alpha", "quantization_config"}
+    parameters = {k: p for k, p in inspect.signature(cls.__init__).parameters.items() if k not in left_out}
+    return {camel(k): "required" if p.default is p.empty else camel(p.default) if isinstance(p.default, str) else p.default for k, p in parameters.items()}
+
+
+kinds = ["Conv", "Conv{}Transpose", "DepthwiseConv", "SeparableConv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling",
+         "AdaptiveMaxPooling", "AdaptiveAveragePooling", "ZeroPadding", "Cropping", "UpSampling", "SpatialDropout"]
+names = [kind.format(f"{d}D") if "{}" in kind else f"{kind}{d}D" for kind in kinds for d in [1, 2, 3]]
+names += ["Dense", "Flatten", "Reshape", "Permute", "RepeatVector", "Rescaling", "Identity", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax",
+          "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization", "SpectralNormalization",
+          "Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization",
+          "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"]
+write("signatures", [{"className": name, "arguments": signature(getattr(L, name))} for name in names if hasattr(L, name)])
 
 
 # ---- Losses: value for each reduction, with and without sample weights, and the gradient of the mean for the prediction.
