@@ -1,6 +1,7 @@
 // The public API.
 import * as activations from './activations'
 import * as callbacks from './callbacks'
+import * as constraints from './constraints'
 import * as datasets from './datasets'
 import * as initializers from './initializers'
 import * as layers from './layers'
@@ -79,6 +80,7 @@ export { plotModel } from './visualize/plot-model'
 export {
   activations,
   callbacks,
+  constraints,
   datasets,
   initializers,
   layers,

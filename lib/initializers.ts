@@ -1,18 +1,10 @@
 // initializers.*: the values that weights start with. Formulas and defaults as in Keras 3.
 import { checkOptions, choice, numberOption, optionalNumber } from './arguments'
-import { ArgumentError, failure, ShapeError, show, showShape } from './errors'
+import { failure, ShapeError, showShape } from './errors'
 import type { DType } from './native'
 import * as ops from './ops'
 import { Generator } from './random'
-import {
-  type Config,
-  deserializeFunction,
-  isSerialized,
-  Registry,
-  type Serialized,
-  type SerializedFunction,
-  serializeFunction
-} from './serialization'
+import { type Config, Registry, type Serialized, type SerializedFunction } from './serialization'
 import { type Tensor, tensor } from './tensor'
 
 /** Makes the values that a weight starts with. One's own extends this class, or is a function of shape and dtype. */
@@ -384,8 +376,6 @@ export type InitializerName = keyof typeof classes | keyof typeof aliases
 /** What stands for an initializer. */
 export type InitializerSpec = InitializerName | Initializer | InitializerFunction | Serialized | SerializedFunction
 
-const registry = new Registry<Initializer>('initializer', Initializer, classes, aliases)
-
 class FunctionInitializer extends Initializer {
   constructor(readonly fn: InitializerFunction) {
     super()
@@ -396,19 +386,12 @@ class FunctionInitializer extends Initializer {
   }
 }
 
-/** Gives the initializer that `spec` stands for. @throws ArgumentError for an unknown name, with the nearest */
-export function get(spec: InitializerSpec): Initializer {
-  if (typeof spec === 'function') return new FunctionInitializer(spec)
-  const fn = deserializeFunction('initializer', spec)
-  if (fn) return new FunctionInitializer(fn as InitializerFunction)
-  if (typeof spec === 'string' || spec instanceof Initializer || isSerialized(spec)) return registry.get(spec)
-  throw new ArgumentError(`expected an initializer (a name, an object or a function), received ${show(spec)}`)
-}
+const registry = new Registry<Initializer>('initializer', Initializer, classes, aliases, FunctionInitializer)
 
+/** Gives the initializer that `spec` stands for. @throws ArgumentError for an unknown name, with the nearest */
+export const get = (spec: InitializerSpec): Initializer => registry.get(spec)
 /** What a file holds for an initializer; {@link get} makes it again. */
-export function serialize(initializer: Initializer): Serialized | SerializedFunction {
-  return initializer instanceof FunctionInitializer ? serializeFunction('initializer', initializer.fn) : registry.serialize(initializer)
-}
+export const serialize = (initializer: Initializer): Serialized | SerializedFunction => registry.serialize(initializer)
 
 /** {@link Zeros} */
 export const zeros = (): Initializer => new Zeros()

@@ -1,17 +1,8 @@
 // regularizers.*: penalties on weights, which training adds to the loss.
 import { checkOptions, numberOption } from './arguments'
 import { inDType } from './dtype'
-import { ArgumentError, show } from './errors'
 import * as ops from './ops'
-import {
-  type Config,
-  deserializeFunction,
-  isSerialized,
-  Registry,
-  type Serialized,
-  type SerializedFunction,
-  serializeFunction
-} from './serialization'
+import { type Config, Registry, type Serialized, type SerializedFunction } from './serialization'
 import type { Tensor } from './tensor'
 
 /** A penalty on a weight. One's own extends this class, or is a function of the weight. */
@@ -87,8 +78,6 @@ export type RegularizerName = keyof typeof classes
 /** What stands for a regularizer. */
 export type RegularizerSpec = RegularizerName | Regularizer | RegularizerFunction | Serialized | SerializedFunction
 
-const registry = new Registry<Regularizer>('regularizer', Regularizer, classes)
-
 class FunctionRegularizer extends Regularizer {
   constructor(readonly fn: RegularizerFunction) {
     super()
@@ -99,19 +88,15 @@ class FunctionRegularizer extends Regularizer {
   }
 }
 
+const registry = new Registry<Regularizer>('regularizer', Regularizer, classes, {}, FunctionRegularizer)
+
 /** Gives the regularizer that `spec` stands for; undefined for undefined and null. @throws ArgumentError for an unknown name, with the nearest */
 export function get(spec: RegularizerSpec | null | undefined): Regularizer | undefined {
-  if (spec === undefined || spec === null) return undefined
-  if (typeof spec === 'function') return new FunctionRegularizer(spec)
-  const fn = deserializeFunction('regularizer', spec)
-  if (fn) return new FunctionRegularizer(fn as RegularizerFunction)
-  if (typeof spec === 'string' || spec instanceof Regularizer || isSerialized(spec)) return registry.get(spec)
-  throw new ArgumentError(`expected a regularizer (a name, an object or a function), received ${show(spec)}`)
+  return spec === undefined || spec === null ? undefined : registry.get(spec)
 }
 
 /** What a file holds for a regularizer; {@link get} makes it again. */
 export function serialize(regularizer: Regularizer | undefined): Serialized | SerializedFunction | undefined {
-  if (regularizer instanceof FunctionRegularizer) return serializeFunction('regularizer', regularizer.fn)
   return regularizer && registry.serialize(regularizer)
 }
 

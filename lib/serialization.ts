@@ -52,6 +52,10 @@ export function kindOf({ name }: { name: string }): string {
   return capitals.toLowerCase() + name.slice(capitals.length)
 }
 
+/** A class of objects that are made of a function of the user's own. */
+// biome-ignore lint/suspicious/noExplicitAny: every kind has functions of its own
+export type FunctionClass<T> = new (fn: any) => T & { readonly fn: (...args: never[]) => unknown }
+
 /** One kind of objects (layers, losses, …): their short names, their class names, and how any of the accepted forms becomes an object. */
 export class Registry<T extends object> {
   private readonly byName = new Map<string, Constructor<T>>()
@@ -62,18 +66,25 @@ export class Registry<T extends object> {
    * @param base the class of all such objects
    * @param classes the library's classes by their names in strings
    * @param aliases further names, such as `mse`
+   * @param functions the class of objects made of a function, if there is one
    */
   constructor(
     readonly kind: string,
     private readonly base: abstract new (...args: never[]) => T,
     classes: Record<string, Constructor<T>>,
-    aliases: Record<string, string> = {}
+    aliases: Record<string, string> = {},
+    private readonly functions?: FunctionClass<T>
   ) {
+    this.add(classes)
+    for (const [alias, name] of Object.entries(aliases)) this.byName.set(alias, this.byName.get(name)!)
+  }
+
+  /** Makes further classes known by their names in strings. */
+  add(classes: Record<string, Constructor<T>>): void {
     for (const [name, type] of Object.entries(classes)) {
       this.byName.set(name, type)
       this.byClassName.set(classNameOf(type.prototype), type)
     }
-    for (const [alias, name] of Object.entries(aliases)) this.byName.set(alias, this.byName.get(name)!)
   }
 
   /** All names that a string may be. */
@@ -88,15 +99,35 @@ export class Registry<T extends object> {
     throw unknownName(this.kind, name, this.names)
   }
 
-  /** An object from a name, an object, or what {@link serialize} wrote. */
-  get(spec: string | T | Serialized): T {
-    if (typeof spec === 'string') return this.make(this.named(spec), {})
-    if (spec instanceof this.base) return spec
-    if (isSerialized(spec)) return this.deserialize(spec)
-    throw new ArgumentError(`expected ${article(this.kind)} (a name, an object or its config), received ${show(spec)}`)
+  /**
+   * An object from a name, an object, what {@link serialize} wrote, or a function where this kind takes one.
+   * @throws ArgumentError for an unknown name, with the nearest, and for anything else
+   */
+  get(spec: unknown): T {
+    const object = this.find(spec)
+    if (object) return object
+    const forms = this.functions ? 'a name, an object or a function' : 'a name, an object or its config'
+    throw new ArgumentError(`expected ${article(this.kind)} (${forms}), received ${show(spec)}`)
   }
 
-  serialize(object: T & Configurable): Serialized {
+  /** As {@link get}, but undefined for what is none of these forms. */
+  find(spec: unknown): T | undefined {
+    if (spec instanceof this.base) return spec
+    if (typeof spec === 'string') return this.make(this.named(spec), {})
+    if (isSerialized(spec)) return this.deserialize(spec)
+    if (!this.functions) return undefined
+    const fn = typeof spec === 'function' ? spec : deserializeFunction(this.kind, spec)
+    return fn && new this.functions(fn)
+  }
+
+  /** What a file holds for an object. @throws ArgumentError if it is made of a function that has no name */
+  serialize(object: T & Configurable): Serialized | SerializedFunction {
+    if (this.functions && object instanceof this.functions) return serializeFunction(this.kind, object.fn)
+    return this.write(object)
+  }
+
+  /** As {@link serialize}, for kinds that are never made of functions. */
+  write(object: T & Configurable): Serialized {
     return { className: classNameOf(object), config: object.getConfig() }
   }
 

@@ -1,6 +1,7 @@
 // Tensors: dense arrays on a device, their handles, and the ways in from and out to JavaScript values.
 import { native, reserve, shared } from './addon'
 import { raiseConfiguration } from './config'
+import type { Constraint } from './constraints'
 import { currentDevice, deviceName, deviceNumber } from './device'
 import { ArgumentError, DisposedError, DTypeError, failure, fromNative, OutOfMemoryError, ShapeError, showShape } from './errors'
 import { isFlat, type NestedArray, nest, type TensorData, type TensorValues, toHost, toResult } from './host-values'
@@ -194,11 +195,15 @@ export interface VariableOptions {
   name?: string | undefined
   /** Whether training changes it. Default true. */
   trainable?: boolean | undefined
+  /** What optimizers bring it back to after each update: one of `constraints`. */
+  constraint?: Constraint | undefined
 }
 
 /** A tensor whose contents can be replaced, in place: weights and all other state. No scope frees it. */
 export class Variable extends Tensor {
   readonly name: string
+  /** What optimizers bring it back to after each update. */
+  readonly constraint: Constraint | undefined
   private isTrainable: boolean
 
   /** @internal */
@@ -207,11 +212,12 @@ export class Variable extends Tensor {
     shape: readonly number[],
     dtype: DType,
     deviceIndex: number,
-    { name = 'variable', trainable = true }: VariableOptions
+    { name = 'variable', trainable = true, constraint }: VariableOptions
   ) {
     super(handle, shape, dtype, deviceIndex)
     this.name = name
     this.isTrainable = trainable
+    this.constraint = constraint
   }
 
   /** Whether training changes it. */

@@ -1,10 +1,12 @@
 // What normalisation layers share: the weights gamma and beta, and their options.
 import { booleanOption, numberOption } from '../arguments'
-import * as initializers from '../initializers'
-import * as regularizers from '../regularizers'
+import type * as constraints from '../constraints'
+import type * as initializers from '../initializers'
+import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Variable } from '../tensor'
 import { Layer, type LayerOptions } from './layer'
+import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface AffineLayerOptions extends LayerOptions {
   /** Added to the variance. Default 1e-3. */
@@ -19,6 +21,8 @@ export interface AffineLayerOptions extends LayerOptions {
   gammaInitializer?: initializers.InitializerSpec | undefined
   betaRegularizer?: regularizers.RegularizerSpec | null | undefined
   gammaRegularizer?: regularizers.RegularizerSpec | null | undefined
+  betaConstraint?: constraints.ConstraintSpec | null | undefined
+  gammaConstraint?: constraints.ConstraintSpec | null | undefined
 }
 
 /** A layer that normalises, then multiplies by gamma and adds beta. Both stay float32 whatever it computes in. */
@@ -28,20 +32,16 @@ export abstract class AffineLayer extends Layer {
   readonly scale: boolean
   gamma: Variable | undefined
   beta: Variable | undefined
-  private readonly betaInitializer: initializers.Initializer
-  private readonly gammaInitializer: initializers.Initializer
-  private readonly betaRegularizer: regularizers.Regularizer | undefined
-  private readonly gammaRegularizer: regularizers.Regularizer | undefined
+  private readonly betaOptions: WeightSettings
+  private readonly gammaOptions: WeightSettings
 
   constructor(options: AffineLayerOptions) {
     super(options)
     this.epsilon = numberOption(this.kind, 'epsilon', options.epsilon ?? 1e-3, { above: 0 })
     this.center = booleanOption(this.kind, 'center', options.center ?? true)
     this.scale = booleanOption(this.kind, 'scale', options.scale ?? true)
-    this.betaInitializer = initializers.get(options.betaInitializer ?? 'zeros')
-    this.gammaInitializer = initializers.get(options.gammaInitializer ?? 'ones')
-    this.betaRegularizer = regularizers.get(options.betaRegularizer)
-    this.gammaRegularizer = regularizers.get(options.gammaRegularizer)
+    this.betaOptions = weightOptions('beta', options, 'zeros')
+    this.gammaOptions = weightOptions('gamma', options, 'ones')
   }
 
   override get takesIntegers(): boolean {
@@ -49,12 +49,8 @@ export abstract class AffineLayer extends Layer {
   }
 
   protected addAffine(shape: readonly number[]): void {
-    if (this.scale) {
-      this.gamma = this.addWeight({ name: 'gamma', shape, initializer: this.gammaInitializer, regularizer: this.gammaRegularizer })
-    }
-    if (this.center) {
-      this.beta = this.addWeight({ name: 'beta', shape, initializer: this.betaInitializer, regularizer: this.betaRegularizer })
-    }
+    if (this.scale) this.gamma = this.addWeight({ name: 'gamma', shape, ...this.gammaOptions })
+    if (this.center) this.beta = this.addWeight({ name: 'beta', shape, ...this.betaOptions })
   }
 
   override getConfig(): Config {
@@ -63,10 +59,8 @@ export abstract class AffineLayer extends Layer {
       epsilon: this.epsilon,
       center: this.center,
       scale: this.scale,
-      betaInitializer: initializers.serialize(this.betaInitializer),
-      gammaInitializer: initializers.serialize(this.gammaInitializer),
-      betaRegularizer: regularizers.serialize(this.betaRegularizer) ?? null,
-      gammaRegularizer: regularizers.serialize(this.gammaRegularizer) ?? null
+      ...weightConfig('beta', this.betaOptions),
+      ...weightConfig('gamma', this.gammaOptions)
     }
   }
 }

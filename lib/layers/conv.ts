@@ -1,17 +1,19 @@
 // Convolution layers: plain, transposed, depthwise and separable.
 import * as activations from '../activations'
 import { booleanOption, choice, numberOption } from '../arguments'
+import type * as constraints from '../constraints'
 import { ArgumentError, ShapeError, showShape } from '../errors'
-import * as initializers from '../initializers'
+import type * as initializers from '../initializers'
 import * as ops from '../ops'
 import type { FusedActivation } from '../ops/fused'
 import { perAxis, type Sizes } from '../ops/windows'
-import * as regularizers from '../regularizers'
+import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { LayerOptions, PartialShape } from './layer'
 import { SpatialLayer } from './spatial-layer'
+import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 /** What all convolution layers have in common. */
 interface CommonOptions extends LayerOptions {
@@ -30,12 +32,14 @@ interface CommonOptions extends LayerOptions {
   /** Default `'zeros'`. */
   biasInitializer?: initializers.InitializerSpec | undefined
   biasRegularizer?: regularizers.RegularizerSpec | null | undefined
+  biasConstraint?: constraints.ConstraintSpec | null | undefined
 }
 
 interface KernelOptions {
   /** Default `'glorotUniform'`. */
   kernelInitializer?: initializers.InitializerSpec | undefined
   kernelRegularizer?: regularizers.RegularizerSpec | null | undefined
+  kernelConstraint?: constraints.ConstraintSpec | null | undefined
 }
 
 export interface ConvOptions extends CommonOptions, KernelOptions {
@@ -64,6 +68,7 @@ export interface DepthwiseConvOptions extends CommonOptions {
   /** Default `'glorotUniform'`. */
   depthwiseInitializer?: initializers.InitializerSpec | undefined
   depthwiseRegularizer?: regularizers.RegularizerSpec | null | undefined
+  depthwiseConstraint?: constraints.ConstraintSpec | null | undefined
 }
 
 export interface SeparableConvOptions extends DepthwiseConvOptions {
@@ -72,26 +77,7 @@ export interface SeparableConvOptions extends DepthwiseConvOptions {
   /** Default `'glorotUniform'`. */
   pointwiseInitializer?: initializers.InitializerSpec | undefined
   pointwiseRegularizer?: regularizers.RegularizerSpec | null | undefined
-}
-
-/** An initializer and a regularizer as options give them. */
-class WeightOptions {
-  readonly initializer: initializers.Initializer
-  readonly regularizer: regularizers.Regularizer | undefined
-  constructor(
-    private readonly name: string,
-    initializer: initializers.InitializerSpec,
-    regularizer: regularizers.RegularizerSpec | null | undefined
-  ) {
-    this.initializer = initializers.get(initializer)
-    this.regularizer = regularizers.get(regularizer)
-  }
-  config(): Config {
-    return {
-      [`${this.name}Initializer`]: initializers.serialize(this.initializer),
-      [`${this.name}Regularizer`]: regularizers.serialize(this.regularizer) ?? null
-    }
-  }
+  pointwiseConstraint?: constraints.ConstraintSpec | null | undefined
 }
 
 /** What all convolution layers share. */
@@ -103,7 +89,9 @@ export abstract class Convolution extends SpatialLayer {
   readonly useBias: boolean
   bias: Variable | undefined
   protected readonly activation: activations.Activation
-  private readonly biasOptions: WeightOptions
+  private readonly biasOptions: WeightSettings
+  /** Of the input that the weights were made for. */
+  private channels: number | undefined
 
   constructor(
     options: CommonOptions & { padding?: string | undefined },
@@ -123,21 +111,31 @@ export abstract class Convolution extends SpatialLayer {
     }
     this.useBias = booleanOption(this.kind, 'useBias', options.useBias ?? true)
     this.activation = activations.get(options.activation)
-    this.biasOptions = new WeightOptions('bias', options.biasInitializer ?? 'zeros', options.biasRegularizer)
+    this.biasOptions = weightOptions('bias', options, 'zeros')
   }
 
-  /** The input's channels. */
+  /** The input's channels, for which weights are made. */
   protected channelsOf(shape: PartialShape): number {
     const channels = this.dataFormat === 'channelsLast' ? shape.at(-1) : shape[1]
-    if (shape.length === this.axes + 2 && channels !== undefined && channels !== null) return channels
+    if (shape.length === this.axes + 2 && channels) {
+      this.channels = channels
+      return channels
+    }
     throw this.failure(
       ShapeError,
-      `expected an input of rank ${this.axes + 2} (${this.axes} spatial axes) whose channels are known, received ${showShape(shape)}`
+      `expected an input of rank ${this.axes + 2} (${this.axes} spatial axes) whose channels are known and at least 1, received ${showShape(shape)}`
     )
   }
 
-  protected addKernel(name: string, shape: readonly number[], { initializer, regularizer }: WeightOptions): Variable {
-    return this.addWeight({ name, shape: [...shape], initializer, regularizer })
+  protected override checkInput(shape: PartialShape): void {
+    super.checkInput(shape)
+    const channels = this.dataFormat === 'channelsLast' ? shape.at(-1) : shape[1]
+    if (channels == null || channels === this.channels) return
+    throw this.failure(ShapeError, `expected an input of ${this.channels} channels, received ${showShape(shape)}`)
+  }
+
+  protected addKernel(name: string, shape: readonly number[], { initializer, regularizer, constraint }: WeightSettings): Variable {
+    return this.addWeight({ name, shape: [...shape], initializer, regularizer, constraint })
   }
 
   protected addBias(filters: number): void {
@@ -160,7 +158,16 @@ export abstract class Convolution extends SpatialLayer {
   override getConfig(): Config {
     const { kernelSize, strides, dilationRate, padding, useBias } = this
     const activation = activations.serialize(this.activation)
-    return { ...super.getConfig(), kernelSize, strides, dilationRate, padding, activation, useBias, ...this.biasOptions.config() }
+    return {
+      ...super.getConfig(),
+      kernelSize,
+      strides,
+      dilationRate,
+      padding,
+      activation,
+      useBias,
+      ...weightConfig('bias', this.biasOptions)
+    }
   }
 }
 
@@ -169,13 +176,13 @@ abstract class Conv extends Convolution {
   readonly groups: number
   /** (kernel..., C / groups, filters) */
   kernel: Variable | undefined
-  private readonly kernelOptions: WeightOptions
+  private readonly kernelOptions: WeightSettings
 
   constructor(options: ConvOptions, axes: number) {
     super(options, axes, axes === 1 ? ['valid', 'same', 'causal'] : ['valid', 'same'])
     this.filters = numberOption(this.kind, 'filters', options.filters, { integer: true, min: 1 })
     this.groups = numberOption(this.kind, 'groups', options.groups ?? 1, { integer: true, min: 1 })
-    this.kernelOptions = new WeightOptions('kernel', options.kernelInitializer ?? 'glorotUniform', options.kernelRegularizer)
+    this.kernelOptions = weightOptions('kernel', options, 'glorotUniform')
     if (this.filters % this.groups !== 0)
       throw this.failure(ArgumentError, `expected groups to divide ${this.filters} filters, received ${this.groups}`)
   }
@@ -199,7 +206,7 @@ abstract class Conv extends Convolution {
   }
 
   override getConfig(): Config {
-    return { ...super.getConfig(), filters: this.filters, groups: this.groups, ...this.kernelOptions.config() }
+    return { ...super.getConfig(), filters: this.filters, groups: this.groups, ...weightConfig('kernel', this.kernelOptions) }
   }
 }
 /** Convolution of sequences: (B, W, C) → (B, places, filters). Weights: kernel (kW, C / groups, filters), bias (filters). */
@@ -232,14 +239,20 @@ abstract class ConvTranspose extends Convolution {
   readonly outputPadding: readonly number[] | null
   /** (kernel..., filters, C) */
   kernel: Variable | undefined
-  private readonly kernelOptions: WeightOptions
+  private readonly kernelOptions: WeightSettings
 
   constructor(options: ConvTransposeOptions, axes: number) {
     super(options, axes)
     this.filters = numberOption(this.kind, 'filters', options.filters, { integer: true, min: 1 })
     const { outputPadding } = options
     this.outputPadding = outputPadding == null ? null : perAxis(this.kind, 'outputPadding', outputPadding, axes, 0)
-    this.kernelOptions = new WeightOptions('kernel', options.kernelInitializer ?? 'glorotUniform', options.kernelRegularizer)
+    if (this.outputPadding?.some((n, axis) => n >= this.strides[axis]!)) {
+      throw this.failure(
+        ArgumentError,
+        `expected outputPadding to be less than the strides [${this.strides}], received [${this.outputPadding}]`
+      )
+    }
+    this.kernelOptions = weightOptions('kernel', options, 'glorotUniform')
   }
 
   override build(shape: PartialShape): void {
@@ -259,7 +272,7 @@ abstract class ConvTranspose extends Convolution {
   }
 
   override getConfig(): Config {
-    return { ...super.getConfig(), filters: this.filters, outputPadding: this.outputPadding, ...this.kernelOptions.config() }
+    return { ...super.getConfig(), filters: this.filters, outputPadding: this.outputPadding, ...weightConfig('kernel', this.kernelOptions) }
   }
 }
 /** Transposed convolution of sequences: (B, W, C) → (B, longer, filters). Weights: kernel (kW, filters, C), bias (filters). */
@@ -291,12 +304,12 @@ abstract class DepthwiseConvolution extends Convolution {
   readonly depthMultiplier: number
   /** (kernel..., C, depthMultiplier) */
   depthwiseKernel: Variable | undefined
-  private readonly depthwiseOptions: WeightOptions
+  private readonly depthwiseOptions: WeightSettings
 
   constructor(options: DepthwiseConvOptions, axes: number) {
     super(options, axes)
     this.depthMultiplier = numberOption(this.kind, 'depthMultiplier', options.depthMultiplier ?? 1, { integer: true, min: 1 })
-    this.depthwiseOptions = new WeightOptions('depthwise', options.depthwiseInitializer ?? 'glorotUniform', options.depthwiseRegularizer)
+    this.depthwiseOptions = weightOptions('depthwise', options, 'glorotUniform')
   }
 
   /** Adds the kernel and returns the channels that it makes. */
@@ -319,7 +332,7 @@ abstract class DepthwiseConvolution extends Convolution {
   }
 
   override getConfig(): Config {
-    return { ...super.getConfig(), depthMultiplier: this.depthMultiplier, ...this.depthwiseOptions.config() }
+    return { ...super.getConfig(), depthMultiplier: this.depthMultiplier, ...weightConfig('depthwise', this.depthwiseOptions) }
   }
 }
 
@@ -353,12 +366,12 @@ abstract class SeparableConv extends DepthwiseConvolution {
   readonly filters: number
   /** (1..., C · depthMultiplier, filters) */
   pointwiseKernel: Variable | undefined
-  private readonly pointwiseOptions: WeightOptions
+  private readonly pointwiseOptions: WeightSettings
 
   constructor(options: SeparableConvOptions, axes: number) {
     super(options, axes)
     this.filters = numberOption(this.kind, 'filters', options.filters, { integer: true, min: 1 })
-    this.pointwiseOptions = new WeightOptions('pointwise', options.pointwiseInitializer ?? 'glorotUniform', options.pointwiseRegularizer)
+    this.pointwiseOptions = weightOptions('pointwise', options, 'glorotUniform')
   }
 
   override build(shape: PartialShape): void {
@@ -373,7 +386,7 @@ abstract class SeparableConv extends DepthwiseConvolution {
   }
 
   override getConfig(): Config {
-    return { ...super.getConfig(), filters: this.filters, ...this.pointwiseOptions.config() }
+    return { ...super.getConfig(), filters: this.filters, ...weightConfig('pointwise', this.pointwiseOptions) }
   }
 }
 /** A depthwise convolution, then one over channels alone: (B, W, C) → (B, places, filters). Weights: depthwise kernel, pointwise kernel, bias. */

@@ -2,14 +2,16 @@
 
 import * as activations from '../activations'
 import { booleanOption, numberOption } from '../arguments'
+import type * as constraints from '../constraints'
 import { ShapeError, showShape } from '../errors'
-import * as initializers from '../initializers'
+import type * as initializers from '../initializers'
 import * as ops from '../ops'
 import type { FusedActivation } from '../ops/fused'
-import * as regularizers from '../regularizers'
+import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { Layer, type LayerOptions, type PartialShape } from './layer'
+import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface DenseOptions extends LayerOptions {
   /** Size of the output's last axis. */
@@ -24,6 +26,8 @@ export interface DenseOptions extends LayerOptions {
   biasInitializer?: initializers.InitializerSpec | undefined
   kernelRegularizer?: regularizers.RegularizerSpec | null | undefined
   biasRegularizer?: regularizers.RegularizerSpec | null | undefined
+  kernelConstraint?: constraints.ConstraintSpec | null | undefined
+  biasConstraint?: constraints.ConstraintSpec | null | undefined
 }
 
 /**
@@ -38,20 +42,16 @@ export class Dense extends Layer {
   /** (units) */
   bias: Variable | undefined
   private readonly activation: activations.Activation
-  private readonly kernelInitializer: initializers.Initializer
-  private readonly biasInitializer: initializers.Initializer
-  private readonly kernelRegularizer: regularizers.Regularizer | undefined
-  private readonly biasRegularizer: regularizers.Regularizer | undefined
+  private readonly kernelOptions: WeightSettings
+  private readonly biasOptions: WeightSettings
 
   constructor(options: DenseOptions) {
     super(options)
     this.units = numberOption('dense', 'units', options.units, { integer: true, min: 1 })
     this.useBias = booleanOption('dense', 'useBias', options.useBias ?? true)
     this.activation = activations.get(options.activation)
-    this.kernelInitializer = initializers.get(options.kernelInitializer ?? 'glorotUniform')
-    this.biasInitializer = initializers.get(options.biasInitializer ?? 'zeros')
-    this.kernelRegularizer = regularizers.get(options.kernelRegularizer)
-    this.biasRegularizer = regularizers.get(options.biasRegularizer)
+    this.kernelOptions = weightOptions('kernel', options, 'glorotUniform')
+    this.biasOptions = weightOptions('bias', options, 'zeros')
   }
 
   override get takesIntegers(): boolean {
@@ -63,15 +63,9 @@ export class Dense extends Layer {
     if (channels === undefined || channels === null || shape.length < 2) {
       throw this.failure(ShapeError, `expected an input of rank 2 or more whose last axis is known, received ${showShape(shape)}`)
     }
-    const { units, kernelInitializer, biasInitializer, kernelRegularizer, biasRegularizer } = this
-    this.kernel = this.addWeight({
-      name: 'kernel',
-      shape: [channels, units],
-      initializer: kernelInitializer,
-      regularizer: kernelRegularizer
-    })
-    if (this.useBias)
-      this.bias = this.addWeight({ name: 'bias', shape: [units], initializer: biasInitializer, regularizer: biasRegularizer })
+    const { units } = this
+    this.kernel = this.addWeight({ name: 'kernel', shape: [channels, units], ...this.kernelOptions })
+    if (this.useBias) this.bias = this.addWeight({ name: 'bias', shape: [units], ...this.biasOptions })
   }
 
   protected override checkInput(shape: PartialShape): void {
@@ -111,10 +105,8 @@ export class Dense extends Layer {
       units: this.units,
       activation: activations.serialize(this.activation),
       useBias: this.useBias,
-      kernelInitializer: initializers.serialize(this.kernelInitializer),
-      biasInitializer: initializers.serialize(this.biasInitializer),
-      kernelRegularizer: regularizers.serialize(this.kernelRegularizer) ?? null,
-      biasRegularizer: regularizers.serialize(this.biasRegularizer) ?? null
+      ...weightConfig('kernel', this.kernelOptions),
+      ...weightConfig('bias', this.biasOptions)
     }
   }
 }

@@ -1,12 +1,31 @@
 // Flattens everything but the batch.
 import * as ops from '../ops'
+import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer } from './layer'
+import { type DataFormat, dataFormatOption } from './data-format'
+import { Layer, type LayerOptions } from './layer'
+
+export interface FlattenOptions extends LayerOptions {
+  /** With `channelsFirst` the channels are put last before. Default `channelsLast`. */
+  dataFormat?: DataFormat | null | undefined
+}
 
 /** (B, …) → (B, product of the rest); (B) → (B, 1). */
 export class Flatten extends Layer {
+  readonly dataFormat: DataFormat
+
+  constructor(options: FlattenOptions = {}) {
+    super(options)
+    this.dataFormat = dataFormatOption(this.kind, options.dataFormat)
+  }
+
   override call(x: Tensor): Tensor {
-    const [batch, ...rest] = x.shape
-    return ops.reshape(x, [batch!, rest.reduce((size, n) => size * n, 1)])
+    const moved = this.dataFormat === 'channelsFirst' && x.rank > 2 ? ops.moveaxis(x, 1, -1) : x
+    const [batch, ...rest] = moved.shape
+    return ops.reshape(moved, [batch!, rest.reduce((size, n) => size * n, 1)])
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), dataFormat: this.dataFormat }
   }
 }

@@ -1,10 +1,11 @@
 // Global pooling layers: the maximum or mean over all places.
 import { booleanOption } from '../arguments'
+import { ShapeError, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import type { DataFormat } from './data-format'
-import type { LayerOptions } from './layer'
+import type { LayerOptions, PartialShape } from './layer'
 import { SpatialLayer } from './spatial-layer'
 
 export interface GlobalPoolingOptions extends LayerOptions {
@@ -23,6 +24,12 @@ abstract class GlobalPooling extends SpatialLayer {
   ) {
     super(options)
     this.keepdims = booleanOption(this.kind, 'keepdims', options.keepdims ?? false)
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    super.checkInput(shape)
+    if (!this.places.some((axis) => shape[axis] === 0)) return
+    throw this.failure(ShapeError, `expected at least one element on each spatial axis, received ${showShape(shape)}`)
   }
 
   protected get places(): number[] {

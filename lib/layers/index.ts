@@ -1,6 +1,4 @@
 // layers.*: the layers by factory, and the way from a class name in a file back to a layer.
-import { FormatError } from '../errors'
-import { classNameOf, Registry, type Serialized } from '../serialization'
 import { Activation, type ActivationOptions } from './activation'
 import { ActivityRegularization, type ActivityRegularizationOptions } from './activity-regularization'
 import {
@@ -42,7 +40,7 @@ import {
   type SpatialDropoutOptions
 } from './dropout'
 import { Elu, type EluOptions } from './elu'
-import { Flatten } from './flatten'
+import { Flatten, type FlattenOptions } from './flatten'
 import {
   GlobalAveragePooling1d,
   GlobalAveragePooling2d,
@@ -56,7 +54,7 @@ import { GroupNormalization, type GroupNormalizationOptions } from './group-norm
 import { Identity } from './identity'
 import { InputLayer, type InputOptions } from './input'
 import { Lambda, type LambdaOptions } from './lambda'
-import { type AnyLayer, Layer, type LayerOptions } from './layer'
+import type { LayerOptions } from './layer'
 import { LayerNormalization, type LayerNormalizationOptions } from './layer-normalization'
 import { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
 import { Add, Average, Concatenate, type ConcatenateOptions, Dot, type DotOptions, Maximum, Minimum, Multiply, Subtract } from './merge'
@@ -92,7 +90,9 @@ import { Rescaling, type RescalingOptions } from './rescaling'
 import { Reshape, type ReshapeOptions } from './reshape'
 import { Resizing, type ResizingOptions } from './resizing'
 import { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
+import { registry } from './serialization'
 import { Softmax, type SoftmaxOptions } from './softmax'
+import { SpectralNormalization, type SpectralNormalizationOptions } from './spectral-normalization'
 import { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
 import { UpSampling1d, UpSampling2d, UpSampling3d, type UpSamplingOptions } from './up-sampling'
 
@@ -137,7 +137,7 @@ export {
   type SpatialDropoutOptions
 } from './dropout'
 export { Elu, type EluOptions } from './elu'
-export { Flatten } from './flatten'
+export { Flatten, type FlattenOptions } from './flatten'
 export {
   GlobalAveragePooling1d,
   GlobalAveragePooling2d,
@@ -198,10 +198,13 @@ export { Reshape, type ReshapeOptions } from './reshape'
 export { Resizing, type ResizingOptions } from './resizing'
 export { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
 export { Softmax, type SoftmaxOptions } from './softmax'
+export { SpectralNormalization, type SpectralNormalizationOptions } from './spectral-normalization'
 export { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
 export { UpSampling1d, UpSampling2d, UpSampling3d, type UpSamplingOptions } from './up-sampling'
 
-const registry = new Registry<AnyLayer>('layer', Layer, {
+export { deserialize, serialize } from './serialization'
+
+registry.add({
   inputLayer: InputLayer,
   dense: Dense,
   activation: Activation,
@@ -252,6 +255,7 @@ const registry = new Registry<AnyLayer>('layer', Layer, {
   sumPooling3d: SumPooling3d,
   resizing: Resizing,
   rmsNormalization: RmsNormalization,
+  spectralNormalization: SpectralNormalization,
   upSampling1d: UpSampling1d,
   upSampling2d: UpSampling2d,
   upSampling3d: UpSampling3d,
@@ -284,44 +288,6 @@ const registry = new Registry<AnyLayer>('layer', Layer, {
   spatialDropout3d: SpatialDropout3d
 })
 
-/** The layers written, or read, since the outermost call began, in the order of their beginnings: a shared one is there once. */
-let written: AnyLayer[] | undefined
-let read: (AnyLayer | undefined)[] | undefined
-
-/** What a file holds for a layer, without its weights. A layer that is in several layers of one file is referred to by its number. */
-export function serialize(layer: AnyLayer): Serialized {
-  const outermost = written === undefined
-  written ??= []
-  try {
-    const shared = written.indexOf(layer)
-    if (shared >= 0) return { className: classNameOf(layer), config: { shared } }
-    written.push(layer)
-    return registry.serialize(layer)
-  } finally {
-    if (outermost) written = undefined
-  }
-}
-
-/** The layer that {@link serialize} wrote. @throws ArgumentError if its class is not known, which says `customObjects`; FormatError */
-export function deserialize(data: Serialized): Layer {
-  const outermost = read === undefined
-  read ??= []
-  try {
-    const shared = data.config?.shared
-    if (typeof shared === 'number') {
-      const layer = read[shared]
-      if (layer) return layer as Layer
-      throw new FormatError(`the architecture refers to layer number ${shared}, which is not complete before it: a cycle`)
-    }
-    const number = read.push(undefined) - 1
-    const layer = registry.deserialize(data)
-    read[number] = layer
-    return layer as Layer
-  } finally {
-    if (outermost) read = undefined
-  }
-}
-
 /** {@link InputLayer}: the first layer of a `sequential`, in place of `inputShape` in the next. */
 export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(options)
 /** {@link Dense}: activation(x · kernel + bias) on the last axis. */
@@ -339,7 +305,7 @@ export const prelu = (options?: PreluOptions): Prelu => new Prelu(options)
 /** {@link Softmax}: exp(x) / Σ exp(x) along an axis. */
 export const softmax = (options?: SoftmaxOptions): Softmax => new Softmax(options)
 /** {@link Flatten}: (B, …) → (B, product of the rest). */
-export const flatten = (options?: LayerOptions): Flatten => new Flatten(options)
+export const flatten = (options?: FlattenOptions): Flatten => new Flatten(options)
 /** {@link Reshape}: (B, …) → (B, …targetShape). */
 export const reshape = (options: ReshapeOptions): Reshape => new Reshape(options)
 /** {@link Dropout}: in training, leaves elements out with probability `rate`. */
@@ -422,6 +388,8 @@ export const sumPooling3d = (options?: PoolingOptions): SumPooling3d => new SumP
 export const resizing = (options: ResizingOptions): Resizing => new Resizing(options)
 /** {@link RmsNormalization}: Root mean square 1 for each sample. */
 export const rmsNormalization = (options?: RmsNormalizationOptions): RmsNormalization => new RmsNormalization(options)
+/** {@link SpectralNormalization}: a layer whose kernel has the largest singular value 1 in training. */
+export const spectralNormalization = (options: SpectralNormalizationOptions): SpectralNormalization => new SpectralNormalization(options)
 /** {@link UpSampling1d}: A longer sequence, by whole factors. */
 export const upSampling1d = (options?: UpSamplingOptions): UpSampling1d => new UpSampling1d(options)
 /** {@link UpSampling2d}: Larger images, by whole factors. */

@@ -1,6 +1,7 @@
 // The base class of all layers: names, weights, building on first use, precision, penalties and the config that makes a layer again.
 import { booleanOption, checkOptions, choice } from '../arguments'
 import { currentPolicy, type Policy, raiseConfiguration } from '../config'
+import * as constraints from '../constraints'
 import { inDType } from '../dtype'
 import { ArgumentError, DisposedError, failure, ShapeError, show, showShape, withLayer } from '../errors'
 import * as initializers from '../initializers'
@@ -58,6 +59,8 @@ export interface WeightOptions {
   trainable?: boolean | undefined
   /** Penalty that is added to the loss. */
   regularizer?: regularizers.RegularizerSpec | null | undefined
+  /** What the weight is brought back to after each update. */
+  constraint?: constraints.ConstraintSpec | null | undefined
 }
 
 /** One tensor, or an array or record of them for a layer with several inputs. */
@@ -191,13 +194,13 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   }
 
   /** Makes a weight. Called in `build`. @throws ArgumentError, ShapeError for a name or shape that cannot be */
-  protected addWeight({ name, shape, initializer, dtype = 'float32', trainable = true, regularizer }: WeightOptions): Variable {
+  protected addWeight({ name, shape, initializer, dtype = 'float32', trainable = true, regularizer, constraint }: WeightOptions): Variable {
     if (shape.some((size) => !Number.isSafeInteger(size) || size < 0)) {
       throw this.failure(ShapeError, `expected sizes that are known for the weight ${name}, received ${showShape(shape)}`)
     }
     spendWeight(name, shape, dtypeBytes[dtype])
     const initial = initializers.get(initializer ?? (shape.length >= 2 ? 'glorotUniform' : 'zeros')).initialize(shape, dtype)
-    const weight = variable(initial, { name, trainable })
+    const weight = variable(initial, { name, trainable, constraint: constraints.get(constraint) })
     this.ownWeights.push({ variable: weight, regularizer: regularizers.get(regularizer) })
     return weight
   }
@@ -257,10 +260,13 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   /** All weights: the trained ones, then the others, then those of the layers in this one. The live variables, not copies. */
   get weights(): Variable[] {
-    return this.tree().flatMap(({ ownWeights }) => {
-      const own = ownWeights.map(({ variable }) => variable)
-      return [...own.filter((w) => w.trainable), ...own.filter((w) => !w.trainable)]
-    })
+    return [...new Set(this.tree().flatMap(({ ownVariables }) => ownVariables))]
+  }
+
+  /** The layer's part of `weights`, before those of the layers in it. */
+  protected get ownVariables(): Variable[] {
+    const own = this.ownWeights.map(({ variable }) => variable)
+    return [...own.filter((w) => w.trainable), ...own.filter((w) => !w.trainable)]
   }
 
   /** The weights that training changes now. */

@@ -1,17 +1,20 @@
 // The rectifier whose slope below 0 is learned.
 import { numberOption } from '../arguments'
+import type * as constraints from '../constraints'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
-import * as initializers from '../initializers'
+import type * as initializers from '../initializers'
 import * as ops from '../ops'
-import * as regularizers from '../regularizers'
+import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { Layer, type LayerOptions, type PartialShape } from './layer'
+import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface PreluOptions extends LayerOptions {
   /** Default `'zeros'`. */
   alphaInitializer?: initializers.InitializerSpec | undefined
   alphaRegularizer?: regularizers.RegularizerSpec | null | undefined
+  alphaConstraint?: constraints.ConstraintSpec | null | undefined
   /** Axes along which the slope is the same, the batch being axis 0. */
   sharedAxes?: readonly number[] | null | undefined
 }
@@ -22,8 +25,7 @@ export class Prelu extends Layer {
   static readonly className = 'PReLU'
   readonly sharedAxes: readonly number[]
   alpha: Variable | undefined
-  private readonly alphaInitializer: initializers.Initializer
-  private readonly alphaRegularizer: regularizers.Regularizer | undefined
+  private readonly alphaOptions: WeightSettings
 
   constructor(options: PreluOptions = {}) {
     super(options)
@@ -32,8 +34,7 @@ export class Prelu extends Layer {
       throw failure(ArgumentError, 'prelu', `expected sharedAxes to be a list of axes, received ${show(sharedAxes)}`)
     }
     this.sharedAxes = (sharedAxes ?? []).map((axis: unknown) => numberOption('prelu', 'sharedAxes', axis, { integer: true, min: 1 }))
-    this.alphaInitializer = initializers.get(options.alphaInitializer ?? 'zeros')
-    this.alphaRegularizer = regularizers.get(options.alphaRegularizer)
+    this.alphaOptions = weightOptions('alpha', options, 'zeros')
   }
 
   override get takesIntegers(): boolean {
@@ -45,8 +46,7 @@ export class Prelu extends Layer {
     if (sizes.includes(null)) {
       throw this.failure(ShapeError, `expected sizes that are known along axes that are not shared, received ${showShape(shape)}`)
     }
-    const { alphaInitializer: initializer, alphaRegularizer: regularizer } = this
-    this.alpha = this.addWeight({ name: 'alpha', shape: sizes as number[], initializer, regularizer })
+    this.alpha = this.addWeight({ name: 'alpha', shape: sizes as number[], ...this.alphaOptions })
   }
 
   override call(x: Tensor): Tensor {
@@ -56,8 +56,7 @@ export class Prelu extends Layer {
   override getConfig(): Config {
     return {
       ...super.getConfig(),
-      alphaInitializer: initializers.serialize(this.alphaInitializer),
-      alphaRegularizer: regularizers.serialize(this.alphaRegularizer) ?? null,
+      ...weightConfig('alpha', this.alphaOptions),
       sharedAxes: this.sharedAxes
     }
   }

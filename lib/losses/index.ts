@@ -1,6 +1,5 @@
 // losses.*: what training minimises, by name, factory, class or one's own function.
-import { ArgumentError, show } from '../errors'
-import { deserializeFunction, isSerialized, Registry, type Serialized, type SerializedFunction, serializeFunction } from '../serialization'
+import { Registry, type Serialized, type SerializedFunction } from '../serialization'
 import type { Tensor } from '../tensor'
 import { CategoricalHinge, Hinge, SquaredHinge } from './hinge'
 import { Loss, type LossOptions } from './loss'
@@ -74,8 +73,6 @@ export type LossName = keyof typeof classes | keyof typeof aliases
 /** What stands for a loss: its name, an object, a function, or what a file holds. */
 export type LossSpec = LossName | Loss | LossFunction | Serialized | SerializedFunction
 
-const registry = new Registry<Loss>('loss', Loss, classes, aliases)
-
 /** A loss made of a function. */
 class FunctionLoss extends Loss {
   constructor(readonly fn: LossFunction) {
@@ -87,20 +84,12 @@ class FunctionLoss extends Loss {
   }
 }
 
-/** Gives the loss that `spec` stands for. @throws ArgumentError for an unknown name, with the nearest */
-export function get(spec: LossSpec): Loss {
-  if (spec instanceof Loss) return spec
-  if (typeof spec === 'function') return new FunctionLoss(spec)
-  if (typeof spec === 'string' || isSerialized(spec)) return registry.get(spec as string)
-  const fn = deserializeFunction('loss', spec)
-  if (fn) return new FunctionLoss(fn as LossFunction)
-  throw new ArgumentError(`expected a loss (a name, an object or a function), received ${show(spec)}`)
-}
+const registry = new Registry<Loss>('loss', Loss, classes, aliases, FunctionLoss)
 
+/** Gives the loss that `spec` stands for. @throws ArgumentError for an unknown name, with the nearest */
+export const get = (spec: LossSpec): Loss => registry.get(spec)
 /** What a file holds for a loss; {@link get} makes it again. */
-export function serialize(loss: Loss): Serialized | SerializedFunction {
-  return loss instanceof FunctionLoss ? serializeFunction('loss', loss.fn) : registry.serialize(loss)
-}
+export const serialize = (loss: Loss): Serialized | SerializedFunction => registry.serialize(loss)
 
 /** {@link MeanSquaredError}: (yPred − yTrue)². */
 export const meanSquaredError = (options?: LossOptions): Loss => new MeanSquaredError(options)

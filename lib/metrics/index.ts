@@ -1,7 +1,6 @@
 // metrics.*: what training reports, by name, factory, class or one's own function.
-import { ArgumentError, show } from '../errors'
 import { type CosineSimilarityOptions, Loss, type SmoothedCrossentropyOptions, type SparseCrossentropyOptions } from '../losses'
-import { deserializeFunction, isSerialized, Registry, type Serialized, type SerializedFunction, serializeFunction } from '../serialization'
+import { Registry, type Serialized, type SerializedFunction } from '../serialization'
 import type { Tensor } from '../tensor'
 import { Accuracy, BinaryAccuracy, type BinaryAccuracyOptions, CategoricalAccuracy, SparseCategoricalAccuracy } from './accuracy'
 import {
@@ -82,13 +81,6 @@ export interface MetricShapes {
   yPred: readonly (number | null)[]
 }
 
-const registry = new Registry<Metric>(
-  'metric',
-  Metric,
-  { accuracy: Accuracy, lossMetric: LossMetric, ...classes },
-  { ...aliases, acc: 'accuracy' }
-)
-
 /** A metric made of a function. */
 class FunctionMetric extends MeanMetric {
   constructor(readonly fn: MetricFunction) {
@@ -99,6 +91,14 @@ class FunctionMetric extends MeanMetric {
     return this.fn(yTrue, yPred)
   }
 }
+
+const registry = new Registry<Metric>(
+  'metric',
+  Metric,
+  { accuracy: Accuracy, lossMetric: LossMetric, ...classes },
+  { ...aliases, acc: 'accuracy' },
+  FunctionMetric
+)
 
 /** Whether a metric can only be found when shapes are known. */
 export function needsShapes(spec: MetricSpec): boolean {
@@ -112,23 +112,14 @@ export function needsShapes(spec: MetricSpec): boolean {
  * @throws ArgumentError for an unknown name, with the nearest
  */
 export function get(spec: MetricSpec, shapes?: MetricShapes): Metric {
-  if (spec instanceof Metric) return spec
   if (spec instanceof Loss) return new LossMetric({ loss: spec })
-  if (typeof spec === 'function') return new FunctionMetric(spec)
-  if (typeof spec === 'string') {
-    const Type = needsShapes(spec) && shapes ? resolve(spec as keyof typeof byShape, shapes) : registry.named(spec)
-    return new Type({ name: spec })
-  }
-  if (isSerialized(spec)) return registry.get(spec)
-  const fn = deserializeFunction('metric', spec)
-  if (fn) return new FunctionMetric(fn as MetricFunction)
-  throw new ArgumentError(`expected a metric (a name, an object or a function), received ${show(spec)}`)
+  if (typeof spec !== 'string') return registry.get(spec)
+  const Type = needsShapes(spec) && shapes ? resolve(spec as keyof typeof byShape, shapes) : registry.named(spec)
+  return new Type({ name: spec })
 }
 
 /** What a file holds for a metric; {@link get} makes it again. */
-export function serialize(metric: Metric): Serialized | SerializedFunction {
-  return metric instanceof FunctionMetric ? serializeFunction('metric', metric.fn) : registry.serialize(metric)
-}
+export const serialize = (metric: Metric): Serialized | SerializedFunction => registry.serialize(metric)
 
 function resolve(name: keyof typeof byShape, { yTrue, yPred }: MetricShapes) {
   const [binary, sparse, categorical] = byShape[name]

@@ -82,7 +82,7 @@ export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
  * Transposed convolution of x [B, S..., C] with w [K..., F, C]: [B, O..., F], the gradient of the convolution that has w as its kernel with respect to
  * its input. On each axis O is, with e = (K - 1) * dilation + 1: `valid` (S - 1) * stride + max(e, stride), `same` S * stride; with
  * `outputPadding` p: (S - 1) * stride + e + p, and `same` (S - 1) * stride + (e mod 2) + p (Keras' rules).
- * @throws ShapeError if w has another number of channels; DTypeError; ArgumentError
+ * @throws ShapeError if w has another number of channels, or x no elements on a spatial axis; DTypeError; ArgumentError
  */
 export function convTranspose(x: Tensor, w: Tensor, options: ConvTransposeOptions = {}): Tensor {
   const op = 'convTranspose'
@@ -129,6 +129,10 @@ function checkOperands(op: string, x: Tensor, w: Tensor): number {
   expectSameDType(op, x, w)
   expectDType(op, 'x', x, floats)
   if (w.rank !== x.rank) throw failure(ShapeError, op, `expected w to be of rank ${x.rank} as x is, received ${showShape(w.shape)}`)
+  if (w.shape.slice(0, -2).includes(0))
+    throw failure(ShapeError, op, `expected w to be a kernel of at least one element on each axis, received ${showShape(w.shape)}`)
+  if (x.shape.slice(1, -1).includes(0))
+    throw failure(ShapeError, op, `expected x to have at least one element on each spatial axis, received ${showShape(x.shape)}`)
   return axes
 }
 

@@ -162,6 +162,7 @@ export function batchNormTraining(x: Tensor, options: BatchNormOptions = {}): [y
 export function groupNorm(x: Tensor, groups: number, options: AffineOptions = {}): Tensor {
   expectFloats('groupNorm', x, 2)
   const channels = x.shape.at(-1)!
+  if (channels === 0) throw failure(ShapeError, 'groupNorm', `expected x of at least one channel, received ${showShape(x.shape)}`)
   const fits = Number.isSafeInteger(groups) && groups > 0 && (Number.isNaN(channels) || channels % groups === 0)
   if (!fits)
     throw failure(ArgumentError, 'groupNorm', `expected a number of groups that divides ${channels} channels, received ${show(groups)}`)

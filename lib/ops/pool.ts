@@ -44,11 +44,11 @@ function regular(name: Kind, x: Tensor, { poolSize, strides, padding = 'valid' }
 }
 
 /** No window may lie over nothing. */
-function expectElements(name: Kind, x: Tensor, spatial: readonly number[]): void {
+function expectElements(name: string, x: Tensor, spatial: readonly number[]): void {
   if (spatial.includes(0)) throw failure(ShapeError, name, `expected an input that is not empty, received ${showShape(x.shape)}`)
 }
 
-function adaptive(name: Kind, x: Tensor, outputSize: Sizes): Tensor {
+function adaptive(name: string, kind: Kind, x: Tensor, outputSize: Sizes): Tensor {
   const spatial = spatialOf(name, x)
   const out = perAxis(name, 'outputSize', outputSize, spatial.length)
   expectElements(name, x, spatial)
@@ -61,7 +61,7 @@ function adaptive(name: Kind, x: Tensor, outputSize: Sizes): Tensor {
     return longest
   })
   const zeros = spatial.map(() => 0)
-  return pooled(name, x, out, { window, strides: zeros, before: zeros })
+  return pooled(kind, x, out, { window, strides: zeros, before: zeros })
 }
 
 function pooled(name: Kind, x: Tensor, out: readonly number[], attributes: Windows): Tensor {
@@ -124,10 +124,10 @@ export function sumPool(x: Tensor, options: PoolOptions): Tensor {
  * @throws ShapeError if a spatial axis is empty; ArgumentError for sizes that are not positive; DTypeError unless x is a float
  */
 export function adaptiveMaxPool(x: Tensor, outputSize: Sizes): Tensor {
-  return adaptive('maxPool', x, outputSize)
+  return adaptive('adaptiveMaxPool', 'maxPool', x, outputSize)
 }
 
 /** The mean of each part, with parts as in {@link adaptiveMaxPool}. */
 export function adaptiveAveragePool(x: Tensor, outputSize: Sizes): Tensor {
-  return adaptive('averagePool', x, outputSize)
+  return adaptive('adaptiveAveragePool', 'averagePool', x, outputSize)
 }

@@ -21,7 +21,7 @@ const registry = new Registry<Optimizer>('optimizer', Optimizer, classes)
 /** Gives the optimizer that `spec` stands for. @throws ArgumentError for an unknown name, with the nearest */
 export const get = (spec: OptimizerSpec): Optimizer => registry.get(spec)
 /** What a file holds for an optimizer, without its state; {@link get} makes it again. */
-export const serialize = (optimizer: Optimizer): Serialized => registry.serialize(optimizer)
+export const serialize = (optimizer: Optimizer): Serialized => registry.write(optimizer)
 
 /** {@link SGD}: gradient descent, with momentum and Nesterov; rate 0.01. */
 export const sgd = (options?: SGDOptions): SGD => new SGD(options)

@@ -37,7 +37,7 @@ interface State {
 }
 
 /**
- * An optimizer. `apply(gradients, variables)` makes one step: clip, decay the weights, update, average, count.
+ * An optimizer. `apply(gradients, variables)` makes one step: clip, decay the weights, update, average, constrain, count.
  *
  * All its state lives on the device, so that a captured step replays without the host: `iterations` and `learningRate` are therefore
  * read blocking, and setting the rate is a write in stream order.
@@ -175,6 +175,7 @@ export abstract class Optimizer {
         clipLimit
       })
       if (this.useEma) this.average(variables)
+      for (const v of variables) if (v.constraint) v.assign(v.constraint.constrain(v))
       increment(this.counter, 1)
     })
   }

@@ -4,6 +4,7 @@
 #   venv/bin/python test/goldens/make-layers.py
 #
 # Options are written in neurite's spelling (camelCase), values as float32 with nine digits, which is exact.
+import inspect
 import json
 import os
 import re
@@ -25,7 +26,19 @@ def camel(name):
 def options(kwargs):
     """Keras keyword arguments in neurite's spelling: keys always, values when they name something."""
     named = {"activation", "kernel_initializer", "bias_initializer", "reduction", "mode", "distribution", "data_format"}
-    return {camel(k): camel(v) if k in named else v for k, v in kwargs.items()}
+
+    def value(k, v):
+        if isinstance(v, keras.regularizers.L1L2):
+            return {"l1": float(v.l1), "l2": float(v.l2)}
+        if isinstance(v, keras.constraints.Constraint):
+            return {"className": type(v).__name__, "config": options(v.get_config())}
+        if isinstance(v, keras.layers.Layer):
+            wanted = {"Dense": ["units", "activation", "use_bias"], "Conv2D": ["filters", "kernel_size", "padding"], "DepthwiseConv2D": ["kernel_size"]}
+            config = v.get_config()
+            return {"className": type(v).__name__, "config": options({k: config[k] for k in wanted[type(v).__name__]})}
+        return camel(v) if k in named else v
+
+    return {camel(k): value(k, v) for k, v in kwargs.items()}
 
 
 def numbers(array):
@@ -50,24 +63,28 @@ def write(name, cases):
 
 
 # ---- Layers: output, and the gradients of sum(y * seed) for the input and the weights.
-# In training also the weights that the call leaves behind. x is one input or a list of them.
-def layer_case(factory, cls, x, training=False, **kwargs):
+# In training also the weights that the call leaves behind; with step also those after a step of SGD. x is one input or a list of them.
+def layer_case(factory, cls, x, training=False, step=False, **kwargs):
     layer, several = cls(**kwargs), isinstance(x, list)
     layer.build([part.shape for part in x] if several else x.shape)
     weights = [np.abs(w) if "variance" in v.name else w for v, w in ((v, normal(*v.shape) * 0.5) for v in layer.weights)]
     layer.set_weights(weights)
     tx = [torch.tensor(part, requires_grad=True) for part in x] if several else torch.tensor(x, requires_grad=True)
-    y = layer(tx, training=training) if cls in (keras.layers.Dropout, keras.layers.BatchNormalization) else layer(tx)
+    y = layer(tx, training=training) if training or cls in (keras.layers.Dropout, keras.layers.BatchNormalization) else layer(tx)
+    after = [numbers(w.value) for w in layer.weights]
     seed = normal(*y.shape)
     penalty = sum(layer.losses) if layer.losses else torch.zeros(())
     ((y * torch.tensor(seed)).sum() + penalty).backward()
-    kwargs = {k: ({"l1": float(v.l1), "l2": float(v.l2)} if isinstance(v, keras.regularizers.L1L2) else v) for k, v in kwargs.items()}
+    dw = [numbers(w.value.grad) for w in layer.trainable_weights]
+    if step:
+        keras.optimizers.SGD(0.5).apply([w.value.grad for w in layer.trainable_weights], layer.trainable_weights)
     return {
         "layer": factory, "options": options(kwargs), "x": [numbers(part) for part in x] if several else numbers(x), "y": numbers(y), "seed": numbers(seed),
         "weights": [numbers(w) for w in weights], "dx": [numbers(part.grad) for part in tx] if several else numbers(tx.grad),
-        "dw": [numbers(w.value.grad) for w in layer.trainable_weights],
+        "dw": dw,
         "penalty": numbers(penalty), "parameters": layer.count_params(),
-        **({"training": True, "after": [numbers(w.value) for w in layer.weights]} if training else {}),
+        **({"training": True, "after": after} if training else {}),
+        **({"stepped": [numbers(w.value) for w in layer.weights]} if step else {}),
     }
 
 
@@ -229,6 +246,36 @@ layers += [
     layer_case("separableConv1d", L.SeparableConv1D, normal(2, 9, 3), filters=4, kernel_size=3, padding="same"),
     layer_case("separableConv2d", L.SeparableConv2D, normal(2, 6, 5, 3), filters=4, kernel_size=3, depth_multiplier=2, activation="relu"),
 ]
+# Constraints, renormalisation and spectral normalisation, with a step of training and numbers of their own.
+rng = np.random.default_rng(27)
+K = keras.constraints
+layers += [
+    layer_case("dense", L.Dense, normal(4, 5), step=True, units=3, kernel_constraint=K.MaxNorm(0.7), bias_constraint=K.NonNeg()),
+    layer_case("dense", L.Dense, normal(4, 5), step=True, units=3, kernel_constraint=K.MinMaxNorm(0.3, 0.8, rate=0.6, axis=1), bias_constraint=K.UnitNorm()),
+    layer_case("conv2d", L.Conv2D, normal(2, 4, 5, 3), step=True, filters=2, kernel_size=2, kernel_constraint=K.UnitNorm(axis=[0, 1, 2])),
+    layer_case("conv1dTranspose", L.Conv1DTranspose, normal(2, 4, 3), step=True, filters=2, kernel_size=2, kernel_constraint=K.NonNeg()),
+    layer_case("depthwiseConv1d", L.DepthwiseConv1D, normal(2, 4, 3), step=True, kernel_size=2, depthwise_constraint=K.MaxNorm(0.2)),
+    layer_case("separableConv2d", L.SeparableConv2D, normal(2, 4, 5, 2), step=True, filters=3, kernel_size=2, depthwise_constraint=K.NonNeg(), pointwise_constraint=K.MaxNorm(0.1, axis=2), bias_constraint=K.MaxNorm(0.3)),
+    layer_case("prelu", L.PReLU, normal(3, 4), step=True, alpha_constraint=K.NonNeg()),
+    layer_case("layerNormalization", L.LayerNormalization, normal(3, 5), step=True, gamma_constraint=K.NonNeg(), beta_constraint=K.MaxNorm(0.5)),
+    layer_case("groupNormalization", L.GroupNormalization, normal(2, 3, 4), step=True, groups=2, gamma_constraint=K.UnitNorm()),
+    layer_case("batchNormalization", N, normal(6, 3), True, step=True, gamma_constraint=K.UnitNorm(), beta_constraint=K.NonNeg()),
+]
+for training in [False, True]:
+    layers += [
+        layer_case("batchNormalization", N, normal(6, 3) * 2 + 1, training, step=True, renorm=True),
+        layer_case("batchNormalization", N, normal(2, 3, 4, 5), training, step=True, momentum=0.7, epsilon=0.1, renorm=True, renorm_momentum=0.8, renorm_clipping={"rmin": 0.8, "rmax": 1.5, "dmax": 0.4}),
+        layer_case("batchNormalization", N, normal(3, 4, 2), training, step=True, axis=1, center=False, renorm=True, renorm_clipping={"dmax": 0.2}),
+        layer_case("batchNormalization", N, normal(5, 4), training, step=True, scale=False, renorm=True),
+    ]
+    S = L.SpectralNormalization
+    layers += [
+        layer_case("spectralNormalization", S, normal(4, 5), training, step=True, layer=L.Dense(3, activation="tanh")),
+        layer_case("spectralNormalization", S, normal(2, 3, 5), training, step=True, layer=L.Dense(4, use_bias=False), power_iterations=3),
+        layer_case("spectralNormalization", S, normal(2, 4, 5, 3), training, step=True, layer=L.Conv2D(4, 2, padding="same")),
+        layer_case("spectralNormalization", S, normal(2, 4, 5, 3), training, step=True, layer=L.DepthwiseConv2D(2), power_iterations=2),
+    ]
+layers.append(layer_case("flatten", L.Flatten, normal(2, 3, 4, 2), data_format="channels_first"))
 # Upsampling, with numbers of its own. One and three axes have no data format or interpolation in Keras.
 rng = np.random.default_rng(26)
 layers += [
@@ -250,6 +297,23 @@ layers += [
 ]
 rng = common_rng
 write("layers", layers)
+
+
+# ---- The arguments of layers and their defaults; "required" where there is none. Left out: what all layers take, quantisation and low-rank adapters.
+def signature(cls):
+    left_out = {"self", "kwargs", "name", "dtype", "lora_rank", "lora_alpha", "quantization_config"}
+    parameters = {k: p for k, p in inspect.signature(cls.__init__).parameters.items() if k not in left_out}
+    return {camel(k): "required" if p.default is p.empty else camel(p.default) if isinstance(p.default, str) else p.default for k, p in parameters.items()}
+
+
+kinds = ["Conv", "Conv{}Transpose", "DepthwiseConv", "SeparableConv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling",
+         "AdaptiveMaxPooling", "AdaptiveAveragePooling", "ZeroPadding", "Cropping", "UpSampling", "SpatialDropout"]
+names = [kind.format(f"{d}D") if "{}" in kind else f"{kind}{d}D" for kind in kinds for d in [1, 2, 3]]
+names += ["Dense", "Flatten", "Reshape", "Permute", "RepeatVector", "Rescaling", "Identity", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax",
+          "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization", "SpectralNormalization",
+          "Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization",
+          "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"]
+write("signatures", [{"className": name, "arguments": signature(getattr(L, name))} for name in names if hasattr(L, name)])
 
 
 # ---- Losses: value for each reduction, with and without sample weights, and the gradient of the mean for the prediction.
@@ -417,6 +481,18 @@ write("schedules", [
     schedule_case("cosineDecay", o.schedules.CosineDecay, initial_learning_rate=0.3, decay_steps=14, alpha=0.2),
     schedule_case("cosineDecay", o.schedules.CosineDecay, initial_learning_rate=0.0, decay_steps=10, warmup_target=0.2, warmup_steps=4),
     schedule_case("cosineDecay", o.schedules.CosineDecay, initial_learning_rate=0.05, decay_steps=10, alpha=0.1, warmup_target=0.2, warmup_steps=4),
+    schedule_case("cosineDecayRestarts", o.schedules.CosineDecayRestarts, initial_learning_rate=0.1, first_decay_steps=4),
+    schedule_case("cosineDecayRestarts", o.schedules.CosineDecayRestarts, initial_learning_rate=0.3, first_decay_steps=6, t_mul=1.0, m_mul=0.5, alpha=0.1),
+    schedule_case("cosineDecayRestarts", o.schedules.CosineDecayRestarts, initial_learning_rate=0.2, first_decay_steps=2.5, t_mul=1.5, m_mul=0.9, alpha=0.05),
+    schedule_case("exponentialDecay", o.schedules.ExponentialDecay, initial_learning_rate=0.1, decay_steps=4, decay_rate=0.8),
+    schedule_case("exponentialDecay", o.schedules.ExponentialDecay, initial_learning_rate=0.1, decay_steps=5, decay_rate=0.5, staircase=True),
+    schedule_case("inverseTimeDecay", o.schedules.InverseTimeDecay, initial_learning_rate=0.1, decay_steps=4, decay_rate=0.5),
+    schedule_case("inverseTimeDecay", o.schedules.InverseTimeDecay, initial_learning_rate=0.1, decay_steps=5, decay_rate=2.0, staircase=True),
+    schedule_case("polynomialDecay", o.schedules.PolynomialDecay, initial_learning_rate=0.1, decay_steps=13),
+    schedule_case("polynomialDecay", o.schedules.PolynomialDecay, initial_learning_rate=0.2, decay_steps=10, end_learning_rate=0.05, power=2.0),
+    schedule_case("polynomialDecay", o.schedules.PolynomialDecay, initial_learning_rate=0.2, decay_steps=4, end_learning_rate=0.01, power=0.5, cycle=True),
+    schedule_case("piecewiseConstantDecay", o.schedules.PiecewiseConstantDecay, boundaries=[3, 8, 14], values=[1.0, 0.5, 0.25, 0.1]),
+    schedule_case("piecewiseConstantDecay", o.schedules.PiecewiseConstantDecay, boundaries=[5], values=[0.3, 0.0]),
 ])
 
 

@@ -1,8 +1,11 @@
-// The normalisation layers against Keras, what they refuse, and batch normalisation in a model.
-import { ArgumentError, layers, type Model, optimizers, random, ShapeError, sequential, setRandomSeed, zeros } from '../../lib'
+// The normalisation layers against Keras, what they refuse, and batch and spectral normalisation in a model.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ArgumentError, layers, loadModel, type Model, optimizers, random, ShapeError, sequential, setRandomSeed, zeros } from '../../lib'
 import { layerSuite } from '../support/layer-suite'
 
-for (const kind of ['batch', 'layer', 'group', 'rms', 'unit']) layerSuite(`${kind}Normalization`)
+for (const kind of ['batch', 'layer', 'group', 'rms', 'unit', 'spectral']) layerSuite(`${kind}Normalization`)
 
 test('errors name the layer and what it expects', () => {
   const bad: [typeof ArgumentError, () => unknown, string][] = [
@@ -41,12 +44,74 @@ test('errors name the layer and what it expects', () => {
       ShapeError,
       () => layers.batchNormalization().apply(zeros([0, 2]), { training: true }),
       '[batchNormTraining] expected a batch that is not empty, received [0, 2]'
+    ],
+    [
+      ArgumentError,
+      () => layers.batchNormalization({ synchronized: true }),
+      '[batchNormalization] expected synchronized to be false, since a model runs on one device, received true'
+    ],
+    [
+      ArgumentError,
+      () => layers.batchNormalization({ renorm: true, renormClipping: { rmin: 2, rmax: 1 } }),
+      '[batchNormalization] expected renormClipping.rmax to be a finite number of at least 2, received 1'
+    ],
+    [
+      ArgumentError,
+      () => layers.batchNormalization({ renormClipping: { max: 1 } as object }),
+      '[batchNormalization] expected renormClipping to have rmin, rmax and dmax alone, received "max"'
+    ],
+    [
+      ArgumentError,
+      () => layers.spectralNormalization({ layer: 'dense' as never }),
+      '[spectralNormalization] expected layer to be a layer, received "dense"'
+    ],
+    [
+      ArgumentError,
+      () => layers.spectralNormalization({ layer: layers.dense({ units: 1 }), powerIterations: 0 }),
+      '[spectralNormalization] expected powerIterations to be an integer of at least 1, received 0'
+    ],
+    [
+      ArgumentError,
+      () => layers.spectralNormalization({ name: 's', layer: layers.flatten({ name: 'flat' }) }).apply(zeros([1, 2])),
+      '[spectralNormalization "s"] expected a layer with a weight kernel or embeddings, received "flat" without one'
     ]
   ]
   for (const [Type, run, message] of bad) {
     expect(run).toThrow(Type)
     expect(run).toThrow(message)
   }
+})
+
+test('spectral normalisation: largest singular value 1 in training, state in files, a kernel of zeros stays', async () => {
+  setRandomSeed(4)
+  const inner = layers.dense({ units: 3, kernelInitializer: 'randomNormal' })
+  using net = sequential([layers.spectralNormalization({ layer: inner, powerIterations: 50, inputShape: [3] })])
+  expect(net.weights.map(({ name }) => name)).toEqual(['kernel', 'vector_u', 'bias'])
+  expect(net.trainableVariables.map(({ name }) => name)).toEqual(['kernel', 'bias'])
+  inner.kernel!.assign([
+    [0, 3, 0],
+    [2, 0, 0],
+    [0, 0, -1]
+  ])
+  net.compile({ optimizer: optimizers.sgd({ learningRate: 0 }), loss: 'mse' })
+  const [x, y] = [random.normal([8, 3]), zeros([8, 3])]
+  await net.predict(x)
+  expect(await inner.kernel!.max().item()).toBe(3)
+  await net.fit(x, y, { epochs: 2, batchSize: 4, verbose: 0 })
+  const kernel = [...(await inner.kernel!.data())]
+  for (const [i, expected] of [0, 1, 0, 2 / 3, 0, 0, 0, 0, -1 / 3].entries()) expect(kernel[i]).toBeCloseTo(expected, 5)
+
+  const folder = mkdtempSync(join(tmpdir(), 'neurite-'))
+  await net.save(join(folder, 'net.safetensors'))
+  using again = await loadModel(join(folder, 'net.safetensors'))
+  rmSync(folder, { recursive: true })
+  for (const [i, w] of net.weights.entries()) expect(await again.weights[i]!.data()).toEqual(await w.data())
+  expect(again.layers[0]).toBeInstanceOf(layers.SpectralNormalization)
+
+  inner.kernel!.assign(zeros([3, 3]))
+  const u = await net.weights[1]!.data()
+  net.apply(x, { training: true })
+  expect([...(await inner.kernel!.data()), ...(await net.weights[1]!.data())]).toEqual([...new Array(9).fill(0), ...u])
 })
 
 test('a model learns through batch normalisation and predicts with the moving statistics', async () => {

@@ -241,6 +241,21 @@ onEveryDevice(() => {
     expect([y.dtype, await y.array()]).toEqual(['int32', [[4, 5]]])
   })
 
+  test('an input that no output depends on takes data as the others, as in Keras', async () => {
+    const [x, unused] = [input({ shape: [2], name: 'x' }), input({ shape: [3], name: 'unused' })]
+    const y = layers.dense({ units: 1, kernelInitializer: 'ones' }).apply(x)
+    using net = model({ inputs: { x, unused }, outputs: y })
+    net.compile({ loss: 'mse', optimizer: 'sgd' })
+    const data = { x: tensor([[1, 2]]), unused: zeros([1, 3]) }
+    expect(await (await net.predict(data)).array()).toEqual([[3]])
+    expect((await net.fit(data, zeros([1, 1]), { verbose: 0 })).history.loss).toEqual([9])
+    await expect(net.predict({ x: data.x })).rejects.toThrow(/without "unused"/)
+    await expect(net.predict({ x: data.x, unused: zeros([1, 4]) })).rejects.toThrow(/input "unused" to be \[null, 3\], received \[1, 4\]/)
+    const [inner, outer] = [layers.dense({ units: 1, name: 'inner' }), layers.dense({ units: 1, name: 'outer' })]
+    const between = inner.apply(x)
+    expect(() => model({ inputs: between, outputs: outer.apply(layers.add().apply([between, y])) })).toThrow(/disconnected.*"x"/)
+  })
+
   test('the summary says what is connected to what', () => {
     const lines: string[] = []
     siamese().summary({ printFn: (line) => lines.push(line) })
@@ -379,5 +394,7 @@ test('mistakes get an error that names the layer', async () => {
     /y as a record of "same", "distance", received one without "distance"/
   )
   refused(() => net.apply([a]), 'ArgumentError', /2 inputs \(left, right\), received 1/)
-  refused(() => net.apply([zeros([2, 4]), b]), 'ShapeError', /dense.*3.*4/)
+  refused(() => net.apply([zeros([2, 4]), b]), 'ShapeError', /"siamese".*input "left".*\[null, 3\].*\[2, 4\]/)
+  refused(() => net.apply({ left: a, right: zeros([2, 3, 1]) }), 'ShapeError', /"siamese".*input "right".*\[null, 3\].*\[2, 3, 1\]/)
+  refused(() => net.apply([input({ shape: [3] }), input({ shape: [5] })]), 'ShapeError', /"right".*\[null, 3\].*\[null, 5\]/)
 })

@@ -24,6 +24,8 @@ interface LayerGolden {
   /** Whether y and the gradients are those of a call in training; then `after` has the weights that it leaves behind. */
   training?: boolean
   after?: GoldenArray[]
+  /** The weights after a step of SGD with rate 0.5 along the gradients. */
+  stepped?: GoldenArray[]
 }
 
 const listOf = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value])
@@ -87,11 +89,18 @@ async function check(what: string, factory: Factory, golden: LayerGolden): Promi
   await expectClose(penalty, golden.penalty, `${what}: penalty`)
   expect(layer.countParams()).toBe(golden.parameters)
 
+  layer.setWeights(values)
   const objective = () => scope(() => withLosses(layer, layer.apply(x, { training }).mul(seed).sum()))
   const { value, grads } = valueAndGrad(objective, [...xs, ...layer.trainableVariables])
   for (const t of [value, ...grads]) own(t)
   for (const [i, dx] of listOf(golden.dx).entries()) await expectClose(grads[i]!, dx, `${what}: dx ${i}`)
   for (const [i, dw] of golden.dw.entries()) await expectClose(grads[xs.length + i]!, dw, `${what}: dw ${i}`)
+
+  if (golden.stepped) {
+    own(optimizers.sgd({ learningRate: 0.5 })).apply(grads.slice(xs.length), layer.trainableVariables)
+    for (const [i, w] of golden.stepped.entries()) await expectClose(layer.weights[i]!, w, `${what}: weight ${i} after a step`)
+    layer.setWeights(values)
+  }
 
   const symbolic = make().apply(formed(inputs.map(({ shape }) => input({ shape: shape.slice(1) }))))
   expect(symbolic.shape).toEqual([null, ...golden.y.shape.slice(1)])
