@@ -19,9 +19,20 @@ export const caseName = (layer: NetworkLayer, direction: Direction, dtype: Float
 
 /** A layer's direction; its tensors are made here. */
 export function layerCase(layer: NetworkLayer, direction: Direction, dtype: Float): OpCase {
-  const name = caseName(layer, direction, dtype)
-  if (layer.kind === 'conv') return { name, ...convolution(layer, direction, dtype) }
-  return { name, ...(layer.kind === 'batchNorm' ? normalization(layer, direction, dtype) : pooling(layer, direction, dtype)) }
+  return { name: caseName(layer, direction, dtype), ...workOf(layer, direction, dtype) }
+}
+
+function workOf(layer: NetworkLayer, direction: Direction, dtype: Float): Work {
+  switch (layer.kind) {
+    case 'conv':
+      return convolution(layer, direction, dtype)
+    case 'maxPool':
+      return pooling(layer, direction, dtype)
+    case 'globalAveragePool':
+      return globalPooling(layer, direction, dtype)
+    case 'batchNorm':
+      return normalization(layer, direction, dtype)
+  }
 }
 
 /** All directions of all layers of these kinds, as far as they are asked for. */
@@ -81,24 +92,12 @@ function convolution(layer: Of<'conv'>, direction: Direction, dtype: Float): Wor
   return { run: runs[direction as keyof typeof runs], streams: streams[direction as keyof typeof runs]() }
 }
 
-function pooling(layer: Of<'maxPool' | 'averagePool'>, direction: Direction, dtype: Float): Work {
-  const { kind, batch, size, channels, window, stride } = layer
-  const [xShape, yShape] = [
-    [batch, ...size, channels],
-    [batch, ...outputSize(layer), channels]
-  ]
+function pooling(layer: Of<'maxPool'>, direction: Direction, dtype: Float): Work {
+  const { batch, size, channels, window, stride } = layer
+  const xShape = [batch, ...size, channels]
+  const yShape = [batch, ...outputSize(layer), channels]
   const [x, dy] = [values(xShape, dtype), values(yShape, dtype)]
-  const attributes = {
-    window: window === undefined ? size : perAxis(layer, window),
-    strides: perAxis(layer, stride),
-    before: perAxis(layer, beforeOf(layer))
-  }
-  if (kind === 'averagePool') {
-    if (direction === 'forward')
-      return { run: () => run(kind, [x], { shape: yShape, dtype, attributes }), streams: streamsOf(dtype, x.size, dy.size) }
-    const backward = () => run('averagePoolGrad', [dy], { shape: xShape, dtype, attributes })
-    return { run: backward, streams: streamsOf(dtype, dy.size, x.size) }
-  }
+  const attributes = { window: perAxis(layer, window), strides: perAxis(layer, stride), before: perAxis(layer, beforeOf(layer)) }
   const outputs = [
     { shape: yShape, dtype },
     { shape: yShape, dtype: 'uint8' }
@@ -110,6 +109,19 @@ function pooling(layer: Of<'maxPool' | 'averagePool'>, direction: Direction, dty
   const position = forward()[1]!
   const backward = () => run('maxPoolGrad', [dy, position], { shape: xShape, dtype, attributes })
   return { run: backward, streams: streamsOf(dtype, pooled, x.size) }
+}
+
+function globalPooling(layer: Of<'globalAveragePool'>, direction: Direction, dtype: Float): Work {
+  const { batch, size, channels } = layer
+  const shape = [batch, ...size, channels]
+  const [x, dy] = [values(shape, dtype), values([batch, ...size.map(() => 1), channels], dtype)]
+  const axes = size.map((_, i) => i + 1)
+  if (direction === 'forward') return { run: () => ops.mean(x, axes, { keepdims: true }), streams: streamsOf(dtype, x.size, dy.size) }
+  const backward = () => {
+    using share = dy.div(x.size / dy.size)
+    return ops.broadcastTo(share, shape)
+  }
+  return { run: backward, streams: streamsOf(dtype, dy.size, x.size) }
 }
 
 /** Statistics and the normalisation of what was read before: x twice. Backwards, two sums that the gradient needs: what they read, again. */

@@ -31,6 +31,8 @@ const wanted = (name: string) => name.includes(options.filter!)
 const chosen = devices().filter(({ name, usable }) => usable && (!options.device || name === options.device))
 const ceilings = Ceilings.start(threads)
 
+const percent = (share?: number) => (share === undefined ? '' : `${(100 * share).toFixed(0)} %`)
+
 interface Result extends Spread {
   device: string
   group: string
@@ -65,12 +67,7 @@ for (const { name: device, type, description } of chosen) {
       const { seconds, share } = await time(opCase, type === 'cpu')
       const rate = rateOf(opCase, seconds.median)
       results.push({ device, group, name: opCase.name, ...seconds, rate, ...(share !== undefined && { share }) })
-      rows.push([
-        opCase.name,
-        withSpread(seconds, (value) => `${si(value)}s`),
-        rate,
-        share === undefined ? '' : `${(100 * share).toFixed(0)} %`
-      ])
+      rows.push([opCase.name, withSpread(seconds, (value) => `${si(value)}s`), rate, percent(share)])
     }
     if (rows.length > 0) console.log(`\n${table([group, 'time (range)', 'rate', 'of ceiling'], rows)}`)
   }
@@ -79,7 +76,7 @@ for (const { name: device, type, description } of chosen) {
   for (const [name, { title, batch, predicts }] of Object.entries(workloads)) {
     if (!wanted('models') && !wanted(title)) continue
     const training = await Training.of(name as WorkloadName)
-    const measure = async (what: string, run: () => Promise<number>) => {
+    const measure = async (what: string, run: () => Promise<number>, flops?: number) => {
       for (let i = 0; i < 2; i++) await run()
       const rates: number[] = []
       for (let i = 0; i < rounds; i++) {
@@ -88,8 +85,9 @@ for (const { name: device, type, description } of chosen) {
         rates.push(samples / ((performance.now() - begin) / 1e3))
       }
       const rate = spread(rates)
-      results.push({ device, group: 'models', name: `${title}: ${what}`, ...rate })
-      rows.push([`${title}: ${what}`, withSpread(rate)])
+      const share = flops && type === 'cpu' && ceilings ? (rate.median * flops) / (await ceilings.flops()) : undefined
+      results.push({ device, group: 'models', name: `${title}: ${what}`, ...rate, ...(share !== undefined && { share }) })
+      rows.push([`${title}: ${what}`, withSpread(rate), flops ? `${si(rate.median * flops)}FLOP/s` : '', percent(share)])
     }
     const predict = async (size: number) => {
       const begin = performance.now()
@@ -97,10 +95,10 @@ for (const { name: device, type, description } of chosen) {
       for (; performance.now() - begin < 1e3 * modelSeconds; count++) await training.predict(size)
       return count * size
     }
-    await measure(`training, batch ${batch}`, () => training.train(modelSeconds))
+    await measure(`training, batch ${batch}`, () => training.train(modelSeconds), training.flops)
     for (const size of [predicts, 1]) await measure(`prediction of ${size}`, () => predict(size))
   }
-  if (rows.length > 0) console.log(`\n${table(['models', 'samples/s (range)'], rows)}`)
+  if (rows.length > 0) console.log(`\n${table(['models', 'samples/s (range)', 'rate', 'of ceiling'], rows)}`)
   if (type === 'cpu' && wanted('round trip')) await roundTrips()
 }
 

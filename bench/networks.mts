@@ -10,13 +10,18 @@ export interface Convolution {
   groups: number
 }
 
-/** Windows over each spatial axis; the whole axes if `window` is absent. */
 export interface Pooling {
-  kind: 'maxPool' | 'averagePool'
+  kind: 'maxPool'
   channels: number
-  window?: number
+  window: number
   stride: number
   before: number
+}
+
+/** The mean over all spatial axes. */
+export interface GlobalPooling {
+  kind: 'globalAveragePool'
+  channels: number
 }
 
 /** Batch norm in training, with what follows it: a sum with another tensor, and ReLU. */
@@ -26,7 +31,9 @@ export interface Normalization {
   residual: boolean
 }
 
-export type NetworkLayer = (Convolution | Pooling | Normalization) & {
+type Layer = Convolution | Pooling | GlobalPooling | Normalization
+
+export type NetworkLayer = Layer & {
   network: string
   batch: number
   /** Of the input's spatial axes. */
@@ -35,7 +42,6 @@ export type NetworkLayer = (Convolution | Pooling | Normalization) & {
   first: boolean
 }
 
-type Layer = Convolution | Pooling | Normalization
 const conv = (channels: number, features: number, kernel: number, stride = 1, groups = 1): Layer => ({
   kind: 'conv',
   channels,
@@ -46,7 +52,7 @@ const conv = (channels: number, features: number, kernel: number, stride = 1, gr
 })
 const depthwise = (channels: number, stride = 1) => conv(channels, channels, 3, stride, channels)
 const maxPool = (channels: number, window = 2, before = 0): Layer => ({ kind: 'maxPool', channels, window, stride: 2, before })
-const globalAverage = (channels: number): Layer => ({ kind: 'averagePool', channels, stride: 1, before: 0 })
+const globalAverage = (channels: number): Layer => ({ kind: 'globalAveragePool', channels })
 const norm = (channels: number, residual = false): Layer => ({ kind: 'batchNorm', channels, residual })
 
 /** The layers that a stage of ResNet-50 has at its own size: C to M to M to 4 M channels. */
@@ -139,14 +145,13 @@ export function directionsOf({ kind, first }: NetworkLayer): Direction[] {
 }
 
 /** Zeros in front of each spatial axis. */
-export const beforeOf = (layer: NetworkLayer): number =>
-  layer.kind === 'conv' ? (layer.kernel - 1) / 2 : layer.kind === 'batchNorm' ? 0 : layer.before
+export const beforeOf = (layer: Convolution | Pooling): number => (layer.kind === 'conv' ? (layer.kernel - 1) / 2 : layer.before)
 
 /** Spatial sizes of the output. */
 export function outputSize(layer: NetworkLayer): readonly number[] {
   if (layer.kind === 'batchNorm') return layer.size
+  if (layer.kind === 'globalAveragePool') return layer.size.map(() => 1)
   const window = layer.kind === 'conv' ? layer.kernel : layer.window
-  if (window === undefined) return layer.size.map(() => 1)
   return layer.size.map((size) => Math.floor((size + 2 * beforeOf(layer) - window) / layer.stride) + 1)
 }
 
@@ -154,11 +159,8 @@ export function nameOf(layer: NetworkLayer): string {
   const { network, batch, size, channels } = layer
   const input = `${batch}x${size.join('x')}x${channels}`
   if (layer.kind === 'batchNorm') return `${network} batchNorm${layer.residual ? ' + residual' : ''} + relu ${input}`
-  const stride = layer.stride > 1 && layer.kind === 'conv' ? ` / ${layer.stride}` : ''
-  if (layer.kind !== 'conv')
-    return `${network} ${layer.kind} ${layer.window === undefined ? 'global' : `${layer.window} / ${layer.stride}`} ${input}`
-  const kernel = size.map(() => layer.kernel).join('x')
-  return layer.groups > 1
-    ? `${network} depthwise ${kernel}${stride} ${input}`
-    : `${network} conv ${kernel}${stride} ${input} to ${layer.features}`
+  if (layer.kind === 'globalAveragePool') return `${network} globalAveragePool ${input}`
+  if (layer.kind === 'maxPool') return `${network} maxPool ${layer.window} / ${layer.stride} ${input}`
+  const kernel = size.map(() => layer.kernel).join('x') + (layer.stride > 1 ? ` / ${layer.stride}` : '')
+  return layer.groups > 1 ? `${network} depthwise ${kernel} ${input}` : `${network} conv ${kernel} ${input} to ${layer.features}`
 }

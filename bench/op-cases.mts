@@ -80,7 +80,7 @@ function* matmul(): Generator<OpCase> {
 
 /** Windows of 2 by 2: a quarter as much is written as read. */
 function* pooling(asked: Asked): Generator<OpCase> {
-  yield* layerCases(['maxPool', 'averagePool'], ['float32'], asked)
+  yield* layerCases(['maxPool', 'globalAveragePool'], ['float32'], asked)
   for (const [n, side, c] of [
     [128, 28, 32],
     [128, 32, 64],

@@ -204,6 +204,16 @@ export class Training {
     return built
   }
 
+  /** Floating-point operations of training on a sample, in products and convolutions: forward, and two gradients of all but the first layer, which has one. */
+  get flops(): number {
+    const forward = this.#model.layers.flatMap((layer) => {
+      if (!(layer instanceof layers.Dense || layer instanceof layers.Conv1d || layer instanceof layers.Conv2d)) return []
+      const places = (layer.output as SymbolicTensor).shape.slice(1, -1) as number[]
+      return [2 * places.reduce((a, b) => a * b, layer.kernel!.size)]
+    })
+    return 3 * forward.reduce((a, b) => a + b) - forward[0]!
+  }
+
   get #stepsOfData(): number {
     return Math.floor(this.#data.x.shape[0]! / this.workload.batch)
   }

@@ -52,6 +52,8 @@ const trainers = [
   ...listed(options.peers!).map((mode) => () => pythonRacer(`PyTorch ${mode}`, 'torch_contender.py', workload, mode))
 ]
 const predictors = [...trainers, ...(hasOnnxruntime ? [() => nodeRacer('onnxruntime-node', 'onnxruntime-contender', workload)] : [])]
+/** Of the same kind: what computes in float32, and what does so in bfloat16. */
+const sameKind = (a: Racer, b: Racer) => a.name.includes('bfloat16') === b.name.includes('bfloat16')
 const isPeer = ({ name }: Racer) => !name.startsWith('neurite')
 
 type Result = Spread & { cores?: number }
@@ -71,12 +73,13 @@ async function race(title: string, question: string, racers: Racer[]): Promise<v
   }
   const result = (racer: Racer) => ({ ...spread(rates.get(racer)!), cores: spread(cores.get(racer)!).median })
   results[title] = Object.fromEntries(racers.map((racer) => [racer.name, result(racer)]))
-  const best = Math.max(...racers.filter(isPeer).map((racer) => result(racer).median))
   const rows = racers.map((racer) => {
     const { cores: used, ...rate } = result(racer)
-    return [racer.name, withSpread(rate), (rate.median / best).toFixed(2), used.toFixed(2)]
+    const peers = racers.filter((other) => isPeer(other) && sameKind(racer, other))
+    const best = peers.length > 0 ? (rate.median / Math.max(...peers.map((peer) => result(peer).median))).toFixed(2) : ''
+    return [racer.name, withSpread(rate), best, used.toFixed(2)]
   })
-  console.log(`\n${title}: samples/s\n${table(['contender', 'median (range)', '÷ best peer', 'cores used'], rows)}`)
+  console.log(`\n${title}: samples/s\n${table(['contender', 'median (range)', '÷ best peer of its kind', 'cores used'], rows)}`)
 }
 
 /** Test accuracy after one epoch, for seeds 1, 2, …; what is compiled computes the same and is left out. */

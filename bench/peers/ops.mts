@@ -49,7 +49,8 @@ for (const layer of networkLayers) {
     const name = caseName(layer, direction, dtype)
     if (!name.includes(options.filter!)) continue
     const opCase = layerCase(layer, direction, dtype)
-    const question = JSON.stringify({ ...layer, direction, dtype, outputSize: outputSize(layer), before: beforeOf(layer) })
+    const before = 'stride' in layer ? beforeOf(layer) : 0
+    const question = JSON.stringify({ ...layer, direction, dtype, outputSize: outputSize(layer), before })
     const stopwatch = await Stopwatch.of(opCase, seconds)
     await torch.ask(`layer ${seconds} ${question}`)
     const [own, theirs, shares]: [number[], number[], number[]] = [[], [], []]

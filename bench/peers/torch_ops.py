@@ -44,7 +44,7 @@ def global_average_pool(layer, values):
     x, dy = values(layer["channels"], layer["size"]), values(layer["channels"], layer["outputSize"])
     axes = [2 + i for i in range(len(layer["size"]))]
     # As autograd does it: the gradient of a mean is dy, expanded, over its number of elements.
-    return {"forward": lambda: x.mean(axes, keepdim=True), "backward": lambda: dy.expand(x.shape) / (x[0, 0].numel())}
+    return {"forward": lambda: x.mean(axes, keepdim=True), "backward": lambda: dy.expand(x.shape) / x[0, 0].numel()}
 
 
 def batch_norm(layer, values):
@@ -67,7 +67,7 @@ def batch_norm(layer, values):
     return {"forward": forward, "backward": backward}
 
 
-KINDS = {"conv": convolution, "maxPool": max_pool, "averagePool": global_average_pool, "batchNorm": batch_norm}
+KINDS = {"conv": convolution, "maxPool": max_pool, "globalAveragePool": global_average_pool, "batchNorm": batch_norm}
 
 
 class Contender:
