@@ -14,7 +14,7 @@ import { type Precision, setDevice, setPrecision } from 'neurite'
 import { Ceilings } from '../ceilings.mjs'
 import { caseName, layerCase } from '../layer-cases.mjs'
 import { rateOf, Stopwatch, shareOf } from '../measure.mjs'
-import { beforeOf, directionsOf, networkLayers, outputSize } from '../networks.mjs'
+import { beforeOf, directionsOf, nameOf, networkLayers, outputSize } from '../networks.mjs'
 import { type Spread, si, spread, table, withSpread } from '../statistics.mjs'
 import { pythonRacer } from './racer.mjs'
 import { writeResults } from './results.mjs'
@@ -60,7 +60,7 @@ for (const layer of networkLayers) {
       theirs.push(1 / (await torch.ask(`layer ${seconds} ${question}`)).rate)
     }
     const [time, share, other] = [spread(own), spread(shares).median, spread(theirs)]
-    results[name] = { [`neurite ${mode}`]: { ...time, share }, PyTorch: other }
+    results[`${nameOf(layer)}: ${direction}, ${mode}`] = { neurite: { ...time, share }, PyTorch: other }
     const inSeconds = (value: number) => `${si(value)}s`
     rows.push([
       name,
