@@ -1,14 +1,7 @@
-// The ceilings of the CPU, measured between the rounds of what they limit by bench/native/ceilings.cc, which a compiler of this machine
-// builds when it is first asked.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+// The ceilings of the CPU, measured between the rounds of what they limit by bench/native/ceilings.cc.
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-
-const root = fileURLToPath(new URL('..', import.meta.url))
-const source = join(root, 'bench/native/ceilings.cc')
-const program = join(root, 'build/bench/ceilings')
+import { buildProgram } from './program.mjs'
 
 /** Arrays that a kernel reads and writes once each, and how many floats each has. */
 export interface Streams {
@@ -23,15 +16,11 @@ export class Ceilings {
 
   /** Undefined where there is no compiler. */
   static start(threads: number): Ceilings | undefined {
-    if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
-      mkdirSync(dirname(program), { recursive: true })
-      const { status } = spawnSync('c++', ['-std=c++20', '-O3', '-march=native', '-pthread', source, '-o', program], { stdio: 'inherit' })
-      if (status !== 0) return undefined
-    }
-    return new Ceilings(threads)
+    const program = buildProgram('ceilings')
+    return program === undefined ? undefined : new Ceilings(program, threads)
   }
 
-  private constructor(threads: number) {
+  private constructor(program: string, threads: number) {
     this.#child = spawn(program, [String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
   }

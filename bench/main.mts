@@ -3,32 +3,42 @@
 //   --device cpu|cuda   only this device (default: all that are usable)
 //   --filter WORD       only groups and cases whose name contains WORD
 //   --quick             a smoke run: short, figures mean little
+//   --kernels           only prints which CUDA kernels the tables of cuda/ pick for the convolutions, for compute capability 8.0
 //   --json              writes bench/results/<machine>.json; cases that did not run keep their figures from before
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { devices, setDevice, synchronize, tensor } from 'neurite'
+import { devices, setDevice, tensor } from 'neurite'
 import { Ceilings } from './ceilings.mjs'
+import { kernelTable } from './kernel-table.mjs'
+import { type OpCase, rateOf, Stopwatch, shareOf } from './measure.mjs'
 import { merged } from './merge.mjs'
-import { modelCase, modelNames } from './model-cases.mjs'
-import { groups, type OpCase } from './op-cases.mjs'
+import { groups } from './op-cases.mjs'
 import { type Spread, si, spread, table, withSpread } from './statistics.mjs'
+import { Training, type WorkloadName, workloads } from './workloads.mjs'
 
 const { values: options } = parseArgs({
   options: {
     device: { type: 'string' },
     filter: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
+    kernels: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false }
   }
 })
+if (options.kernels) {
+  console.log(kernelTable(80, (name) => name.includes(options.filter!)) ?? 'The tables are C++, and there is no compiler.')
+  process.exit()
+}
 const threads = Number(process.env.NEURITE_NUM_THREADS) || cpus().length
 const rounds = options.quick ? 3 : 7
 const roundSeconds = options.quick ? 0.01 : 0.1
 const wanted = (name: string) => name.includes(options.filter!)
 const chosen = devices().filter(({ name, usable }) => usable && (!options.device || name === options.device))
 const ceilings = Ceilings.start(threads)
+
+const percent = (share?: number) => (share === undefined ? '' : `${(100 * share).toFixed(0)} %`)
 
 interface Result extends Spread {
   device: string
@@ -39,44 +49,17 @@ interface Result extends Spread {
 }
 const results: Result[] = []
 
-/** What the ceiling of a case says now about seconds that it took: 1 is all that the machine can do. */
-async function shareOf({ flops, streams }: OpCase, seconds: number): Promise<number> {
-  return flops ? flops / seconds / (await ceilings!.flops()) : (await ceilings!.seconds(streams!)) / seconds
-}
-
-/**
- * Seconds of one run: many are submitted, then waited for once; several rounds. The ceiling is measured between them, each round
- * against its own: what other programs take from the machine changes within seconds.
- */
+/** Seconds of one run; the ceiling is measured between the rounds, each against its own: what other programs take from the machine changes within seconds. */
 async function time(opCase: OpCase, onCpu: boolean): Promise<{ seconds: Spread; share?: number }> {
-  const submit = (count: number) => {
-    for (let i = 0; i < count; i++) {
-      const made = opCase.run()
-      for (const result of made === undefined ? [] : Array.isArray(made) ? made : [made]) result.dispose()
-    }
-  }
-  const round = async (count: number) => {
-    const begin = performance.now()
-    submit(count)
-    await synchronize()
-    return (performance.now() - begin) / 1e3
-  }
-  let count = 1
-  for (let seconds = await round(1); seconds < roundSeconds && count < 1e6; seconds = await round(count)) {
-    count = Math.ceil(count * Math.min(10, Math.max(1.5, (1.2 * roundSeconds) / seconds)))
-  }
+  const stopwatch = await Stopwatch.of(opCase, roundSeconds)
   const seconds: number[] = []
   const shares: number[] = []
   for (let i = 0; i < rounds; i++) {
-    seconds.push((await round(count)) / count)
-    if (onCpu && ceilings && (opCase.flops || opCase.streams)) shares.push(await shareOf(opCase, seconds.at(-1)!))
+    seconds.push(await stopwatch.seconds())
+    const share = onCpu && ceilings ? await shareOf(opCase, seconds.at(-1)!, ceilings) : undefined
+    if (share !== undefined) shares.push(share)
   }
   return { seconds: spread(seconds), ...(shares.length > 0 && { share: spread(shares).median }) }
-}
-
-function rateOf({ flops, streams }: OpCase, { median }: Spread): string {
-  if (flops) return `${si(flops / median)}FLOP/s`
-  return streams ? `${si((4 * streams.floats * (streams.reads + streams.writes)) / median)}B/s` : `${si(1 / median)}/s`
 }
 
 for (const { name: device, type, description } of chosen) {
@@ -85,45 +68,42 @@ for (const { name: device, type, description } of chosen) {
   if (type === 'cpu' && ceilings) console.log(`float32 multiply-adds on registers: ${si(await ceilings.flops())}FLOP/s`)
   for (const [group, cases] of Object.entries(groups)) {
     const rows: string[][] = []
-    for (const opCase of cases()) {
-      if (!wanted(group) && !wanted(opCase.name)) continue
+    const asked = (name: string) => wanted(group) || wanted(name)
+    for (const opCase of cases(asked)) {
+      if (!asked(opCase.name)) continue
       const { seconds, share } = await time(opCase, type === 'cpu')
-      const rate = rateOf(opCase, seconds)
+      const rate = rateOf(opCase, seconds.median)
       results.push({ device, group, name: opCase.name, ...seconds, rate, ...(share !== undefined && { share }) })
-      rows.push([
-        opCase.name,
-        withSpread(seconds, (value) => `${si(value)}s`),
-        rate,
-        share === undefined ? '' : `${(100 * share).toFixed(0)} %`
-      ])
+      rows.push([opCase.name, withSpread(seconds, (value) => `${si(value)}s`), rate, percent(share)])
     }
     if (rows.length > 0) console.log(`\n${table([group, 'time (range)', 'rate', 'of ceiling'], rows)}`)
   }
   const rows: string[][] = []
-  for (const name of modelNames.filter((model) => wanted('models') || wanted(model))) {
-    const { batch, epoch, predict, flops } = modelCase(name)
-    const measure = async (title: string, run: () => Promise<number>, perSample?: number) => {
-      await run()
+  const modelSeconds = 5 * roundSeconds
+  for (const [name, { title, batch, predicts }] of Object.entries(workloads)) {
+    if (!wanted('models') && !wanted(title)) continue
+    const training = await Training.of(name as WorkloadName)
+    const measure = async (what: string, run: () => Promise<number>, flops?: number) => {
+      for (let i = 0; i < 2; i++) await run()
       const rates: number[] = []
       for (let i = 0; i < rounds; i++) {
         const begin = performance.now()
-        let samples = 0
-        do samples += await run()
-        while (performance.now() - begin < 5e3 * roundSeconds)
+        const samples = await run()
         rates.push(samples / ((performance.now() - begin) / 1e3))
       }
       const rate = spread(rates)
-      const share = perSample && type === 'cpu' && ceilings ? (rate.median * perSample) / (await ceilings.flops()) : undefined
-      results.push({ device, group: 'models', name: title, ...rate, ...(share !== undefined && { share }) })
-      rows.push([
-        title,
-        withSpread(rate),
-        perSample ? `${si(rate.median * perSample)}FLOP/s` : '',
-        share === undefined ? '' : `${(100 * share).toFixed(0)} %`
-      ])
+      const share = flops && type === 'cpu' && ceilings ? (rate.median * flops) / (await ceilings.flops()) : undefined
+      results.push({ device, group: 'models', name: `${title}: ${what}`, ...rate, ...(share !== undefined && { share }) })
+      rows.push([`${title}: ${what}`, withSpread(rate), flops ? `${si(rate.median * flops)}FLOP/s` : '', percent(share)])
     }
-    await measure(`${name}: training, batch ${batch}`, epoch, flops)
-    for (const n of [256, 1]) await measure(`${name}: prediction of ${n}`, () => predict(n))
+    const predict = async (size: number) => {
+      const begin = performance.now()
+      let count = 0
+      for (; performance.now() - begin < 1e3 * modelSeconds; count++) await training.predict(size)
+      return count * size
+    }
+    await measure(`training, batch ${batch}`, () => training.train(modelSeconds), training.flops)
+    for (const size of [predicts, 1]) await measure(`prediction of ${size}`, () => predict(size))
   }
   if (rows.length > 0) console.log(`\n${table(['models', 'samples/s (range)', 'rate', 'of ceiling'], rows)}`)
   if (type === 'cpu' && wanted('round trip')) await roundTrips()

@@ -1,16 +1,8 @@
 // The ops that `npm run bench` times, each at a few sizes, with what limits them: arithmetic, or arrays that must be read and written once.
-import { ops, optimizers, random, type Tensor, tensor, valueAndGrad, variable } from 'neurite'
+import { ops, optimizers, random, tensor, valueAndGrad, variable } from 'neurite'
 import type { Streams } from './ceilings.mjs'
-
-export interface OpCase {
-  name: string
-  /** Submits the op once. What it returns is disposed of. */
-  run: () => Tensor | readonly Tensor[] | undefined
-  /** Floating-point operations, for what arithmetic limits. */
-  flops?: number
-  /** Arrays read and written once, for what memory limits. */
-  streams?: Streams
-}
+import { layerCases } from './layer-cases.mjs'
+import type { OpCase } from './measure.mjs'
 
 const million = 2 ** 20
 /** Elements: in the second-level cache, in the last, and larger than any. */
@@ -87,7 +79,8 @@ function* matmul(): Generator<OpCase> {
 }
 
 /** Windows of 2 by 2: a quarter as much is written as read. */
-function* pooling(): Generator<OpCase> {
+function* pooling(asked: Asked): Generator<OpCase> {
+  yield* layerCases(['maxPool', 'globalAveragePool'], ['float32'], asked)
   for (const [n, side, c] of [
     [128, 28, 32],
     [128, 32, 64],
@@ -99,10 +92,6 @@ function* pooling(): Generator<OpCase> {
     yield { name: `maxPool 2 ${name}`, run: () => ops.maxPool(x, { poolSize: 2 }), streams }
     yield { name: `averagePool 2 ${name}`, run: () => ops.averagePool(x, { poolSize: 2 }), streams }
     yield { name: `maxPool 3 / 2 same ${name}`, run: () => ops.maxPool(x, { poolSize: 3, strides: 2, padding: 'same' }), streams }
-    const w = variable(x)
-    const dy = random.normal([n, side / 2, side / 2, c])
-    const pool = () => valueAndGrad(() => ops.maxPool(w, { poolSize: 2 }).mul(dy).sum(), [w]).grads
-    yield { name: `maxPool 2, product, sum, and back ${name}`, run: pool }
   }
 }
 
@@ -130,7 +119,8 @@ function* images(): Generator<OpCase> {
   }
 }
 
-function* normalization(): Generator<OpCase> {
+function* normalization(asked: Asked): Generator<OpCase> {
+  yield* layerCases(['batchNorm'], ['float32'], asked)
   for (const [n, side, c] of [
     [128, 8, 64],
     [128, 32, 16],
@@ -183,10 +173,15 @@ function* overhead(): Generator<OpCase> {
   yield { name: 'eager add of 8, tape on, backward', run: () => valueAndGrad(() => w.add(x).sum(), [w]).grads }
 }
 
+const convolution = (asked: Asked) => layerCases(['conv'], ['float32', 'bfloat16'], asked)
+
+/** Whether a case of that name is to be timed: large ones are not even made otherwise. */
+type Asked = (name: string) => boolean
 /** Groups by name; cases are made when they are reached, and their tensors are garbage afterwards. */
-export const groups: Record<string, () => Generator<OpCase>> = {
+export const groups: Record<string, (asked: Asked) => Generator<OpCase>> = {
   overhead,
   matmul,
+  convolution,
   elementwise,
   rows,
   pooling,

