@@ -92,7 +92,8 @@ export class Tensor {
   private async read(): Promise<TensorData> {
     const out = this.readable('data')
     try {
-      await native.read(this.handle, out)
+      const pending = native.read(this.handle, out)
+      if (pending !== undefined) await pending
     } catch (error) {
       throw fromNative(error, 'data')
     }
@@ -104,6 +105,7 @@ export class Tensor {
    * @throws as `data()`
    */
   dataSync(): TensorData {
+    refuseInCapture('dataSync()')
     const out = this.readable('dataSync')
     try {
       native.readSync(this.handle, out)
@@ -175,11 +177,10 @@ export class Tensor {
     return this.toString()
   }
 
-  /** An array for the raw elements, after the checks of a host read. */
+  /** An array for the raw elements. */
   private readable(what: string): ArrayBufferView {
-    refuseInCapture(`${what}()`)
     expectTensor(what, 'x', this)
-    const Type = { float32: Float32Array, bfloat16: Uint16Array, int32: Int32Array, uint8: Uint8Array, bool: Uint8Array }[this.dtype]
+    const Type = rawArrays[this.dtype]
     try {
       return new Type(this.size)
     } catch (cause) {
@@ -188,6 +189,8 @@ export class Tensor {
     }
   }
 }
+
+const rawArrays = { float32: Float32Array, bfloat16: Uint16Array, int32: Int32Array, uint8: Uint8Array, bool: Uint8Array }
 
 /** Options of `variable`. */
 export interface VariableOptions {

@@ -152,17 +152,13 @@ class Addon {
   }
 
   napi_value read(napi_value* arguments) {
+    const double handle = numberOf(env_, arguments[0]);
     const Bytes bytes = bytesOf(env_, arguments[1]);
+    if (environment_->readNow(handle, bytes.data, bytes.size)) return nullptr;
     napi_ref target;
     check(napi_create_reference(env_, arguments[1], 1, &target));
     napi_value promise;
-    Completion done = settle(&promise, target);
-    try {
-      environment_->read(numberOf(env_, arguments[0]), bytes.data, bytes.size, done);
-    } catch (const Error& error) {
-      done(std::make_shared<const Failure>(error.failure()));
-    }
-    environment_->runCompletions();
+    environment_->read(handle, bytes.data, bytes.size, settle(&promise, target));
     return promise;
   }
 
@@ -174,9 +170,9 @@ class Addon {
 
   napi_value synchronize(napi_value* arguments) {
     const int device = intOf(env_, arguments[0]);
+    if (environment_->synchronizeNow(device)) return nullptr;
     napi_value promise;
     environment_->synchronize(device, settle(&promise, nullptr));
-    environment_->runCompletions();
     return promise;
   }
 

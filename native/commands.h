@@ -92,33 +92,34 @@ class UploadCommand final : public Command {
   std::unique_ptr<char[]> data_;
 };
 
+// Copies a block to host memory; gives the failure that the block carries or that is told with this read.
+inline std::shared_ptr<const Failure> download(Stream& stream, const Block& source, void* target, size_t bytes) {
+  if (source.failure) return source.failure;
+  try {
+    stream.device().download(target, source.data, bytes);
+    const IndexReport report = stream.device().takeReport();
+    if (!report.set) return nullptr;
+    return std::make_shared<const Failure>(
+        Failure{"ArgumentError",
+                located(kOpNames[report.op], report.layer,
+                        format("expected indices from 0 to %lld, received %lld",
+                               static_cast<long long>(report.limit - 1), static_cast<long long>(report.index)))});
+  } catch (...) {
+    return failureOf("data");
+  }
+}
+
 // Copies a block to host memory, which stays valid until `done` is called.
 class ReadCommand final : public Command {
  public:
   ReadCommand(Owner& owner, Block* source, void* target, size_t bytes, Completion done)
       : Command(owner), source_(source), target_(target), bytes_(bytes), done_(std::move(done)) {}
-  void run(Stream& stream) override { done_(read(stream)); }
+  void run(Stream& stream) override { done_(download(stream, *source_, target_, bytes_)); }
   void drop() override {
     done_(std::make_shared<const Failure>(Failure{"DeviceError", "[data] the environment has ended"}));
   }
 
  private:
-  std::shared_ptr<const Failure> read(Stream& stream) {
-    if (source_->failure) return source_->failure;
-    try {
-      stream.device().download(target_, source_->data, bytes_);
-      const IndexReport report = stream.device().takeReport();
-      if (!report.set) return nullptr;
-      return std::make_shared<const Failure>(
-          Failure{"ArgumentError",
-                  located(kOpNames[report.op], report.layer,
-                          format("expected indices from 0 to %lld, received %lld",
-                                 static_cast<long long>(report.limit - 1), static_cast<long long>(report.index)))});
-    } catch (...) {
-      return failureOf("data");
-    }
-  }
-
   Block* source_;
   void* target_;
   size_t bytes_;

@@ -238,47 +238,68 @@ double Environment::transfer(double handle, int device) {
   return upload(device, tensor.dtype, shape, host.data(), bytes);
 }
 
-void Environment::read(double handle, void* target, size_t bytes, Completion done) {
-  const Slot& source = slot(handle);
-  NEURITE_CHECK(source.tensor.bytes() == bytes);
-  auto finished = [completions = completions_, done = std::move(done)](std::shared_ptr<const Failure> failure) {
-    completions->add(done, std::move(failure));
-  };
-  submitRead(*source.storage->stream,
-             std::make_unique<ReadCommand>(owner_, source.storage->block, target, bytes, std::move(finished)), bytes);
+// Whether a copy of so many bytes is over sooner than another thread is woken; a device that works by itself is never waited for on this thread.
+static bool isQuick(Stream& stream, size_t bytes) {
+  constexpr size_t kQuick = 64 << 10;
+  return stream.device().hostAccessible() && bytes <= kQuick;
 }
 
-// What is there already is copied at once, if that is quick; a device that works by itself is never waited for here.
-void Environment::submitRead(Stream& stream, std::unique_ptr<Command> command, size_t bytes) {
-  constexpr size_t kQuick = 64 << 10;
-  if (stream.device().hostAccessible() && bytes <= kQuick) return stream.submitOrRun(std::move(command));
-  stream.submit(std::move(command));
+Block* Environment::readable(double handle, size_t bytes, Stream** stream) {
+  const Slot& source = slot(handle);
+  NEURITE_CHECK(source.tensor.bytes() == bytes);
+  *stream = source.storage->stream;
+  return source.storage->block;
+}
+
+bool Environment::readNow(double handle, void* target, size_t bytes) {
+  Stream* stream;
+  Block* source = readable(handle, bytes, &stream);
+  std::shared_ptr<const Failure> failure;
+  if (!isQuick(*stream, bytes) || !stream->tryRun([&] { failure = download(*stream, *source, target, bytes); }))
+    return false;
+  if (failure) throw Error(*failure);
+  return true;
+}
+
+void Environment::read(double handle, void* target, size_t bytes, Completion done) {
+  Stream* stream;
+  Block* source = readable(handle, bytes, &stream);
+  stream->submit(std::make_unique<ReadCommand>(owner_, source, target, bytes, later(std::move(done))));
 }
 
 void Environment::readSync(double handle, void* target, size_t bytes) {
-  const Slot& source = slot(handle);
-  NEURITE_CHECK(source.tensor.bytes() == bytes);
+  Stream* stream;
+  Block* source = readable(handle, bytes, &stream);
   struct Outcome {
     std::atomic<uint32_t> done{0};
     std::shared_ptr<const Failure> failure;
   };
   const auto outcome = std::make_shared<Outcome>();
-  source.storage->stream->submitOrRun(std::make_unique<ReadCommand>(owner_, source.storage->block, target, bytes,
-                                                                    [outcome](std::shared_ptr<const Failure> failure) {
-                                                                      outcome->failure = std::move(failure);
-                                                                      outcome->done.store(1);
-                                                                      outcome->done.notify_one();
-                                                                    }));
+  stream->submitOrRun(
+      std::make_unique<ReadCommand>(owner_, source, target, bytes, [outcome](std::shared_ptr<const Failure> failure) {
+        outcome->failure = std::move(failure);
+        outcome->done.store(1);
+        outcome->done.notify_one();
+      }));
   outcome->done.wait(0);
   if (outcome->failure) throw Error(*outcome->failure);
 }
 
-void Environment::synchronize(int device, Completion done) {
+bool Environment::synchronizeNow(int device) {
   Stream& stream = streamOf(device);
-  auto finished = [completions = completions_, done = std::move(done)](std::shared_ptr<const Failure> failure) {
+  if (!isQuick(stream, 0) || !stream.tryRun([] {})) return false;
+  if (const auto failure = owner_.takeFailure()) throw Error(*failure);
+  return true;
+}
+
+void Environment::synchronize(int device, Completion done) {
+  streamOf(device).submit(std::make_unique<FenceCommand>(owner_, later(std::move(done))));
+}
+
+Completion Environment::later(Completion done) {
+  return [completions = completions_, done = std::move(done)](std::shared_ptr<const Failure> failure) {
     completions->add(done, std::move(failure));
   };
-  submitRead(stream, std::make_unique<FenceCommand>(owner_, std::move(finished)), 0);
 }
 
 void Environment::runCompletions() {

@@ -47,9 +47,13 @@ class Environment {
   double view(double handle, const double* shape);
   void release(const double* handles, size_t count);
   double transfer(double handle, int device);
-  // `target` stays valid until `done` is called.
+  // Reads at once if everything before has run and the copy is quick; false if not: then read(). Throws what has failed.
+  bool readNow(double handle, void* target, size_t bytes);
+  // `target` stays valid until `done` is called, by runCompletions().
   void read(double handle, void* target, size_t bytes, Completion done);
   void readSync(double handle, void* target, size_t bytes);
+  // True if everything has run; false if not: then synchronize(). Throws what has failed.
+  bool synchronizeNow(int device);
   void synchronize(int device, Completion done);
 
   void beginRecording(int device, const double* inputs, size_t count);
@@ -75,7 +79,10 @@ class Environment {
   Storage* makeStorage(int device, size_t bytes);
   void dropReference(Storage* storage);
   int32_t recordedBuffer(Storage* storage, Program::Kind kindIfNew);
-  void submitRead(Stream& stream, std::unique_ptr<Command> command, size_t bytes);
+  // The block behind a handle, which has so many bytes.
+  Block* readable(double handle, size_t bytes, Stream** stream);
+  // What runs on the stream's thread and leaves `done` to runCompletions().
+  Completion later(Completion done);
   void afterSubmit(Stream& stream, const double* handles, size_t count);
 
   std::vector<Slot> slots_;
