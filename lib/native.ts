@@ -78,10 +78,15 @@ export interface Native {
   read(handle: Handle, out: ArrayBufferView): Promise<void> | undefined
   readSync(handle: Handle, out: ArrayBufferView): void
   /**
-   * Resolves when everything submitted before has run (undefined if it has); rejects, or throws, the first failure since the last one that
-   * nobody has been told of.
+   * Resolves when everything submitted before has run (undefined if it has); rejects, or throws, the first failure of the run that nobody has
+   * been told of. Run 0 is what belongs to no other.
    */
-  synchronize(device: number): Promise<void> | undefined
+  synchronize(device: number, run: number): Promise<void> | undefined
+  /** A number for work whose failures are kept apart until `endRun`. */
+  beginRun(): number
+  /** What is submitted from now on belongs to this run. */
+  setRun(run: number): void
+  endRun(run: number): void
 
   /** Starts recording what this environment submits on `device` into a program, while it runs as always. Buffer: handles of the inputs. */
   beginRecording(device: number, inputs: number): void

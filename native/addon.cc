@@ -170,10 +170,21 @@ class Addon {
 
   napi_value synchronize(napi_value* arguments) {
     const int device = intOf(env_, arguments[0]);
-    if (environment_->synchronizeNow(device)) return nullptr;
+    const int run = intOf(env_, arguments[1]);
+    if (environment_->synchronizeNow(device, run)) return nullptr;
     napi_value promise;
-    environment_->synchronize(device, settle(&promise, nullptr));
+    environment_->synchronize(device, run, settle(&promise, nullptr));
     return promise;
+  }
+
+  napi_value beginRun(napi_value*) { return number(environment_->beginRun()); }
+  napi_value setRun(napi_value* arguments) {
+    environment_->setRun(intOf(env_, arguments[0]));
+    return nullptr;
+  }
+  napi_value endRun(napi_value* arguments) {
+    environment_->endRun(intOf(env_, arguments[0]));
+    return nullptr;
   }
 
   napi_value beginRecording(napi_value* arguments) {
@@ -344,6 +355,9 @@ napi_value init(napi_env rawEnv, napi_value rawExports) {
   METHOD(read);
   METHOD(readSync);
   METHOD(synchronize);
+  METHOD(beginRun);
+  METHOD(setRun);
+  METHOD(endRun);
   METHOD(beginRecording);
   METHOD(endRecording);
   METHOD(abortRecording);

@@ -33,7 +33,7 @@ Environment::Environment(std::function<void()> wake) : completions_(std::make_sh
 Environment::~Environment() {
   owner_.cancelled = true;
   for (Stream* stream : streams_)
-    if (stream) stream->finish();
+    if (stream) stream->finish(owner_);
   abortRecording();
   while (!programs_.empty()) releaseProgram(programs_.begin()->first);
   for (Slot& slot : slots_)
@@ -187,8 +187,8 @@ void Environment::submit(double* buffer, size_t length) {
   for (const Block* block : blocks)
     if (block) bytes += block->bytes;
   const bool small = stream.device().hostAccessible() && bytes <= kSmall;
-  if (!empty && (!small || !stream.tryRun([&] { runOp(stream, owner_, call, blocks.data()); })))
-    stream.submit(OpCommand::make(owner_, call, blocks));
+  if (!empty && (!small || !stream.tryRun([&] { runOp(stream, origin_, call, blocks.data()); })))
+    stream.submit(OpCommand::make(origin_, call, blocks));
   for (size_t i = first; i < tensors.size(); i++) buffer[i - first] = makeHandle(storages[i], tensors[i]);
   afterSubmit(stream, buffer, static_cast<size_t>(outputs));
 }
@@ -196,7 +196,7 @@ void Environment::submit(double* buffer, size_t length) {
 void Environment::afterSubmit(Stream& stream, const double* handles, size_t count) {
   if (!debugSync_) return;
   stream.finish();
-  if (const auto failure = owner_.takeFailure()) {
+  if (const auto failure = owner_.takeFailure(origin_.run)) {
     release(handles, count);
     throw Error(*failure);
   }
@@ -214,7 +214,7 @@ double Environment::upload(int device, DType dtype, const double* shape, const v
     std::memcpy(storage->block->data, data, bytes);
     storage->block->failure.reset();
   } else {
-    stream.submit(std::make_unique<UploadCommand>(owner_, storage->block, data, bytes));
+    stream.submit(std::make_unique<UploadCommand>(origin_, storage->block, data, bytes));
   }
   return makeHandle(storage, tensor);
 }
@@ -255,7 +255,8 @@ bool Environment::readNow(double handle, void* target, size_t bytes) {
   Stream* stream;
   Block* source = readable(handle, bytes, &stream);
   std::shared_ptr<const Failure> failure;
-  if (!isQuick(*stream, bytes) || !stream->tryRun([&] { failure = download(*stream, *source, target, bytes); }))
+  if (!isQuick(*stream, bytes) ||
+      !stream->tryRun([&] { failure = download(*stream, origin_, *source, target, bytes); }))
     return false;
   if (failure) throw Error(*failure);
   return true;
@@ -264,7 +265,7 @@ bool Environment::readNow(double handle, void* target, size_t bytes) {
 void Environment::read(double handle, void* target, size_t bytes, Completion done) {
   Stream* stream;
   Block* source = readable(handle, bytes, &stream);
-  stream->submit(std::make_unique<ReadCommand>(owner_, source, target, bytes, later(std::move(done))));
+  stream->submit(std::make_unique<ReadCommand>(origin_, source, target, bytes, later(std::move(done))));
 }
 
 void Environment::readSync(double handle, void* target, size_t bytes) {
@@ -276,7 +277,7 @@ void Environment::readSync(double handle, void* target, size_t bytes) {
   };
   const auto outcome = std::make_shared<Outcome>();
   stream->submitOrRun(
-      std::make_unique<ReadCommand>(owner_, source, target, bytes, [outcome](std::shared_ptr<const Failure> failure) {
+      std::make_unique<ReadCommand>(origin_, source, target, bytes, [outcome](std::shared_ptr<const Failure> failure) {
         outcome->failure = std::move(failure);
         outcome->done.store(1);
         outcome->done.notify_one();
@@ -285,15 +286,16 @@ void Environment::readSync(double handle, void* target, size_t bytes) {
   if (outcome->failure) throw Error(*outcome->failure);
 }
 
-bool Environment::synchronizeNow(int device) {
+bool Environment::synchronizeNow(int device, int run) {
   Stream& stream = streamOf(device);
-  if (!isQuick(stream, 0) || !stream.tryRun([] {})) return false;
-  if (const auto failure = owner_.takeFailure()) throw Error(*failure);
+  std::shared_ptr<const Failure> failure;
+  if (!isQuick(stream, 0) || !stream.tryRun([&] { failure = settle(stream, {&owner_, run}); })) return false;
+  if (failure) throw Error(*failure);
   return true;
 }
 
-void Environment::synchronize(int device, Completion done) {
-  streamOf(device).submit(std::make_unique<FenceCommand>(owner_, later(std::move(done))));
+void Environment::synchronize(int device, int run, Completion done) {
+  streamOf(device).submit(std::make_unique<WaitCommand>(Origin{&owner_, run}, later(std::move(done))));
 }
 
 Completion Environment::later(Completion done) {

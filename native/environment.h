@@ -52,9 +52,13 @@ class Environment {
   // `target` stays valid until `done` is called, by runCompletions().
   void read(double handle, void* target, size_t bytes, Completion done);
   void readSync(double handle, void* target, size_t bytes);
-  // True if everything has run; false if not: then synchronize(). Throws what has failed.
-  bool synchronizeNow(int device);
-  void synchronize(int device, Completion done);
+  // True if everything has run; false if not: then synchronize(). Throws what has failed in the run.
+  bool synchronizeNow(int device, int run);
+  void synchronize(int device, int run, Completion done);
+  // Runs: work whose failures are kept apart.
+  int beginRun() { return owner_.beginRun(); }
+  void setRun(int run) { origin_.run = run; }
+  void endRun(int run) { owner_.endRun(run); }
 
   void beginRecording(int device, const double* inputs, size_t count);
   int endRecording(const double* results, size_t count);
@@ -97,6 +101,7 @@ class Environment {
   int64_t externalBytes_ = 0;
   std::shared_ptr<Completions> completions_;
   Owner owner_;
+  Origin origin_{&owner_, 0};
 };
 
 }  // namespace neurite

@@ -134,7 +134,7 @@ void Environment::replay(int number, double* buffer, size_t inputs) {
       stream.device().hostAccessible() && !recorded.results.empty() && recorded.program->lastTime() < kQuick;
   {
     std::lock_guard lock(stream.arenaMutex);
-    auto command = std::make_unique<ReplayCommand>(owner_, recorded.program, stream.arena, std::move(inputBlocks),
+    auto command = std::make_unique<ReplayCommand>(origin_, recorded.program, stream.arena, std::move(inputBlocks),
                                                    std::move(resultBlocks));
     if (quick) {
       stream.submitOrRun(std::move(command));

@@ -1,12 +1,13 @@
 // The ordered stream of a device.
 #include "stream.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <new>
 
 #include "check.h"
 #include "cpu-features.h"
-#include "failure.h"
 
 namespace neurite {
 
@@ -14,14 +15,46 @@ using Clock = std::chrono::steady_clock;
 // How long the stream's thread looks for the next command before it sleeps.
 constexpr auto kSpin = std::chrono::microseconds(200);
 
-void Owner::report(std::shared_ptr<const Failure> failure) {
-  std::lock_guard lock(mutex_);
-  if (!failure_) failure_ = std::move(failure);
+namespace {
+std::mutex reportersMutex;
+int reporterUsers[kReporters];
+
+int takeReporter() {
+  std::lock_guard lock(reportersMutex);
+  int* const fewest = std::min_element(std::begin(reporterUsers), std::end(reporterUsers));
+  ++*fewest;
+  return static_cast<int>(fewest - reporterUsers);
+}
+}  // namespace
+
+Owner::Owner() : reporter(takeReporter()) {}
+
+Owner::~Owner() {
+  std::lock_guard lock(reportersMutex);
+  reporterUsers[reporter]--;
 }
 
-std::shared_ptr<const Failure> Owner::takeFailure() {
+int Owner::beginRun() {
   std::lock_guard lock(mutex_);
-  return std::exchange(failure_, nullptr);
+  failures_.emplace(++runs_, nullptr);
+  return runs_;
+}
+
+void Owner::endRun(int run) {
+  std::lock_guard lock(mutex_);
+  failures_.erase(run);
+}
+
+void Owner::report(int run, std::shared_ptr<const Failure> failure) {
+  std::lock_guard lock(mutex_);
+  const auto entry = failures_.find(run);
+  if (entry != failures_.end() && !entry->second) entry->second = std::move(failure);
+}
+
+std::shared_ptr<const Failure> Owner::takeFailure(int run) {
+  std::lock_guard lock(mutex_);
+  const auto entry = failures_.find(run);
+  return entry == failures_.end() ? nullptr : std::exchange(entry->second, nullptr);
 }
 
 Stream& Stream::of(int device) {
@@ -76,30 +109,35 @@ void Stream::submitOrRun(std::unique_ptr<Command> command) {
 }
 
 namespace {
+constexpr int kNobody = -1;
+
 struct Fence final : Command {
   // Shared, since the waiter may be gone before the notification returns.
   using Flag = std::shared_ptr<std::atomic<uint32_t>>;
-  Fence(Owner& owner, Flag done) : Command(owner), done_(std::move(done)) {}
+  Fence(Owner& owner, Flag done, int forgottenReporter)
+      : Command({&owner, 0}), done_(std::move(done)), forgottenReporter_(forgottenReporter) {}
   void run(Stream& stream) override {
     try {
       stream.device().finish();
+      if (forgottenReporter_ != kNobody) stream.device().download(nullptr, nullptr, 0, forgottenReporter_);
     } catch (...) {
-      owner().report(failureOf("synchronize"));
+      // What cannot be waited for is not running any more; whoever depends on it is told by a read.
     }
-    drop();
-  }
-  void drop() override {
     done_->store(1);
     done_->notify_one();
   }
   Flag done_;
+  const int forgottenReporter_;
 };
 }  // namespace
 
-void Stream::finish() {
-  static Owner nobody;
+void Stream::finish() { finish(kNobody); }
+void Stream::finish(const Owner& last) { finish(last.reporter); }
+
+void Stream::finish(int forgottenReporter) {
+  static Owner* const nobody = new Owner;
   const auto done = std::make_shared<std::atomic<uint32_t>>(0);
-  submitOrRun(std::make_unique<Fence>(nobody, done));
+  submitOrRun(std::make_unique<Fence>(*nobody, done, forgottenReporter));
   done->wait(0);
 }
 
@@ -112,7 +150,7 @@ Command* Stream::pop() {
 }
 
 void Stream::execute(std::unique_ptr<Command> command) {
-  if (command->owner().cancelled.load(std::memory_order_relaxed))
+  if (command->origin().owner->cancelled.load(std::memory_order_relaxed))
     command->drop();
   else
     command->run(*this);
