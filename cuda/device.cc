@@ -154,17 +154,18 @@ class CudaDevice final : public Device {
   }
   // The report travels in front of the data, so it has arrived when they have.
   IndexReport download(void* target, const void* source, size_t bytes, int reporter) override {
-    IndexReport* report = reports_ + reporter;
-    CHECK(cudaMemcpyAsync(arrivedReport_, report, sizeof(IndexReport), cudaMemcpyDeviceToHost, context_.stream));
+    IndexReport* report = reporter == kNoReporter ? nullptr : reports_ + reporter;
+    if (report)
+      CHECK(cudaMemcpyAsync(arrivedReport_, report, sizeof(IndexReport), cudaMemcpyDeviceToHost, context_.stream));
     staging_.download(target, source, bytes, context_.stream);
-    if (bytes == 0) finish();
+    if (bytes == 0) CHECK(cudaStreamSynchronize(context_.stream));
+    if (!report) return {};
     if (arrivedReport_->set) CHECK(cudaMemsetAsync(report, 0, sizeof(IndexReport), context_.stream));
     return *arrivedReport_;
   }
   void copy(void* target, const void* source, size_t bytes) override {
     CHECK(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToDevice, context_.stream));
   }
-  void finish() override { CHECK(cudaStreamSynchronize(context_.stream)); }
 
   std::unique_ptr<Graph> record(const std::function<void()>& launch) override {
     cudaGraph_t graph = nullptr;

@@ -136,7 +136,7 @@ export class Tensor {
   }
 
   /**
-   * A copy on another device (itself under a new handle if it is there already).
+   * A copy on another device (itself under a new handle if it is there already), in the order of both devices and without waiting.
    * @throws DeviceError if the device cannot be used
    */
   to(device: string): Tensor {

@@ -1,6 +1,7 @@
 // What is queued on a stream: ops, copies between host and device, fences, replays of programs.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -90,6 +91,69 @@ class UploadCommand final : public Command {
  private:
   Block* target_;
   std::unique_ptr<char[]> data_;
+};
+
+// Stands for data that lie where they belong already, but wait for their use: they count as staged.
+class WrittenCommand final : public Command {
+ public:
+  WrittenCommand(const Origin& origin, size_t bytes) : Command(origin) { stagedBytes = bytes; }
+  void run(Stream&) override {}
+};
+
+// A copy from one device to another, by way of the host: what the streams of both have of it.
+struct Transfer {
+  std::unique_ptr<char[]> data;
+  size_t bytes = 0;
+  std::shared_ptr<const Failure> failure;
+  std::atomic<uint32_t> arrived{0};
+};
+
+class TransferOutCommand final : public Command {
+ public:
+  TransferOutCommand(const Origin& origin, Block* source, std::shared_ptr<Transfer> transfer)
+      : Command(origin), source_(source), transfer_(std::move(transfer)) {}
+  void run(Stream& stream) override {
+    transfer_->failure = source_->failure;
+    if (!transfer_->failure) {
+      try {
+        stream.device().download(transfer_->data.get(), source_->data, transfer_->bytes, kNoReporter);
+      } catch (...) {
+        origin().report(transfer_->failure = failureOf("to"));
+      }
+    }
+    drop();
+  }
+  void drop() override {
+    transfer_->arrived.store(1);
+    transfer_->arrived.notify_one();
+  }
+
+ private:
+  Block* source_;
+  std::shared_ptr<Transfer> transfer_;
+};
+
+// Waits for the other stream's half, which was submitted before: no two streams can wait for each other.
+class TransferInCommand final : public Command {
+ public:
+  TransferInCommand(const Origin& origin, Block* target, std::shared_ptr<Transfer> transfer)
+      : Command(origin), target_(target), transfer_(std::move(transfer)) {
+    stagedBytes = transfer_->bytes;
+  }
+  void run(Stream& stream) override {
+    transfer_->arrived.wait(0);
+    target_->failure = transfer_->failure;
+    if (target_->failure) return;
+    try {
+      stream.device().upload(target_->data, transfer_->data.get(), transfer_->bytes);
+    } catch (...) {
+      origin().report(target_->failure = failureOf("to"));
+    }
+  }
+
+ private:
+  Block* target_;
+  std::shared_ptr<Transfer> transfer_;
 };
 
 // The failure that an index report tells; null if there was none.

@@ -29,6 +29,7 @@ struct DeviceInfo {
 
 // Index reports are kept apart by whose work met the index: a number below this.
 inline constexpr int kReporters = 64;
+inline constexpr int kNoReporter = -1;  // to leave the reports where they are
 
 // Everything but `allocate` and `free` is called by whoever executes the stream's commands, one thread at a time, after attach().
 class Device {
@@ -53,8 +54,6 @@ class Device {
   // Waits for everything before it. Gives the first index report of `reporter` since the last download for it.
   virtual IndexReport download(void* target, const void* source, size_t bytes, int reporter) = 0;
   virtual void copy(void* target, const void* source, size_t bytes) = 0;
-  // Waits until everything submitted has run.
-  virtual void finish() {}
   // Records what `launch` launches as a graph; null if the device has none.
   virtual std::unique_ptr<Graph> record(const std::function<void()>& launch) = 0;
   virtual bool hasGraphs() const { return false; }

@@ -59,14 +59,14 @@ Stream& Environment::streamOf(int device) {
   return *stream;
 }
 
-Storage* Environment::makeStorage(int device, size_t bytes) {
+Storage* Environment::makeStorage(int device, size_t bytes, Block* block) {
   Stream& stream = streamOf(device);
   auto* storage = new Storage;
   storage->stream = &stream;
   storage->device = device;
   storage->bytes = bytes;
   try {
-    storage->block = stream.allocate(bytes);
+    storage->block = block ? block : stream.allocate(bytes);
   } catch (...) {
     delete storage;
     throw;
@@ -78,7 +78,7 @@ Storage* Environment::makeStorage(int device, size_t bytes) {
 void Environment::dropReference(Storage* storage) {
   if (--storage->references > 0) return;
   if (storage->device == 0) externalBytes_ -= static_cast<int64_t>(storage->bytes);
-  storage->stream->allocator().free(storage->block);
+  storage->stream->free(storage->block);
   delete storage;
 }
 
@@ -207,12 +207,14 @@ double Environment::upload(int device, DType dtype, const double* shape, const v
   tensor.dtype = dtype;
   Reader(shape, shape + 1 + kMaxRank).readShape(tensor);
   NEURITE_CHECK(tensor.bytes() == bytes);
-  Storage* storage = makeStorage(device, bytes);
-  Stream& stream = *storage->stream;
+  Stream& stream = streamOf(device);
+  Block* unused = stream.device().hostAccessible() ? stream.allocateUnused(bytes) : nullptr;
+  Storage* storage = makeStorage(device, bytes, unused);
   if (recorder_ && recorder_->device == device) recordedBuffer(storage, Program::Kind::external);
-  if (stream.device().hostAccessible() && stream.idle()) {
-    std::memcpy(storage->block->data, data, bytes);
-    storage->block->failure.reset();
+  if (unused) {
+    if (bytes) std::memcpy(unused->data, data, bytes);
+    unused->failure.reset();
+    if (!stream.idle()) stream.submit(std::make_unique<WrittenCommand>(origin_, bytes));
   } else {
     stream.submit(std::make_unique<UploadCommand>(origin_, storage->block, data, bytes));
   }
@@ -230,12 +232,19 @@ double Environment::view(double handle, const double* shape) {
 double Environment::transfer(double handle, int device) {
   const Slot& source = slot(handle);
   const Tensor tensor = source.tensor;
-  const size_t bytes = tensor.bytes();
-  std::vector<char> host(bytes);
-  readSync(handle, host.data(), bytes);
-  double shape[1 + kMaxRank] = {static_cast<double>(tensor.rank)};
-  for (int i = 0; i < tensor.rank; i++) shape[1 + i] = static_cast<double>(tensor.dims[i]);
-  return upload(device, tensor.dtype, shape, host.data(), bytes);
+  Stream& from = *source.storage->stream;
+  Block* sourceBlock = source.storage->block;
+  Stream& to = streamOf(device);
+  NEURITE_CHECK(&from != &to);
+  auto transfer = std::make_shared<Transfer>();
+  transfer->bytes = tensor.bytes();
+  transfer->data.reset(new char[transfer->bytes]);
+  Storage* storage = makeStorage(device, transfer->bytes);
+  from.submit(std::make_unique<TransferOutCommand>(origin_, sourceBlock, transfer));
+  to.submit(std::make_unique<TransferInCommand>(origin_, storage->block, std::move(transfer)));
+  double result = makeHandle(storage, tensor);
+  afterSubmit(to, &result, 1);
+  return result;
 }
 
 // Whether a copy of so many bytes is over sooner than another thread is woken; a device that works by itself is never waited for on this thread.

@@ -80,7 +80,8 @@ class Environment {
   Slot& slot(double handle);
   Stream& streamOf(int device);
   double makeHandle(Storage* storage, const Tensor& tensor);
-  Storage* makeStorage(int device, size_t bytes);
+  // In `block`, if one is given, else in a new one.
+  Storage* makeStorage(int device, size_t bytes, Block* block = nullptr);
   void dropReference(Storage* storage);
   int32_t recordedBuffer(Storage* storage, Program::Kind kindIfNew);
   // The block behind a handle, which has so many bytes.

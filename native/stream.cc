@@ -76,11 +76,18 @@ Block* Stream::allocate(size_t bytes) {
   return allocator_.allocate(bytes, [this] { finish(); });
 }
 
+Block* Stream::allocateUnused(size_t bytes) { return allocator_.allocateUnused(bytes, finished_.load()); }
+
+void Stream::free(Block* block) {
+  block->freedAt = tail_.load();
+  allocator_.free(block);
+}
+
 void Stream::growArena(size_t bytes) {
   std::lock_guard lock(arenaMutex);
   if (arena && arena->bytes >= bytes) return;
   Block* larger = allocate(bytes);
-  if (arena) allocator_.free(arena);
+  if (arena) free(arena);
   arena = larger;
 }
 
@@ -92,7 +99,7 @@ void Stream::submit(std::unique_ptr<Command> command) {
     std::lock_guard lock(producers_);
     staged_.fetch_add(command->stagedBytes, std::memory_order_relaxed);
     outstanding_.fetch_add(1);
-    const uint32_t tail = tail_.load(std::memory_order_relaxed);
+    const uint64_t tail = tail_.load(std::memory_order_relaxed);
     // Each environment stops at kOutstanding, but many of them may have passed that check at once.
     for (unsigned round = 0; tail - head_.load(std::memory_order_acquire) >= kRing;) relax(round);
     ring_[tail % kRing] = command.release();
@@ -109,8 +116,6 @@ void Stream::submitOrRun(std::unique_ptr<Command> command) {
 }
 
 namespace {
-constexpr int kNobody = -1;
-
 struct Fence final : Command {
   // Shared, since the waiter may be gone before the notification returns.
   using Flag = std::shared_ptr<std::atomic<uint32_t>>;
@@ -118,8 +123,7 @@ struct Fence final : Command {
       : Command({&owner, 0}), done_(std::move(done)), forgottenReporter_(forgottenReporter) {}
   void run(Stream& stream) override {
     try {
-      stream.device().finish();
-      if (forgottenReporter_ != kNobody) stream.device().download(nullptr, nullptr, 0, forgottenReporter_);
+      stream.device().download(nullptr, nullptr, 0, forgottenReporter_);
     } catch (...) {
       // What cannot be waited for is not running any more; whoever depends on it is told by a read.
     }
@@ -131,7 +135,7 @@ struct Fence final : Command {
 };
 }  // namespace
 
-void Stream::finish() { finish(kNobody); }
+void Stream::finish() { finish(kNoReporter); }
 void Stream::finish(const Owner& last) { finish(last.reporter); }
 
 void Stream::finish(int forgottenReporter) {
@@ -142,7 +146,7 @@ void Stream::finish(int forgottenReporter) {
 }
 
 Command* Stream::pop() {
-  const uint32_t head = head_.load(std::memory_order_relaxed);
+  const uint64_t head = head_.load(std::memory_order_relaxed);
   if (head == tail_.load(std::memory_order_acquire)) return nullptr;
   Command* command = ring_[head % kRing];
   head_.store(head + 1, std::memory_order_release);
@@ -156,6 +160,7 @@ void Stream::execute(std::unique_ptr<Command> command) {
     command->run(*this);
   staged_.fetch_sub(command->stagedBytes, std::memory_order_relaxed);
   command.reset();
+  finished_.fetch_add(1);
   outstanding_.fetch_sub(1);
   outstanding_.notify_all();
 }

@@ -72,6 +72,9 @@ class Stream {
   Device& device() { return *device_; }
   Allocator& allocator() { return allocator_; }
   Block* allocate(size_t bytes);
+  // A block that no queued command uses, so that the caller may write to it at once if the device is accessible; null if there is none.
+  Block* allocateUnused(size_t bytes);
+  void free(Block* block);
 
   // At most kOutstanding commands or kStagedBytes of host data may wait; then the caller waits until half is done.
   void submit(std::unique_ptr<Command> command);
@@ -119,8 +122,9 @@ class Stream {
   Allocator allocator_;
   std::mutex producers_;
   Command* ring_[kRing] = {};
-  alignas(64) std::atomic<uint32_t> tail_{0};  // written by producers
-  alignas(64) std::atomic<uint32_t> head_{0};  // written by the executing thread
+  alignas(64) std::atomic<uint64_t> tail_{0};  // commands submitted; written by producers
+  alignas(64) std::atomic<uint64_t> head_{0};  // commands taken; written by the executing thread
+  std::atomic<uint64_t> finished_{0};          // commands that have run; written by the executing thread
   alignas(64) std::atomic<uint32_t> outstanding_{0};
   std::atomic<size_t> staged_{0};
   std::atomic<bool> executing_{false};
