@@ -18,7 +18,7 @@ struct Context {
   int capability = 0;               // 75, 80, 86, 89, 90, 100, 120
   int multiprocessors = 0;          // may size grids, but never the split of a sum
   size_t sharedMemoryPerBlock = 0;  // that a kernel may opt in to, bytes
-  IndexReport* report = nullptr;    // device memory
+  IndexReport* report = nullptr;    // device memory: where the command that runs reports to
 
   // Device memory for the command that runs, aligned to 256 bytes, contents undefined. Valid until the next command; a second
   // call invalidates the first. Stays at one address for as long as graphs use it.

@@ -114,8 +114,8 @@ class CudaDevice final : public Device {
     context_.capability = properties.major * 10 + properties.minor;
     context_.multiprocessors = properties.multiProcessorCount;
     context_.sharedMemoryPerBlock = properties.sharedMemPerBlockOptin;
-    CHECK(cudaMalloc(reinterpret_cast<void**>(&context_.report), sizeof(IndexReport)));
-    CHECK(cudaMemsetAsync(context_.report, 0, sizeof(IndexReport), context_.stream));
+    CHECK(cudaMalloc(reinterpret_cast<void**>(&reports_), kReporters * sizeof(IndexReport)));
+    CHECK(cudaMemsetAsync(reports_, 0, kReporters * sizeof(IndexReport), context_.stream));
     CHECK(cudaMallocHost(reinterpret_cast<void**>(&arrivedReport_), sizeof(IndexReport)));
     *arrivedReport_ = IndexReport{};
   }
@@ -142,8 +142,9 @@ class CudaDevice final : public Device {
     return available / 10 * 9;
   }
 
-  void run(const Call& call) override {
+  void run(const Call& call, int reporter) override {
     Call here = call;
+    context_.report = reports_ + reporter;
     here.stream = static_cast<Context*>(&context_);
     table.kernels[static_cast<int>(call.op)](here);
   }
@@ -152,21 +153,18 @@ class CudaDevice final : public Device {
     staging_.upload(target, source, bytes, context_.stream);
   }
   // The report travels in front of the data, so it has arrived when they have.
-  void download(void* target, const void* source, size_t bytes) override {
-    CHECK(
-        cudaMemcpyAsync(arrivedReport_, context_.report, sizeof(IndexReport), cudaMemcpyDeviceToHost, context_.stream));
+  IndexReport download(void* target, const void* source, size_t bytes, int reporter) override {
+    IndexReport* report = reporter == kNoReporter ? nullptr : reports_ + reporter;
+    if (report)
+      CHECK(cudaMemcpyAsync(arrivedReport_, report, sizeof(IndexReport), cudaMemcpyDeviceToHost, context_.stream));
     staging_.download(target, source, bytes, context_.stream);
-    if (bytes == 0) finish();
+    if (bytes == 0) CHECK(cudaStreamSynchronize(context_.stream));
+    if (!report) return {};
+    if (arrivedReport_->set) CHECK(cudaMemsetAsync(report, 0, sizeof(IndexReport), context_.stream));
+    return *arrivedReport_;
   }
   void copy(void* target, const void* source, size_t bytes) override {
     CHECK(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToDevice, context_.stream));
-  }
-  void finish() override { CHECK(cudaStreamSynchronize(context_.stream)); }
-
-  IndexReport takeReport() override {
-    const IndexReport report = *arrivedReport_;
-    if (report.set) CHECK(cudaMemsetAsync(context_.report, 0, sizeof report, context_.stream));
-    return report;
   }
 
   std::unique_ptr<Graph> record(const std::function<void()>& launch) override {
@@ -206,7 +204,8 @@ class CudaDevice final : public Device {
   const DeviceInfo info_;
   OwnedContext context_{};
   Staging staging_;
-  IndexReport* arrivedReport_ = nullptr;  // pinned: the device's report as of the last download
+  IndexReport* reports_ = nullptr;        // device memory, kReporters of them
+  IndexReport* arrivedReport_ = nullptr;  // pinned: what the last download has met
 };
 
 // What went wrong, in words that say what to do.

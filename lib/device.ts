@@ -112,7 +112,7 @@ export function setMemoryLimit(bytes: number, { device }: { device?: string | un
 /** Resolves when everything submitted to the current device has run; rejects with a failure that nobody has been told of. */
 export async function synchronize(): Promise<void> {
   try {
-    await native.synchronize(currentDevice())
+    await native.synchronize(currentDevice(), 0)
   } catch (error) {
     throw fromNative(error, 'synchronize')
   }

@@ -122,7 +122,8 @@ function convert(flat: TypedArray, dtype: DType): ArrayBufferView {
       if (kind === 'Int32Array') return flat
       return dtypeOfArray[kind] === 'float32' ? saturate(flat, new Int32Array(flat.length), -(2 ** 31), 2 ** 31 - 1) : new Int32Array(flat)
     case 'uint8':
-      return dtypeOfArray[kind] === 'uint8' ? flat : saturate(flat, new Uint8Array(flat.length), 0, 255)
+      if (dtypeOfArray[kind] === 'uint8') return flat
+      return dtypeOfArray[kind] === 'float32' ? saturate(flat, new Uint8Array(flat.length), 0, 255) : new Uint8Array(flat)
     case 'bool':
       return toBool(flat)
   }
@@ -130,7 +131,7 @@ function convert(flat: TypedArray, dtype: DType): ArrayBufferView {
 
 // Loops, since `from` with a function takes some 150 ns an element.
 
-/** As the op cast: toward zero, NaN becomes 0. */
+/** As the op cast on floats: toward zero, NaN becomes 0. */
 function saturate<T extends Int32Array | Uint8Array>(flat: TypedArray, out: T, low: number, high: number): T {
   for (let i = 0; i < out.length; i++) out[i] = Math.min(Math.max(flat[i]!, low), high)
   return out

@@ -71,11 +71,22 @@ export interface Native {
   release(count: number): void
   /** Copies the tensor to another device (in order on both). */
   transfer(handle: Handle, device: number): Handle
-  /** Fills `out` (as many bytes as the tensor has, bfloat16 as raw uint16) when everything submitted before has run. */
-  read(handle: Handle, out: ArrayBufferView): Promise<void>
+  /**
+   * Fills `out` (as many bytes as the tensor has, bfloat16 as raw uint16) when everything submitted before has run: undefined if that is
+   * so already and `out` is filled.
+   */
+  read(handle: Handle, out: ArrayBufferView): Promise<void> | undefined
   readSync(handle: Handle, out: ArrayBufferView): void
-  /** Resolves when everything submitted before has run; rejects with the first failure since the last one that nobody has been told of. */
-  synchronize(device: number): Promise<void>
+  /**
+   * Resolves when everything submitted before has run (undefined if it has); rejects, or throws, the first failure of the run that nobody has
+   * been told of. Run 0 is what belongs to no other.
+   */
+  synchronize(device: number, run: number): Promise<void> | undefined
+  /** A number for work whose failures are kept apart until `endRun`. */
+  beginRun(): number
+  /** What is submitted from now on belongs to this run. */
+  setRun(run: number): void
+  endRun(run: number): void
 
   /** Starts recording what this environment submits on `device` into a program, while it runs as always. Buffer: handles of the inputs. */
   beginRecording(device: number, inputs: number): void

@@ -93,7 +93,8 @@ export class Tensor {
   private async read(): Promise<TensorData> {
     const out = this.readable('data')
     try {
-      await native.read(this.handle, out)
+      const pending = native.read(this.handle, out)
+      if (pending !== undefined) await pending
     } catch (error) {
       throw fromNative(error, 'data')
     }
@@ -105,6 +106,7 @@ export class Tensor {
    * @throws as `data()`
    */
   dataSync(): TensorData {
+    refuseInCapture('dataSync()')
     const out = this.readable('dataSync')
     try {
       native.readSync(this.handle, out)
@@ -135,7 +137,7 @@ export class Tensor {
   }
 
   /**
-   * A copy on another device (itself under a new handle if it is there already).
+   * A copy on another device (itself under a new handle if it is there already), in the order of both devices and without waiting.
    * @throws DeviceError if the device cannot be used
    */
   to(device: string): Tensor {
@@ -176,11 +178,10 @@ export class Tensor {
     return this.toString()
   }
 
-  /** An array for the raw elements, after the checks of a host read. */
+  /** An array for the raw elements. */
   private readable(what: string): ArrayBufferView {
-    refuseInCapture(`${what}()`)
     expectTensor(what, 'x', this)
-    const Type = { float32: Float32Array, bfloat16: Uint16Array, int32: Int32Array, uint8: Uint8Array, bool: Uint8Array }[this.dtype]
+    const Type = rawArrays[this.dtype]
     try {
       return new Type(this.size)
     } catch (cause) {
@@ -189,6 +190,8 @@ export class Tensor {
     }
   }
 }
+
+const rawArrays = { float32: Float32Array, bfloat16: Uint16Array, int32: Int32Array, uint8: Uint8Array, bool: Uint8Array }
 
 /** Options of `variable`. */
 export interface VariableOptions {

@@ -152,17 +152,13 @@ class Addon {
   }
 
   napi_value read(napi_value* arguments) {
+    const double handle = numberOf(env_, arguments[0]);
     const Bytes bytes = bytesOf(env_, arguments[1]);
+    if (environment_->readNow(handle, bytes.data, bytes.size)) return nullptr;
     napi_ref target;
     check(napi_create_reference(env_, arguments[1], 1, &target));
     napi_value promise;
-    Completion done = settle(&promise, target);
-    try {
-      environment_->read(numberOf(env_, arguments[0]), bytes.data, bytes.size, done);
-    } catch (const Error& error) {
-      done(std::make_shared<const Failure>(error.failure()));
-    }
-    environment_->runCompletions();
+    environment_->read(handle, bytes.data, bytes.size, settle(&promise, target));
     return promise;
   }
 
@@ -174,10 +170,21 @@ class Addon {
 
   napi_value synchronize(napi_value* arguments) {
     const int device = intOf(env_, arguments[0]);
+    const int run = intOf(env_, arguments[1]);
+    if (environment_->synchronizeNow(device, run)) return nullptr;
     napi_value promise;
-    environment_->synchronize(device, settle(&promise, nullptr));
-    environment_->runCompletions();
+    environment_->synchronize(device, run, settle(&promise, nullptr));
     return promise;
+  }
+
+  napi_value beginRun(napi_value*) { return number(environment_->beginRun()); }
+  napi_value setRun(napi_value* arguments) {
+    environment_->setRun(intOf(env_, arguments[0]));
+    return nullptr;
+  }
+  napi_value endRun(napi_value* arguments) {
+    environment_->endRun(intOf(env_, arguments[0]));
+    return nullptr;
   }
 
   napi_value beginRecording(napi_value* arguments) {
@@ -348,6 +355,9 @@ napi_value init(napi_env rawEnv, napi_value rawExports) {
   METHOD(read);
   METHOD(readSync);
   METHOD(synchronize);
+  METHOD(beginRun);
+  METHOD(setRun);
+  METHOD(endRun);
   METHOD(beginRecording);
   METHOD(endRecording);
   METHOD(abortRecording);

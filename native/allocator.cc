@@ -46,7 +46,7 @@ Block* Allocator::fromDevice(size_t rounded) {
   if (!data) return nullptr;
   statistics_.pool += rounded;
   statistics_.allocations++;
-  return new Block{data, rounded, rounded, nullptr};
+  return new Block{data, rounded, rounded, 0, nullptr};
 }
 
 Block* Allocator::allocate(size_t bytes, const std::function<void()>& finish) {
@@ -72,6 +72,24 @@ Block* Allocator::allocate(size_t bytes, const std::function<void()>& finish) {
   fail("OutOfMemoryError", "%s (%zu bytes) asked for on %s, where %s are in use by %zu tensors and the limit is %s",
        readable(bytes).c_str(), bytes, device_.info().name.c_str(), readable(now.bytes).c_str(), now.blocks,
        readable(limit_).c_str());
+}
+
+Block* Allocator::allocateUnused(size_t bytes, uint64_t finished) {
+  const size_t rounded = roundUp(bytes);
+  std::lock_guard lock(mutex_);
+  // The first of a list has been free for the longest time.
+  auto& cached = cache_[rounded];
+  Block* block = nullptr;
+  if (!cached.empty() && cached.front()->freedAt <= finished) {
+    block = cached.front();
+    cached.erase(cached.begin());
+  } else {
+    block = fromDevice(rounded);
+  }
+  if (!block) return nullptr;
+  block->used = rounded;
+  count(rounded);
+  return block;
 }
 
 void Allocator::free(Block* block) {

@@ -18,6 +18,8 @@ struct Block {
   void* data = nullptr;
   size_t bytes = 0;
   size_t used = 0;  // of those, what was asked for, rounded up to the allocator's granularity
+  // How many commands the stream had been given when the block was last freed: once these have run, nobody uses it.
+  uint64_t freedAt = 0;
   // Set when the command that should have written the block failed, cleared when a later one writes it. Touched in stream order only.
   std::shared_ptr<const Failure> failure;
 };
@@ -37,6 +39,8 @@ class Allocator {
   // Throws an OutOfMemoryError that says what was asked for, what is in use and what the limit is. `finish` is called, without the lock, before cached
   // blocks are given back to the system: it waits until no command uses them.
   Block* allocate(size_t bytes, const std::function<void()>& finish);
+  // A block that no command uses which comes after the first `finished` ones; null if there is none and the limit allows no more.
+  Block* allocateUnused(size_t bytes, uint64_t finished);
   void free(Block* block);
   MemoryStatistics statistics() const;
   void resetPeak();

@@ -32,10 +32,12 @@ extern const KernelTable table;
 #endif
 
 static std::mutex reportMutex;
-static IndexReport report;
+static IndexReport reports[kReporters];
+static int reporter;  // of the command that runs
 
 void reportIndex(const Call& call, int64_t index, int64_t limit) {
   std::lock_guard lock(reportMutex);
+  IndexReport& report = reports[reporter];
   if (!report.set) report = {1, static_cast<int32_t>(call.op), call.layer, index, limit};
 }
 
@@ -91,14 +93,18 @@ class CpuDevice final : public Device {
   size_t defaultLimit() const override { return memoryLimit(); }
   bool hostAccessible() const override { return true; }
 
-  void run(const Call& call) override { kernels().kernels[static_cast<int>(call.op)](call); }
-  void upload(void* target, const void* source, size_t bytes) override { std::memcpy(target, source, bytes); }
-  void download(void* target, const void* source, size_t bytes) override { std::memcpy(target, source, bytes); }
-  void copy(void* target, const void* source, size_t bytes) override { std::memcpy(target, source, bytes); }
-  IndexReport takeReport() override {
-    std::lock_guard lock(reportMutex);
-    return std::exchange(report, IndexReport{});
+  void run(const Call& call, int by) override {
+    reporter = by;
+    kernels().kernels[static_cast<int>(call.op)](call);
   }
+  void upload(void* target, const void* source, size_t bytes) override { std::memcpy(target, source, bytes); }
+  IndexReport download(void* target, const void* source, size_t bytes, int by) override {
+    if (bytes) std::memcpy(target, source, bytes);
+    if (by == kNoReporter) return {};
+    std::lock_guard lock(reportMutex);
+    return std::exchange(reports[by], IndexReport{});
+  }
+  void copy(void* target, const void* source, size_t bytes) override { std::memcpy(target, source, bytes); }
   std::unique_ptr<Graph> record(const std::function<void()>&) override { return nullptr; }
 
  private:

@@ -27,6 +27,10 @@ struct DeviceInfo {
   std::string capability;
 };
 
+// Index reports are kept apart by whose work met the index: a number below this.
+inline constexpr int kReporters = 64;
+inline constexpr int kNoReporter = -1;  // to leave the reports where they are
+
 // Everything but `allocate` and `free` is called by whoever executes the stream's commands, one thread at a time, after attach().
 class Device {
  public:
@@ -43,16 +47,13 @@ class Device {
 
   // Makes the calling thread fit to execute commands.
   virtual void attach() {}
-  virtual void run(const Call& call) = 0;
+  // Index reports of its kernels are `reporter`'s.
+  virtual void run(const Call& call, int reporter) = 0;
   // In stream order; `source` is read before the function returns.
   virtual void upload(void* target, const void* source, size_t bytes) = 0;
-  // Waits for everything before it.
-  virtual void download(void* target, const void* source, size_t bytes) = 0;
+  // Waits for everything before it. Gives the first index report of `reporter` since the last download for it.
+  virtual IndexReport download(void* target, const void* source, size_t bytes, int reporter) = 0;
   virtual void copy(void* target, const void* source, size_t bytes) = 0;
-  // Waits until everything submitted has run.
-  virtual void finish() {}
-  // The first index report that there was when download() last returned, then cleared.
-  virtual IndexReport takeReport() = 0;
   // Records what `launch` launches as a graph; null if the device has none.
   virtual std::unique_ptr<Graph> record(const std::function<void()>& launch) = 0;
   virtual bool hasGraphs() const { return false; }

@@ -33,7 +33,7 @@ Environment::Environment(std::function<void()> wake) : completions_(std::make_sh
 Environment::~Environment() {
   owner_.cancelled = true;
   for (Stream* stream : streams_)
-    if (stream) stream->finish();
+    if (stream) stream->finish(owner_);
   abortRecording();
   while (!programs_.empty()) releaseProgram(programs_.begin()->first);
   for (Slot& slot : slots_)
@@ -59,14 +59,14 @@ Stream& Environment::streamOf(int device) {
   return *stream;
 }
 
-Storage* Environment::makeStorage(int device, size_t bytes) {
+Storage* Environment::makeStorage(int device, size_t bytes, Block* block) {
   Stream& stream = streamOf(device);
   auto* storage = new Storage;
   storage->stream = &stream;
   storage->device = device;
   storage->bytes = bytes;
   try {
-    storage->block = stream.allocate(bytes);
+    storage->block = block ? block : stream.allocate(bytes);
   } catch (...) {
     delete storage;
     throw;
@@ -78,7 +78,7 @@ Storage* Environment::makeStorage(int device, size_t bytes) {
 void Environment::dropReference(Storage* storage) {
   if (--storage->references > 0) return;
   if (storage->device == 0) externalBytes_ -= static_cast<int64_t>(storage->bytes);
-  storage->stream->allocator().free(storage->block);
+  storage->stream->free(storage->block);
   delete storage;
 }
 
@@ -187,8 +187,8 @@ void Environment::submit(double* buffer, size_t length) {
   for (const Block* block : blocks)
     if (block) bytes += block->bytes;
   const bool small = stream.device().hostAccessible() && bytes <= kSmall;
-  if (!empty && (!small || !stream.tryRun([&] { runOp(stream, owner_, call, blocks.data()); })))
-    stream.submit(OpCommand::make(owner_, call, blocks));
+  if (!empty && (!small || !stream.tryRun([&] { runOp(stream, origin_, call, blocks.data()); })))
+    stream.submit(OpCommand::make(origin_, call, blocks));
   for (size_t i = first; i < tensors.size(); i++) buffer[i - first] = makeHandle(storages[i], tensors[i]);
   afterSubmit(stream, buffer, static_cast<size_t>(outputs));
 }
@@ -196,7 +196,7 @@ void Environment::submit(double* buffer, size_t length) {
 void Environment::afterSubmit(Stream& stream, const double* handles, size_t count) {
   if (!debugSync_) return;
   stream.finish();
-  if (const auto failure = owner_.takeFailure()) {
+  if (const auto failure = owner_.takeFailure(origin_.run)) {
     release(handles, count);
     throw Error(*failure);
   }
@@ -207,14 +207,16 @@ double Environment::upload(int device, DType dtype, const double* shape, const v
   tensor.dtype = dtype;
   Reader(shape, shape + 1 + kMaxRank).readShape(tensor);
   NEURITE_CHECK(tensor.bytes() == bytes);
-  Storage* storage = makeStorage(device, bytes);
-  Stream& stream = *storage->stream;
+  Stream& stream = streamOf(device);
+  Block* unused = stream.device().hostAccessible() ? stream.allocateUnused(bytes) : nullptr;
+  Storage* storage = makeStorage(device, bytes, unused);
   if (recorder_ && recorder_->device == device) recordedBuffer(storage, Program::Kind::external);
-  if (stream.device().hostAccessible() && stream.idle()) {
-    std::memcpy(storage->block->data, data, bytes);
-    storage->block->failure.reset();
+  if (unused) {
+    if (bytes) std::memcpy(unused->data, data, bytes);
+    unused->failure.reset();
+    if (!stream.idle()) stream.submit(std::make_unique<WrittenCommand>(origin_, bytes));
   } else {
-    stream.submit(std::make_unique<UploadCommand>(owner_, storage->block, data, bytes));
+    stream.submit(std::make_unique<UploadCommand>(origin_, storage->block, data, bytes));
   }
   return makeHandle(storage, tensor);
 }
@@ -230,55 +232,85 @@ double Environment::view(double handle, const double* shape) {
 double Environment::transfer(double handle, int device) {
   const Slot& source = slot(handle);
   const Tensor tensor = source.tensor;
-  const size_t bytes = tensor.bytes();
-  std::vector<char> host(bytes);
-  readSync(handle, host.data(), bytes);
-  double shape[1 + kMaxRank] = {static_cast<double>(tensor.rank)};
-  for (int i = 0; i < tensor.rank; i++) shape[1 + i] = static_cast<double>(tensor.dims[i]);
-  return upload(device, tensor.dtype, shape, host.data(), bytes);
+  Stream& from = *source.storage->stream;
+  Block* sourceBlock = source.storage->block;
+  Stream& to = streamOf(device);
+  NEURITE_CHECK(&from != &to);
+  auto transfer = std::make_shared<Transfer>();
+  transfer->bytes = tensor.bytes();
+  transfer->data.reset(new char[transfer->bytes]);
+  Storage* storage = makeStorage(device, transfer->bytes);
+  from.submit(std::make_unique<TransferOutCommand>(origin_, sourceBlock, transfer));
+  to.submit(std::make_unique<TransferInCommand>(origin_, storage->block, std::move(transfer)));
+  double result = makeHandle(storage, tensor);
+  afterSubmit(to, &result, 1);
+  return result;
+}
+
+// Whether a copy of so many bytes is over sooner than another thread is woken; a device that works by itself is never waited for on this thread.
+static bool isQuick(Stream& stream, size_t bytes) {
+  constexpr size_t kQuick = 64 << 10;
+  return stream.device().hostAccessible() && bytes <= kQuick;
+}
+
+Block* Environment::readable(double handle, size_t bytes, Stream** stream) {
+  const Slot& source = slot(handle);
+  NEURITE_CHECK(source.tensor.bytes() == bytes);
+  *stream = source.storage->stream;
+  return source.storage->block;
+}
+
+bool Environment::readNow(double handle, void* target, size_t bytes) {
+  Stream* stream;
+  Block* source = readable(handle, bytes, &stream);
+  std::shared_ptr<const Failure> failure;
+  if (!isQuick(*stream, bytes) ||
+      !stream->tryRun([&] { failure = download(*stream, origin_, *source, target, bytes); }))
+    return false;
+  if (failure) throw Error(*failure);
+  return true;
 }
 
 void Environment::read(double handle, void* target, size_t bytes, Completion done) {
-  const Slot& source = slot(handle);
-  NEURITE_CHECK(source.tensor.bytes() == bytes);
-  auto finished = [completions = completions_, done = std::move(done)](std::shared_ptr<const Failure> failure) {
-    completions->add(done, std::move(failure));
-  };
-  submitRead(*source.storage->stream,
-             std::make_unique<ReadCommand>(owner_, source.storage->block, target, bytes, std::move(finished)), bytes);
-}
-
-// What is there already is copied at once, if that is quick; a device that works by itself is never waited for here.
-void Environment::submitRead(Stream& stream, std::unique_ptr<Command> command, size_t bytes) {
-  constexpr size_t kQuick = 64 << 10;
-  if (stream.device().hostAccessible() && bytes <= kQuick) return stream.submitOrRun(std::move(command));
-  stream.submit(std::move(command));
+  Stream* stream;
+  Block* source = readable(handle, bytes, &stream);
+  stream->submit(std::make_unique<ReadCommand>(origin_, source, target, bytes, later(std::move(done))));
 }
 
 void Environment::readSync(double handle, void* target, size_t bytes) {
-  const Slot& source = slot(handle);
-  NEURITE_CHECK(source.tensor.bytes() == bytes);
+  Stream* stream;
+  Block* source = readable(handle, bytes, &stream);
   struct Outcome {
     std::atomic<uint32_t> done{0};
     std::shared_ptr<const Failure> failure;
   };
   const auto outcome = std::make_shared<Outcome>();
-  source.storage->stream->submitOrRun(std::make_unique<ReadCommand>(owner_, source.storage->block, target, bytes,
-                                                                    [outcome](std::shared_ptr<const Failure> failure) {
-                                                                      outcome->failure = std::move(failure);
-                                                                      outcome->done.store(1);
-                                                                      outcome->done.notify_one();
-                                                                    }));
+  stream->submitOrRun(
+      std::make_unique<ReadCommand>(origin_, source, target, bytes, [outcome](std::shared_ptr<const Failure> failure) {
+        outcome->failure = std::move(failure);
+        outcome->done.store(1);
+        outcome->done.notify_one();
+      }));
   outcome->done.wait(0);
   if (outcome->failure) throw Error(*outcome->failure);
 }
 
-void Environment::synchronize(int device, Completion done) {
+bool Environment::synchronizeNow(int device, int run) {
   Stream& stream = streamOf(device);
-  auto finished = [completions = completions_, done = std::move(done)](std::shared_ptr<const Failure> failure) {
+  std::shared_ptr<const Failure> failure;
+  if (!isQuick(stream, 0) || !stream.tryRun([&] { failure = settle(stream, {&owner_, run}); })) return false;
+  if (failure) throw Error(*failure);
+  return true;
+}
+
+void Environment::synchronize(int device, int run, Completion done) {
+  streamOf(device).submit(std::make_unique<WaitCommand>(Origin{&owner_, run}, later(std::move(done))));
+}
+
+Completion Environment::later(Completion done) {
+  return [completions = completions_, done = std::move(done)](std::shared_ptr<const Failure> failure) {
     completions->add(done, std::move(failure));
   };
-  submitRead(stream, std::make_unique<FenceCommand>(owner_, std::move(finished)), 0);
 }
 
 void Environment::runCompletions() {

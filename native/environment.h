@@ -47,10 +47,18 @@ class Environment {
   double view(double handle, const double* shape);
   void release(const double* handles, size_t count);
   double transfer(double handle, int device);
-  // `target` stays valid until `done` is called.
+  // Reads at once if everything before has run and the copy is quick; false if not: then read(). Throws what has failed.
+  bool readNow(double handle, void* target, size_t bytes);
+  // `target` stays valid until `done` is called, by runCompletions().
   void read(double handle, void* target, size_t bytes, Completion done);
   void readSync(double handle, void* target, size_t bytes);
-  void synchronize(int device, Completion done);
+  // True if everything has run; false if not: then synchronize(). Throws what has failed in the run.
+  bool synchronizeNow(int device, int run);
+  void synchronize(int device, int run, Completion done);
+  // Runs: work whose failures are kept apart.
+  int beginRun() { return owner_.beginRun(); }
+  void setRun(int run) { origin_.run = run; }
+  void endRun(int run) { owner_.endRun(run); }
 
   void beginRecording(int device, const double* inputs, size_t count);
   int endRecording(const double* results, size_t count);
@@ -72,10 +80,14 @@ class Environment {
   Slot& slot(double handle);
   Stream& streamOf(int device);
   double makeHandle(Storage* storage, const Tensor& tensor);
-  Storage* makeStorage(int device, size_t bytes);
+  // In `block`, if one is given, else in a new one.
+  Storage* makeStorage(int device, size_t bytes, Block* block = nullptr);
   void dropReference(Storage* storage);
   int32_t recordedBuffer(Storage* storage, Program::Kind kindIfNew);
-  void submitRead(Stream& stream, std::unique_ptr<Command> command, size_t bytes);
+  // The block behind a handle, which has so many bytes.
+  Block* readable(double handle, size_t bytes, Stream** stream);
+  // What runs on the stream's thread and leaves `done` to runCompletions().
+  Completion later(Completion done);
   void afterSubmit(Stream& stream, const double* handles, size_t count);
 
   std::vector<Slot> slots_;
@@ -90,6 +102,7 @@ class Environment {
   int64_t externalBytes_ = 0;
   std::shared_ptr<Completions> completions_;
   Owner owner_;
+  Origin origin_{&owner_, 0};
 };
 
 }  // namespace neurite

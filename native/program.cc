@@ -98,8 +98,8 @@ void Program::bind(Block* arena, const std::vector<Block*>& inputs, const std::v
   graph_.reset();
 }
 
-void Program::runAll(Device& device) {
-  for (current_ = 0; current_ < calls_.size(); current_++) device.run(calls_[current_]);
+void Program::runAll(Device& device, int reporter) {
+  for (current_ = 0; current_ < calls_.size(); current_++) device.run(calls_[current_], reporter);
   current_ = 0;
 }
 
@@ -108,14 +108,14 @@ std::shared_ptr<const Failure> Program::failure() const {
   return failureOf(kOpNames[static_cast<int>(call.op)], call.layer);
 }
 
-void Program::replay(Stream& stream, Block* arena, const std::vector<Block*>& inputs,
+void Program::replay(Stream& stream, int reporter, Block* arena, const std::vector<Block*>& inputs,
                      const std::vector<Block*>& results) {
   Device& device = stream.device();
   if (calls_.empty()) return;
   if (!device.hasGraphs()) {
     const auto begin = std::chrono::steady_clock::now();
     bind(arena, inputs, results);
-    runAll(device);
+    runAll(device, reporter);
     lastTime_.store(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count(),
                     std::memory_order_relaxed);
     return;
@@ -126,7 +126,7 @@ void Program::replay(Stream& stream, Block* arena, const std::vector<Block*>& in
   for (const int32_t index : results_) ownResults.push_back(buffer(index).block);
   bind(arena, ownInputs, ownResults);
   for (size_t i = 0; i < inputs.size(); i++) device.copy(ownInputs[i]->data, inputs[i]->data, buffer(inputs_[i]).bytes);
-  if (!graph_) graph_ = device.record([this, &device] { runAll(device); });
+  if (!graph_) graph_ = device.record([this, &device, reporter] { runAll(device, reporter); });
   graph_->launch();
   for (size_t i = 0; i < inputs.size(); i++)
     if (buffer(inputs_[i]).written) device.copy(inputs[i]->data, ownInputs[i]->data, buffer(inputs_[i]).bytes);

@@ -39,8 +39,9 @@ class Program {
   const std::vector<int32_t>& inputs() const { return inputs_; }
   const std::vector<int32_t>& results() const { return results_; }
 
-  // On the executing thread. Throws what the first failing command throws.
-  void replay(Stream& stream, Block* arena, const std::vector<Block*>& inputs, const std::vector<Block*>& results);
+  // On the executing thread; index reports are those of `reporter`, always the same. Throws what the first failing command throws.
+  void replay(Stream& stream, int reporter, Block* arena, const std::vector<Block*>& inputs,
+              const std::vector<Block*>& results);
   // What the last replay took, in nanoseconds; a large number before the first. Any thread.
   int64_t lastTime() const { return lastTime_.load(std::memory_order_relaxed); }
   // What the command that the last replay was at has thrown; inside a catch block.
@@ -48,7 +49,7 @@ class Program {
 
  private:
   void bind(Block* arena, const std::vector<Block*>& inputs, const std::vector<Block*>& results);
-  void runAll(Device& device);
+  void runAll(Device& device, int reporter);
 
   std::vector<Buffer> buffers_;
   std::vector<Call> calls_;

@@ -86,7 +86,7 @@ int Environment::endRecording(const double* results, size_t count) {
         }
   } catch (...) {
     for (Storage* storage : recorded->held) dropReference(storage);
-    for (Block* block : recorded->own) stream.allocator().free(block);
+    for (Block* block : recorded->own) stream.free(block);
     throw;
   }
   programs_[nextProgram_] = std::move(recorded);
@@ -134,7 +134,7 @@ void Environment::replay(int number, double* buffer, size_t inputs) {
       stream.device().hostAccessible() && !recorded.results.empty() && recorded.program->lastTime() < kQuick;
   {
     std::lock_guard lock(stream.arenaMutex);
-    auto command = std::make_unique<ReplayCommand>(owner_, recorded.program, stream.arena, std::move(inputBlocks),
+    auto command = std::make_unique<ReplayCommand>(origin_, recorded.program, stream.arena, std::move(inputBlocks),
                                                    std::move(resultBlocks));
     if (quick) {
       stream.submitOrRun(std::move(command));
@@ -157,7 +157,7 @@ void Environment::releaseProgram(int number) {
   if (found == programs_.end()) return;
   Recorded& recorded = *found->second;
   for (Storage* storage : recorded.held) dropReference(storage);
-  for (Block* block : recorded.own) streamOf(recorded.device).allocator().free(block);
+  for (Block* block : recorded.own) streamOf(recorded.device).free(block);
   programs_.erase(found);
 }
 

@@ -6,8 +6,8 @@
 
 namespace neurite {
 
-// One per device, written by kernels, read and cleared by the next host read, which throws an ArgumentError. Device memory on CUDA.
-// Only the first report is kept (claimed by `set`).
+// Written by kernels, read and cleared by the next host read of the environment whose work it was, which throws an ArgumentError. Device memory
+// on CUDA. Only the first report is kept (claimed by `set`).
 struct IndexReport {
   int32_t set = 0;
   int32_t op = 0;

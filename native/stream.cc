@@ -1,12 +1,13 @@
 // The ordered stream of a device.
 #include "stream.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <new>
 
 #include "check.h"
 #include "cpu-features.h"
-#include "failure.h"
 
 namespace neurite {
 
@@ -14,14 +15,46 @@ using Clock = std::chrono::steady_clock;
 // How long the stream's thread looks for the next command before it sleeps.
 constexpr auto kSpin = std::chrono::microseconds(200);
 
-void Owner::report(std::shared_ptr<const Failure> failure) {
-  std::lock_guard lock(mutex_);
-  if (!failure_) failure_ = std::move(failure);
+namespace {
+std::mutex reportersMutex;
+int reporterUsers[kReporters];
+
+int takeReporter() {
+  std::lock_guard lock(reportersMutex);
+  int* const fewest = std::min_element(std::begin(reporterUsers), std::end(reporterUsers));
+  ++*fewest;
+  return static_cast<int>(fewest - reporterUsers);
+}
+}  // namespace
+
+Owner::Owner() : reporter(takeReporter()) {}
+
+Owner::~Owner() {
+  std::lock_guard lock(reportersMutex);
+  reporterUsers[reporter]--;
 }
 
-std::shared_ptr<const Failure> Owner::takeFailure() {
+int Owner::beginRun() {
   std::lock_guard lock(mutex_);
-  return std::exchange(failure_, nullptr);
+  failures_.emplace(++runs_, nullptr);
+  return runs_;
+}
+
+void Owner::endRun(int run) {
+  std::lock_guard lock(mutex_);
+  failures_.erase(run);
+}
+
+void Owner::report(int run, std::shared_ptr<const Failure> failure) {
+  std::lock_guard lock(mutex_);
+  const auto entry = failures_.find(run);
+  if (entry != failures_.end() && !entry->second) entry->second = std::move(failure);
+}
+
+std::shared_ptr<const Failure> Owner::takeFailure(int run) {
+  std::lock_guard lock(mutex_);
+  const auto entry = failures_.find(run);
+  return entry == failures_.end() ? nullptr : std::exchange(entry->second, nullptr);
 }
 
 Stream& Stream::of(int device) {
@@ -43,11 +76,18 @@ Block* Stream::allocate(size_t bytes) {
   return allocator_.allocate(bytes, [this] { finish(); });
 }
 
+Block* Stream::allocateUnused(size_t bytes) { return allocator_.allocateUnused(bytes, finished_.load()); }
+
+void Stream::free(Block* block) {
+  block->freedAt = tail_.load();
+  allocator_.free(block);
+}
+
 void Stream::growArena(size_t bytes) {
   std::lock_guard lock(arenaMutex);
   if (arena && arena->bytes >= bytes) return;
   Block* larger = allocate(bytes);
-  if (arena) allocator_.free(arena);
+  if (arena) free(arena);
   arena = larger;
 }
 
@@ -59,7 +99,7 @@ void Stream::submit(std::unique_ptr<Command> command) {
     std::lock_guard lock(producers_);
     staged_.fetch_add(command->stagedBytes, std::memory_order_relaxed);
     outstanding_.fetch_add(1);
-    const uint32_t tail = tail_.load(std::memory_order_relaxed);
+    const uint64_t tail = tail_.load(std::memory_order_relaxed);
     // Each environment stops at kOutstanding, but many of them may have passed that check at once.
     for (unsigned round = 0; tail - head_.load(std::memory_order_acquire) >= kRing;) relax(round);
     ring_[tail % kRing] = command.release();
@@ -79,32 +119,34 @@ namespace {
 struct Fence final : Command {
   // Shared, since the waiter may be gone before the notification returns.
   using Flag = std::shared_ptr<std::atomic<uint32_t>>;
-  Fence(Owner& owner, Flag done) : Command(owner), done_(std::move(done)) {}
+  Fence(Owner& owner, Flag done, int forgottenReporter)
+      : Command({&owner, 0}), done_(std::move(done)), forgottenReporter_(forgottenReporter) {}
   void run(Stream& stream) override {
     try {
-      stream.device().finish();
+      stream.device().download(nullptr, nullptr, 0, forgottenReporter_);
     } catch (...) {
-      owner().report(failureOf("synchronize"));
+      // What cannot be waited for is not running any more; whoever depends on it is told by a read.
     }
-    drop();
-  }
-  void drop() override {
     done_->store(1);
     done_->notify_one();
   }
   Flag done_;
+  const int forgottenReporter_;
 };
 }  // namespace
 
-void Stream::finish() {
-  static Owner nobody;
+void Stream::finish() { finish(kNoReporter); }
+void Stream::finish(const Owner& last) { finish(last.reporter); }
+
+void Stream::finish(int forgottenReporter) {
+  static Owner* const nobody = new Owner;
   const auto done = std::make_shared<std::atomic<uint32_t>>(0);
-  submitOrRun(std::make_unique<Fence>(nobody, done));
+  submitOrRun(std::make_unique<Fence>(*nobody, done, forgottenReporter));
   done->wait(0);
 }
 
 Command* Stream::pop() {
-  const uint32_t head = head_.load(std::memory_order_relaxed);
+  const uint64_t head = head_.load(std::memory_order_relaxed);
   if (head == tail_.load(std::memory_order_acquire)) return nullptr;
   Command* command = ring_[head % kRing];
   head_.store(head + 1, std::memory_order_release);
@@ -112,12 +154,13 @@ Command* Stream::pop() {
 }
 
 void Stream::execute(std::unique_ptr<Command> command) {
-  if (command->owner().cancelled.load(std::memory_order_relaxed))
+  if (command->origin().owner->cancelled.load(std::memory_order_relaxed))
     command->drop();
   else
     command->run(*this);
   staged_.fetch_sub(command->stagedBytes, std::memory_order_relaxed);
   command.reset();
+  finished_.fetch_add(1);
   outstanding_.fetch_sub(1);
   outstanding_.notify_all();
 }

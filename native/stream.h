@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,32 +16,52 @@ namespace neurite {
 
 // On whose behalf commands run: one JavaScript environment. Outlives its commands.
 struct Owner {
+  Owner();
+  ~Owner();
+  Owner(const Owner&) = delete;
+  Owner& operator=(const Owner&) = delete;
+
   // Set when the environment ends: commands that have not started are dropped.
   std::atomic<bool> cancelled{false};
-  // The first failure that no promise has told yet.
-  void report(std::shared_ptr<const Failure> failure);
-  std::shared_ptr<const Failure> takeFailure();
+  // As whom kernels report indices. Owners share one only if there are more than kReporters.
+  const int reporter;
+
+  // The first failure that nobody has been told of, kept for each run from its beginning to its end; what fails later has no listener. Run 0 is all
+  // other work.
+  int beginRun();
+  void endRun(int run);
+  void report(int run, std::shared_ptr<const Failure> failure);
+  std::shared_ptr<const Failure> takeFailure(int run);
 
  private:
   std::mutex mutex_;
-  std::shared_ptr<const Failure> failure_;
+  std::map<int, std::shared_ptr<const Failure>> failures_{{0, nullptr}};
+  int runs_ = 0;
+};
+
+// Where a command comes from: an owner and which of its runs.
+struct Origin {
+  Owner* owner;
+  int run;
+
+  void report(std::shared_ptr<const Failure> failure) const { owner->report(run, std::move(failure)); }
 };
 
 class Stream;
 
 class Command {
  public:
-  explicit Command(Owner& owner) : owner_(owner) {}
+  explicit Command(const Origin& origin) : origin_(origin) {}
   virtual ~Command() = default;
   virtual void run(Stream& stream) = 0;
   // Called instead of run() when the owner is cancelled.
   virtual void drop() {}
-  Owner& owner() { return owner_; }
+  const Origin& origin() const { return origin_; }
   // Host bytes that the command holds until it has run.
   size_t stagedBytes = 0;
 
  private:
-  Owner& owner_;
+  const Origin origin_;
 };
 
 class Stream {
@@ -51,6 +72,9 @@ class Stream {
   Device& device() { return *device_; }
   Allocator& allocator() { return allocator_; }
   Block* allocate(size_t bytes);
+  // A block that no queued command uses, so that the caller may write to it at once if the device is accessible; null if there is none.
+  Block* allocateUnused(size_t bytes);
+  void free(Block* block);
 
   // At most kOutstanding commands or kStagedBytes of host data may wait; then the caller waits until half is done.
   void submit(std::unique_ptr<Command> command);
@@ -73,6 +97,8 @@ class Stream {
   void submitOrRun(std::unique_ptr<Command> command);
   // Waits until everything submitted before has run.
   void finish();
+  // The same at the end of an owner, whose index reports nobody will read.
+  void finish(const Owner& last);
 
   // Temporaries of all programs of this stream: programs never overlap, so one block sized for the largest serves all. Hold the mutex from reading the
   // arena until the command that uses it is submitted.
@@ -82,6 +108,7 @@ class Stream {
 
  private:
   explicit Stream(std::unique_ptr<Device> device);
+  void finish(int forgottenReporter);
   void loop();
   void drain();
   Command* pop();
@@ -95,8 +122,9 @@ class Stream {
   Allocator allocator_;
   std::mutex producers_;
   Command* ring_[kRing] = {};
-  alignas(64) std::atomic<uint32_t> tail_{0};  // written by producers
-  alignas(64) std::atomic<uint32_t> head_{0};  // written by the executing thread
+  alignas(64) std::atomic<uint64_t> tail_{0};  // commands submitted; written by producers
+  alignas(64) std::atomic<uint64_t> head_{0};  // commands taken; written by the executing thread
+  std::atomic<uint64_t> finished_{0};          // commands that have run; written by the executing thread
   alignas(64) std::atomic<uint32_t> outstanding_{0};
   std::atomic<size_t> staged_{0};
   std::atomic<bool> executing_{false};

@@ -55,6 +55,7 @@ onEveryDevice(({ name }) => {
   test('a requested dtype converts: integers truncate and saturate, bfloat16 rounds to even', async () => {
     expect([...tensor([1.9, -1.9, 1e10, Number.NaN], undefined, { dtype: 'int32' }).dataSync()]).toEqual([1, -1, 2 ** 31 - 1, 0])
     expect([...tensor([-5, 300, 7.9], undefined, { dtype: 'uint8' }).dataSync()]).toEqual([0, 255, 7])
+    expect([...tensor(Int32Array.of(-1, 300), undefined, { dtype: 'uint8' }).dataSync()]).toEqual([255, 44])
     expect([...tensor([0, 0.5, -1], undefined, { dtype: 'bool' }).dataSync()]).toEqual([0, 1, 1])
     const values = [1, 1.00390625, 1.01171875, -3.1875, 2.71875e-3, 1e-40, Number.POSITIVE_INFINITY, Number.NaN]
     expect([...tensor(values, undefined, { dtype: 'bfloat16' }).dataSync()]).toEqual(values.map(bfloat16))

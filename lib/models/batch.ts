@@ -3,6 +3,7 @@ import type { Logs } from '../callbacks/callback'
 import { type ClassWeight, ClassWeights } from '../data/class-weights'
 import { makeBatch } from '../data/streams'
 import type { ModelValues } from '../data/values'
+import { completed } from '../work'
 import type { Compiled } from './compiled'
 import type { AnyModel } from './model'
 
@@ -25,9 +26,15 @@ export async function trainOnBatch(
   const batch = makeBatch(model.dataShapes('trainOnBatch'), { x, y, sampleWeight })
   const { owned } = batch
   try {
-    compiled.training.reset()
-    compiled.train(weights === undefined ? batch : { ...batch, sampleWeights: [weights.of(batch.ys)] })
-    return await compiled.training.read()
+    const trained = completed(
+      () => model.device,
+      () => {
+        compiled.training.reset()
+        compiled.train(weights === undefined ? batch : { ...batch, sampleWeights: [weights.of(batch.ys)] })
+      }
+    )
+    const [logs] = await Promise.all([compiled.training.read(), trained])
+    return logs
   } finally {
     weights?.dispose()
     for (const tensor of owned) tensor.dispose()
@@ -45,9 +52,15 @@ export async function testOnBatch(
   const batch = makeBatch(model.dataShapes('testOnBatch'), { x, y, sampleWeight })
   const evaluation = compiled.takeEvaluation()
   try {
-    evaluation.tracker.reset()
-    evaluation.test(batch)
-    return await evaluation.tracker.read()
+    const tested = completed(
+      () => model.device,
+      () => {
+        evaluation.tracker.reset()
+        evaluation.test(batch)
+      }
+    )
+    const [logs] = await Promise.all([evaluation.tracker.read(), tested])
+    return logs
   } finally {
     compiled.giveBack(evaluation)
     for (const tensor of batch.owned) tensor.dispose()

@@ -46,7 +46,7 @@ export async function evaluate(
   const source = new StreamSource(stream, (batch) => evaluation.test(batch))
   try {
     await list.setParams({ epochs: 1, steps: steps ?? source.steps })
-    return await runEvaluation(evaluation, source, list, steps, signal)
+    return await runEvaluation(model, evaluation, source, list, steps, signal)
   } finally {
     source.close()
     compiled.giveBack(evaluation)
@@ -55,6 +55,7 @@ export async function evaluate(
 
 /** One pass over a source of steps of an evaluation, or `steps` of it. The source stays open. */
 export async function runEvaluation(
+  model: AnyModel,
   { tracker }: Evaluation,
   source: StepSource,
   callbacks: CallbackList,
@@ -63,7 +64,7 @@ export async function runEvaluation(
 ): Promise<Logs> {
   tracker.reset()
   const read = () => tracker.read()
-  const runner = new Runner(source, { where: 'evaluate', kind: 'Test', callbacks, signal, fence: () => tracker.fence(), read })
+  const runner = new Runner(source, { where: 'evaluate', kind: 'Test', callbacks, signal, device: () => model.device, read })
   await callbacks.begin('Test')
   await runner.run(steps)
   const logs = await tracker.read()

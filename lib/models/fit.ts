@@ -88,7 +88,7 @@ export async function fit(
       kind: 'Train',
       callbacks: list,
       signal,
-      fence: () => tracker.fence(),
+      device: () => model.device,
       read: () => tracker.read(),
       shouldStop: () => model.stopTraining
     })
@@ -101,7 +101,7 @@ export async function fit(
       await runner.run(stepsPerEpoch)
       logs = await tracker.read()
       if (validation !== undefined && isDue(options.validationFreq, epoch)) {
-        const validated = await runEvaluation(evaluation, validation, list, options.validationSteps, signal)
+        const validated = await runEvaluation(model, evaluation, validation, list, options.validationSteps, signal)
         for (const [key, value] of Object.entries(validated)) logs[`val_${key}`] = value
       }
       await list.epochEnd(epoch, logs)

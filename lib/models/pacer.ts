@@ -14,8 +14,8 @@ export class Pacer {
   private lastDone = 0
   private readonly outstanding: Promise<void>[] = []
 
-  /** @param fence resolves when everything submitted so far has run, rejects if a step has failed */
-  constructor(private readonly fence: () => Promise<unknown>) {}
+  /** @param finished resolves when everything submitted so far has run, rejects if a step has failed */
+  constructor(private readonly finished: () => Promise<unknown>) {}
 
   /** Counts a step; true if it is time to `pause`. */
   step(): boolean {
@@ -41,7 +41,7 @@ export class Pacer {
   private endChunk(): void {
     const { steps, begin } = this
     this.steps = 0
-    const done = this.fence().then(() => this.measure(steps, begin))
+    const done = this.finished().then(() => this.measure(steps, begin))
     // It is awaited later, or not at all when the run ends by another error.
     done.catch(() => {})
     this.outstanding.push(done)

@@ -3,11 +3,11 @@
 import { checkOptions, numberOption } from '../arguments'
 import { type Callback, CallbackList } from '../callbacks/callback'
 import { type Captured, capture } from '../capture'
-import { fence } from '../data/fence'
 import { type BatchStream, ItemStream, makeBatch } from '../data/streams'
 import { type Batches, checkData, isBatches, type ModelValues } from '../data/values'
 import * as ops from '../ops'
 import type { Tensor } from '../tensor'
+import { completed } from '../work'
 import type { AnyModel } from './model'
 import { openStream } from './open'
 import { Runner } from './run'
@@ -31,6 +31,7 @@ const groupSize = 256
 /** A model's prediction, captured once for all calls. */
 export class Predictor {
   private readonly forward: Captured<[xs: readonly Tensor[]], Tensor[]>
+  private readonly device = (): string => this.model.device
 
   constructor(private readonly model: AnyModel) {
     this.forward = capture((xs: readonly Tensor[]) => model.forward(xs, false))
@@ -46,7 +47,7 @@ export class Predictor {
     else {
       const data = checkData(shapes, { x })
       const alone = data.samples <= batchSize && verbose === 0 && callbacks.length === 0 && !signal?.aborted
-      if (alone) return this.predictOnBatch(x)
+      if (alone) return completed(this.device, () => this.predictOnBatch(x))
       stream = await openStream(data, 0, data.samples, batchSize)
     }
     const list = new CallbackList([...callbacks, ...barFor(verbose)], this.model)
@@ -88,14 +89,16 @@ export class Predictor {
       kind: 'Predict',
       callbacks,
       signal,
-      fence: () => fence((parts.at(-1) ?? groups.at(-1)!)[0]!)
+      device: this.device
     })
     try {
       await callbacks.setParams({ epochs: 1, steps: steps ?? source.steps })
       await callbacks.begin('Predict')
       await runner.run(steps)
-      gather()
-      const result = concatOf(groups.splice(0))
+      const result = await completed(this.device, () => {
+        gather()
+        return concatOf(groups.splice(0))
+      })
       await callbacks.end('Predict', {})
       return result
     } finally {

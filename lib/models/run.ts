@@ -1,6 +1,7 @@
 // Runs steps one after the other for fit, evaluate and predict: pace, callbacks, progress and stopping.
 import type { CallbackList, Logs, RunKind } from '../callbacks/callback'
 import { ArgumentError, failure } from '../errors'
+import { Work } from '../work'
 import { Pacer } from './pacer'
 
 /** Gives steps until there are no more; begins again with `restart`. */
@@ -19,8 +20,8 @@ export interface RunOptions {
   kind: RunKind
   callbacks: CallbackList
   signal: AbortSignal | undefined
-  /** Resolves when everything submitted has run. */
-  fence: () => Promise<unknown>
+  /** Name of the device that the steps run on, once one has been submitted. */
+  device: () => string
   /** The logs so far; not given where there are none. */
   read?: () => Promise<Logs>
   shouldStop?: () => boolean
@@ -32,6 +33,7 @@ const progressMs = 100
 /** Runs the steps of a source, epoch by epoch. */
 export class Runner {
   private readonly pacer: Pacer
+  private work: Work | undefined
   private started = false
   private lastProgress = performance.now()
   private reading = false
@@ -41,16 +43,25 @@ export class Runner {
     private readonly source: StepSource,
     private readonly options: RunOptions
   ) {
-    this.pacer = new Pacer(options.fence)
+    this.pacer = new Pacer(() => this.work!.finished(options.device()))
   }
 
   /**
    * Runs one pass over the source, or `limit` steps of it. In training these go on where the steps before ended, and begin again at
    * the end; elsewhere the end is the end.
    * @returns how many steps were run
-   * @throws DOMException `AbortError` if the signal says so; ArgumentError if the source has nothing to give
+   * @throws DOMException `AbortError` if the signal says so; ArgumentError if the source has nothing to give; what a step has failed with
    */
   async run(limit: number | undefined): Promise<number> {
+    this.work = new Work()
+    try {
+      return await this.steps(limit, this.work)
+    } finally {
+      this.work.end()
+    }
+  }
+
+  private async steps(limit: number | undefined, work: Work): Promise<number> {
     const { callbacks, kind, read } = this.options
     const wantsBatches = callbacks.wantsBatches(kind)
     this.checkSignal()
@@ -62,7 +73,7 @@ export class Runner {
       const submit = await this.nextStep(limit !== undefined && kind === 'Train', step)
       if (submit === undefined) break
       if (wantsBatches) await callbacks.batchBegin(kind, step)
-      submit()
+      work.submit(submit)
       step++
       if (wantsBatches) {
         await callbacks.batchEnd(kind, step - 1, (await read?.()) ?? {})
@@ -144,7 +155,7 @@ export class Runner {
         this.latest = { step, logs }
         this.reading = false
       },
-      // The fence of this chunk rejects for the same reason.
+      // The end of this chunk rejects for the same reason.
       () => {}
     )
   }

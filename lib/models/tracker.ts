@@ -106,7 +106,7 @@ export class Tracker {
     for (const { metric } of this.tracked) metric?.reset()
   }
 
-  /** The means so far, in one read; rejects if a step has failed. */
+  /** The means so far, in one read. */
   async read(): Promise<Logs> {
     const known = this.tracked.flatMap(({ key, metric }) => (metric === undefined ? [] : [{ key, metric }]))
     const sums = this.lossTotals.map(({ output }) => this.lossTotal(output))
@@ -128,11 +128,6 @@ export class Tracker {
     } finally {
       totals.dispose()
     }
-  }
-
-  /** Resolves when what was added so far has been computed; rejects if it failed. */
-  async fence(): Promise<void> {
-    await this.lossTotal(undefined).data()
   }
 
   /** What a file holds: names as they were given, configs of the others; one list for the only output, else one for each. */

@@ -279,7 +279,8 @@ export function isFinite(x: Tensor): Tensor {
 }
 
 /**
- * x as another dtype. Float to integer truncates toward zero and saturates, NaN gives 0; to bool, what is not 0 is true.
+ * x as another dtype. Float to integer truncates toward zero and saturates, NaN gives 0; int32 to uint8 keeps the low 8 bits, as in NumPy;
+ * to bool, what is not 0 is true.
  * @throws DTypeError for an unknown dtype
  */
 export function cast(x: Tensor, dtype: DType): Tensor {

@@ -131,6 +131,13 @@ const conversions: Record<DType, (x: number) => number> = {
   uint8: saturate(0, 255),
   bool: (x) => (x === 0 ? 0 : 1)
 }
+const integers = [-1, 0, 1, 255, 256, 300, -300, 65_537, 2 ** 31 - 1, -(2 ** 31)]
+opSuite('cast of int32 to uint8', {
+  run: ([x]) => ops.cast(x!, 'uint8'),
+  reference: ([x]) => map(x!, (v) => ((v % 256) + 256) % 256),
+  dtype: 'uint8',
+  cases: [{ inputs: [input([37], { dtype: 'int32', values: integers })], withoutGradient: 'integers' }]
+})
 for (const to of every) {
   opSuite(`cast to ${to}`, {
     run: ([x]) => ops.cast(x!, to),
@@ -143,7 +150,8 @@ for (const to of every) {
         ],
         ...(to === 'float32' || to === 'bfloat16' ? {} : { withoutGradient: 'integers' })
       })),
-      { inputs: [input([20], { values: [...specials, 2.5, -2.5, 255.9, 256, -1, 3e9, -3e9] })], withoutGradient: 'special values' }
+      { inputs: [input([20], { values: [...specials, 2.5, -2.5, 255.9, 256, -1, 3e9, -3e9] })], withoutGradient: 'special values' },
+      ...(to === 'uint8' ? [] : [{ inputs: [input([37], { dtype: 'int32', values: integers })], withoutGradient: 'special values' }])
     ],
     failures: [
       {

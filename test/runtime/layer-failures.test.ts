@@ -85,7 +85,14 @@ onEveryDevice((device) => {
       layer: 'lookup',
       message: expect.stringMatching(/^\[(gather|scatterAdd)\] expected indices from 0 to 3, received 11 \(layer "lookup"\)$/)
     })
-    await expect((await model.predict(indices(5))).data()).rejects.toMatchObject(outOfRange('gather', 'lookup', 5))
+    await expect(model.predict(indices(5))).rejects.toMatchObject(outOfRange('gather', 'lookup', 5))
+    await expect(model.predict(indices(0, 1, 6), { batchSize: 1 })).rejects.toMatchObject(outOfRange('gather', 'lookup', 6))
+    await expect(model.evaluate(indices(7), zeros([1, 1]))).rejects.toMatchObject(outOfRange('gather', 'lookup', 7))
+    await expect(model.testOnBatch(indices(8), zeros([1, 1]))).rejects.toMatchObject(outOfRange('gather', 'lookup', 8))
+    const indexError = { code: 'ArgumentError', layer: 'lookup', message: expect.stringMatching(/received 9 /) }
+    await expect(model.trainOnBatch(indices(9), zeros([1, 1]))).rejects.toMatchObject(indexError)
+    // predictOnBatch does not wait: whoever reads is told.
+    await expect(model.predictOnBatch(indices(4)).data()).rejects.toMatchObject(outOfRange('gather', 'lookup', 4))
     const { history } = await model.fit(indices(0, 1, 2, 3, 0, 1, 2, 3), y, options)
     expect(history.loss!.every(Number.isFinite)).toBe(true)
     model.dispose()
@@ -111,12 +118,36 @@ onEveryDevice((device) => {
   })
 
   const onCuda = device.type === 'cuda' ? test : test.skip
-  onCuda('what a launcher refuses, eagerly and in replays', async () => {
-    class Refused extends Layer {
-      override call(x: Tensor): Tensor {
-        return run('sqrt', [x], { shape: x.shape, dtype: 'bool' })
-      }
+  /** A layer that the launcher of CUDA refuses. */
+  class Refused extends Layer {
+    override call(x: Tensor): Tensor {
+      return run('sqrt', [x.cast('bool')], { shape: x.shape, dtype: 'bool' }).cast(x.dtype)
     }
+  }
+
+  onCuda('a launcher that refuses a step: the promise of the run rejects, and only that', async () => {
+    const bad = sequential([new Refused({ name: 'refused', inputShape: [2] }), layers.dense({ units: 1 })])
+    const good = sequential([layers.dense({ units: 1, inputShape: [2] })])
+    for (const model of [bad, good]) model.compile({ optimizer: 'sgd', loss: 'mse' })
+    const [x, y] = [zeros([6, 2]), zeros([6, 1])]
+    const expected = { code: 'DeviceError', layer: 'refused' }
+    for (let i = 0; i < 2; i++) {
+      const options = { batchSize: 2, verbose: 0 as const }
+      const [one, other] = await Promise.allSettled([bad.fit(x, y, options), good.fit(x, y, options)])
+      expect(one).toMatchObject({ status: 'rejected', reason: expected })
+      expect(other.status).toBe('fulfilled')
+      await expect(bad.evaluate(x, y, { batchSize: 2 })).rejects.toMatchObject(expected)
+      await expect(bad.predict(x)).rejects.toMatchObject(expected)
+      await expect(bad.predict(x, { batchSize: 2 })).rejects.toMatchObject(expected)
+      await expect(bad.trainOnBatch(x, y)).rejects.toMatchObject(expected)
+      await expect(bad.testOnBatch(x, y)).rejects.toMatchObject(expected)
+    }
+    // All of it has been told.
+    await synchronize()
+    for (const model of [bad, good]) model.dispose()
+  })
+
+  onCuda('what a launcher refuses, eagerly and in replays', async () => {
     const layer = new Refused({ name: 'refused' })
     const x = tensor([true, false])
     const expected = { code: 'DeviceError', message: '[sqrt] sqrt has no CUDA kernel for bool (layer "refused")' }

@@ -30,6 +30,22 @@ test('a block is reused by the next op without waiting for the ops that use it',
   await Promise.all(results)
 })
 
+test('uploads to a busy device arrive as they were at the call, whatever memory they get', async () => {
+  const busy = random.normal([256, 256])
+  const host = new Float32Array(20_000)
+  const reads: Promise<unknown>[] = []
+  for (let i = 0; i < 300; i++) {
+    if (i % 10 === 0) busy.matmul(busy).dispose()
+    const x = tensor(host.fill(i))
+    const y = x.add(1)
+    x.dispose()
+    reads.push(y.data().then((data) => expect(data.every((value) => value === i + 1)).toBe(true)))
+    y.dispose()
+  }
+  await Promise.all(reads)
+  busy.dispose()
+})
+
 test('a steady loop asks the device for no memory', async () => {
   const x = random.normal([256, 256])
   const step = (t: Tensor) => t.matmul(x).relu().sub(0.5).mean()

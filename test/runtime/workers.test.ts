@@ -1,6 +1,6 @@
 // Worker threads: several at once, ended at any moment.
 import { Worker } from 'node:worker_threads'
-import { memory, tensor } from '../../lib'
+import { memory, synchronize, tensor } from '../../lib'
 import { fromSources } from '../support/from-sources'
 
 const program = fromSources(`
@@ -49,4 +49,30 @@ test('workers ended at any moment leave nothing behind', async () => {
   const x = tensor([1, 2])
   expect([...x.add(x).dataSync()]).toEqual([2, 4])
   x.dispose()
+})
+
+test('an index out of range is told in the environment whose it is', async () => {
+  const worker = new Worker(
+    fromSources(`
+      const { parentPort } = require('node:worker_threads')
+      const { ops, synchronize, tensor } = lib('index')
+      ops.gather(tensor([1, 2]), tensor([5], undefined, { dtype: 'int32' }))
+      // Until it has run; its failure is told here, or never.
+      setTimeout(async () => {
+        parentPort.postMessage('ran')
+        await new Promise((resolve) => parentPort.once('message', resolve))
+        await synchronize().catch((error) => parentPort.postMessage(error.message))
+        process.exit()
+      }, 50)
+    `),
+    { eval: true }
+  )
+  const message = () => new Promise((resolve) => worker.once('message', resolve))
+  expect(await message()).toBe('ran')
+  await synchronize()
+  expect([...(await tensor([3]).data())]).toEqual([3])
+  const told = message()
+  worker.postMessage('go on')
+  expect(await told).toBe('[gather] expected indices from 0 to 1, received 5')
+  await worker.terminate()
 })
