@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "check.h"
 
@@ -79,6 +80,11 @@ void Allocator::free(Block* block) {
   statistics_.bytes -= block->used;
   statistics_.blocks--;
   cache_[block->bytes].push_back(block);
+}
+
+Allocator::Cache Allocator::takeCache() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(cache_, {});
 }
 
 // Only blocks that were cached before `finish`: what was freed since may still be used by queued commands.

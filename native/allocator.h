@@ -38,6 +38,10 @@ class Allocator {
   // blocks are given back to the system: it waits until no command uses them.
   Block* allocate(size_t bytes, const std::function<void()>& finish);
   void free(Block* block);
+  using Cache = std::map<size_t, std::vector<Block*>>;  // by exact size
+  // The cached blocks, to be given back to the system when no command uses them any more.
+  Cache takeCache();
+  void giveBack(Cache& blocks);
   MemoryStatistics statistics() const;
   void resetPeak();
   void setLimit(size_t bytes);
@@ -46,8 +50,6 @@ class Allocator {
   Block* fromCache(size_t rounded);
   Block* fromDevice(size_t rounded);
   void count(size_t bytes);
-  using Cache = std::map<size_t, std::vector<Block*>>;  // by exact size
-  void giveBack(Cache& blocks);
 
   Device& device_;
   mutable std::mutex mutex_;

@@ -43,14 +43,6 @@ Block* Stream::allocate(size_t bytes) {
   return allocator_.allocate(bytes, [this] { finish(); });
 }
 
-void Stream::growArena(size_t bytes) {
-  std::lock_guard lock(arenaMutex);
-  if (arena && arena->bytes >= bytes) return;
-  Block* larger = allocate(bytes);
-  if (arena) allocator_.free(arena);
-  arena = larger;
-}
-
 void Stream::submit(std::unique_ptr<Command> command) {
   if (outstanding_.load() >= kOutstanding || staged_.load() >= kStagedBytes)
     for (uint32_t now; (now = outstanding_.load()) > kOutstanding / 2 || staged_.load() > kStagedBytes / 2;)
@@ -94,12 +86,40 @@ struct Fence final : Command {
   }
   Flag done_;
 };
+
+// Gives cached blocks back to the system once nothing that was submitted before can use them.
+struct GiveBack final : Command {
+  GiveBack(Owner& owner, Allocator::Cache blocks) : Command(owner), blocks_(std::move(blocks)) {}
+  void run(Stream& stream) override {
+    try {
+      stream.device().finish();
+    } catch (...) {
+      owner().report(failureOf("synchronize"));
+    }
+    stream.allocator().giveBack(blocks_);
+  }
+  Allocator::Cache blocks_;
+};
+
+// Of commands that no environment's end may drop.
+Owner& nobody() {
+  static Owner owner;
+  return owner;
+}
 }  // namespace
 
+void Stream::growArena(size_t bytes) {
+  std::lock_guard lock(arenaMutex);
+  if (arena && arena->bytes >= bytes) return;
+  Block* larger = allocate(bytes);
+  if (arena) allocator_.free(arena);
+  arena = larger;
+  submit(std::make_unique<GiveBack>(nobody(), allocator_.takeCache()));
+}
+
 void Stream::finish() {
-  static Owner nobody;
   const auto done = std::make_shared<std::atomic<uint32_t>>(0);
-  submitOrRun(std::make_unique<Fence>(nobody, done));
+  submitOrRun(std::make_unique<Fence>(nobody(), done));
   done->wait(0);
 }
 

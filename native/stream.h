@@ -78,6 +78,7 @@ class Stream {
   // arena until the command that uses it is submitted.
   std::mutex arenaMutex;
   Block* arena = nullptr;
+  // What eager runs left in the cache is given back to the system when the arena grows: replays take their place.
   void growArena(size_t bytes);
 
  private:
