@@ -87,6 +87,13 @@ Allocator::Cache Allocator::takeCache() {
   return std::exchange(cache_, {});
 }
 
+Allocator::Cache Allocator::retire(Block* block) {
+  std::lock_guard lock(mutex_);
+  statistics_.bytes -= block->used;
+  statistics_.blocks--;
+  return {{block->bytes, {block}}};
+}
+
 // Only blocks that were cached before `finish`: what was freed since may still be used by queued commands.
 void Allocator::giveBack(Cache& blocks) {
   std::lock_guard lock(mutex_);

@@ -41,6 +41,8 @@ class Allocator {
   using Cache = std::map<size_t, std::vector<Block*>>;  // by exact size
   // The cached blocks, to be given back to the system when no command uses them any more.
   Cache takeCache();
+  // The same for a block in use, which is then not counted as such any more.
+  Cache retire(Block* block);
   void giveBack(Cache& blocks);
   MemoryStatistics statistics() const;
   void resetPeak();

@@ -80,13 +80,13 @@ int Environment::endRecording(const double* results, size_t count) {
   program.finish(recorder.inputs, fresh);
   recorder_.reset();
   try {
-    stream.growArena(program.arenaBytes());
     if (stream.device().hasGraphs())
       for (const auto& list : {program.inputs(), program.results()})
         for (const int32_t index : list) {
           recorded->own.push_back(stream.allocate(program.buffer(index).bytes));
           program.buffer(index).block = recorded->own.back();
         }
+    stream.growArena(program.arenaBytes());
   } catch (...) {
     for (Storage* storage : recorded->held) dropReference(storage);
     for (Block* block : recorded->own) stream.allocator().free(block);
@@ -162,7 +162,9 @@ void Environment::releaseProgram(int number) {
   if (found == programs_.end()) return;
   Recorded& recorded = *found->second;
   for (Storage* storage : recorded.held) dropReference(storage);
-  for (Block* block : recorded.own) streamOf(recorded.device).allocator().free(block);
+  Stream& stream = streamOf(recorded.device);
+  for (Block* block : recorded.own) stream.allocator().free(block);
+  stream.shrinkArena(recorded.program->arenaBytes());
   programs_.erase(found);
 }
 

@@ -13,6 +13,7 @@ namespace neurite {
 using Clock = std::chrono::steady_clock;
 // How long the stream's thread looks for the next command before it sleeps.
 constexpr auto kSpin = std::chrono::microseconds(200);
+constexpr size_t kKeptArena = size_t{1} << 20;
 
 void Owner::report(std::shared_ptr<const Failure> failure) {
   std::lock_guard lock(mutex_);
@@ -110,11 +111,29 @@ Owner& nobody() {
 
 void Stream::growArena(size_t bytes) {
   std::lock_guard lock(arenaMutex);
-  if (arena && arena->bytes >= bytes) return;
-  Block* larger = allocate(bytes);
-  if (arena) allocator_.free(arena);
-  arena = larger;
-  submit(std::make_unique<GiveBack>(nobody(), allocator_.takeCache()));
+  if (!arena || arena->bytes < bytes) {
+    Block* larger = allocate(bytes);
+    if (arena) allocator_.free(arena);
+    arena = larger;
+    submit(std::make_unique<GiveBack>(nobody(), allocator_.takeCache()));
+  }
+  arenaSizes_.insert(bytes);
+}
+
+void Stream::shrinkArena(size_t bytes) {
+  std::lock_guard lock(arenaMutex);
+  arenaSizes_.erase(arenaSizes_.find(bytes));
+  const size_t needed = arenaSizes_.empty() ? 0 : *arenaSizes_.rbegin();
+  // What is kept is not worth asking the system for again.
+  if (arena->bytes <= kKeptArena || needed > arena->bytes / 2) return;
+  Block* smaller = nullptr;
+  try {
+    if (needed) smaller = allocate(needed);
+  } catch (...) {
+    return;  // there is no room for a smaller one beside it
+  }
+  submit(std::make_unique<GiveBack>(nobody(), allocator_.retire(arena)));
+  arena = smaller;
 }
 
 void Stream::finish() {

@@ -87,6 +87,8 @@ test('recording a step takes the memory of running it and of its arena, and then
   // An arena of two values and a kernel's scratch; the eager runs' two values are gone.
   expect(memory().pool - before.pool).toBeLessThan(3.5 * size)
   chain.dispose()
+  // Nobody needs that arena any more.
+  expect(memory().bytes).toBeLessThanOrEqual(before.bytes)
   x.dispose()
 })
 
