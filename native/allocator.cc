@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "check.h"
 
@@ -97,6 +98,18 @@ void Allocator::free(Block* block) {
   statistics_.bytes -= block->used;
   statistics_.blocks--;
   cache_[block->bytes].push_back(block);
+}
+
+Allocator::Cache Allocator::takeCache() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(cache_, {});
+}
+
+Allocator::Cache Allocator::retire(Block* block) {
+  std::lock_guard lock(mutex_);
+  statistics_.bytes -= block->used;
+  statistics_.blocks--;
+  return {{block->bytes, {block}}};
 }
 
 // Only blocks that were cached before `finish`: what was freed since may still be used by queued commands.

@@ -42,6 +42,12 @@ class Allocator {
   // A block that no command uses which comes after the first `finished` ones; null if there is none and the limit allows no more.
   Block* allocateUnused(size_t bytes, uint64_t finished);
   void free(Block* block);
+  using Cache = std::map<size_t, std::vector<Block*>>;  // by exact size
+  // The cached blocks, to be given back to the system when no command uses them any more.
+  Cache takeCache();
+  // The same for a block in use, which is then not counted as such any more.
+  Cache retire(Block* block);
+  void giveBack(Cache& blocks);
   MemoryStatistics statistics() const;
   void resetPeak();
   void setLimit(size_t bytes);
@@ -50,8 +56,6 @@ class Allocator {
   Block* fromCache(size_t rounded);
   Block* fromDevice(size_t rounded);
   void count(size_t bytes);
-  using Cache = std::map<size_t, std::vector<Block*>>;  // by exact size
-  void giveBack(Cache& blocks);
 
   Device& device_;
   mutable std::mutex mutex_;

@@ -77,6 +77,8 @@ Storage* Environment::makeStorage(int device, size_t bytes, Block* block) {
 
 void Environment::dropReference(Storage* storage) {
   if (--storage->references > 0) return;
+  if (recorder_ && storage->recording == recorder_->number)
+    recorder_->storages[static_cast<size_t>(storage->buffer)] = nullptr;
   if (storage->device == 0) externalBytes_ -= static_cast<int64_t>(storage->bytes);
   storage->stream->free(storage->block);
   delete storage;

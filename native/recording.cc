@@ -12,7 +12,7 @@ int32_t Environment::recordedBuffer(Storage* storage, Program::Kind kindIfNew) {
   if (storage->recording == recorder_->number) return storage->buffer;
   storage->recording = recorder_->number;
   storage->buffer = recorder_->program->addBuffer(kindIfNew, storage->bytes, storage->block);
-  storage->references++;
+  if (kindIfNew != Program::Kind::temporary) storage->references++;
   recorder_->storages.push_back(storage);
   return storage->buffer;
 }
@@ -66,10 +66,13 @@ int Environment::endRecording(const double* results, size_t count) {
   for (size_t i = 0; i < recorder.storages.size(); i++) {
     Storage* storage = recorder.storages[i];
     Program::Buffer& buffer = program.buffer(static_cast<int32_t>(i));
-    if (buffer.kind == Program::Kind::temporary && storage->references > 1) buffer.kind = Program::Kind::external;
+    if (buffer.kind == Program::Kind::temporary && storage) {
+      buffer.kind = Program::Kind::external;
+      storage->references++;
+    }
     if (buffer.kind == Program::Kind::external) {
       recorded->held.push_back(storage);
-    } else {
+    } else if (buffer.kind == Program::Kind::input) {
       dropReference(storage);
     }
   }
@@ -77,13 +80,13 @@ int Environment::endRecording(const double* results, size_t count) {
   program.finish(recorder.inputs, fresh);
   recorder_.reset();
   try {
-    stream.growArena(program.arenaBytes());
     if (stream.device().hasGraphs())
       for (const auto& list : {program.inputs(), program.results()})
         for (const int32_t index : list) {
           recorded->own.push_back(stream.allocate(program.buffer(index).bytes));
           program.buffer(index).block = recorded->own.back();
         }
+    stream.growArena(program.arenaBytes());
   } catch (...) {
     for (Storage* storage : recorded->held) dropReference(storage);
     for (Block* block : recorded->own) stream.free(block);
@@ -95,7 +98,9 @@ int Environment::endRecording(const double* results, size_t count) {
 
 void Environment::abortRecording() {
   if (!recorder_) return;
-  for (Storage* storage : recorder_->storages) dropReference(storage);
+  for (size_t i = 0; i < recorder_->storages.size(); i++)
+    if (recorder_->program->buffer(static_cast<int32_t>(i)).kind != Program::Kind::temporary)
+      dropReference(recorder_->storages[i]);
   recorder_.reset();
 }
 
@@ -157,7 +162,9 @@ void Environment::releaseProgram(int number) {
   if (found == programs_.end()) return;
   Recorded& recorded = *found->second;
   for (Storage* storage : recorded.held) dropReference(storage);
-  for (Block* block : recorded.own) streamOf(recorded.device).free(block);
+  Stream& stream = streamOf(recorded.device);
+  for (Block* block : recorded.own) stream.free(block);
+  stream.shrinkArena(recorded.program->arenaBytes());
   programs_.erase(found);
 }
 

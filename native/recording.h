@@ -13,7 +13,8 @@ struct Environment::Recorder {
   int device;
   std::shared_ptr<Program> program = std::make_shared<Program>();
   std::vector<int32_t> inputs;
-  // Storages by buffer, each held by a reference until the recording ends: a block must not change its meaning meanwhile.
+  // Storages by buffer. Inputs and externals are held by a reference until the recording ends; temporaries are not, so that their memory is used again
+  // as in any eager run: one that has been given back is null here.
   std::vector<Storage*> storages;
 };
 

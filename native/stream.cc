@@ -14,6 +14,7 @@ namespace neurite {
 using Clock = std::chrono::steady_clock;
 // How long the stream's thread looks for the next command before it sleeps.
 constexpr auto kSpin = std::chrono::microseconds(200);
+constexpr size_t kKeptArena = size_t{1} << 20;
 
 namespace {
 std::mutex reportersMutex;
@@ -83,14 +84,6 @@ void Stream::free(Block* block) {
   allocator_.free(block);
 }
 
-void Stream::growArena(size_t bytes) {
-  std::lock_guard lock(arenaMutex);
-  if (arena && arena->bytes >= bytes) return;
-  Block* larger = allocate(bytes);
-  if (arena) free(arena);
-  arena = larger;
-}
-
 void Stream::submit(std::unique_ptr<Command> command) {
   if (outstanding_.load() >= kOutstanding || staged_.load() >= kStagedBytes)
     for (uint32_t now; (now = outstanding_.load()) > kOutstanding / 2 || staged_.load() > kStagedBytes / 2;)
@@ -116,11 +109,17 @@ void Stream::submitOrRun(std::unique_ptr<Command> command) {
 }
 
 namespace {
+// Of commands that no environment's end may drop.
+Owner& nobody() {
+  static Owner* const owner = new Owner;
+  return *owner;
+}
+
 struct Fence final : Command {
   // Shared, since the waiter may be gone before the notification returns.
   using Flag = std::shared_ptr<std::atomic<uint32_t>>;
-  Fence(Owner& owner, Flag done, int forgottenReporter)
-      : Command({&owner, 0}), done_(std::move(done)), forgottenReporter_(forgottenReporter) {}
+  Fence(Flag done, int forgottenReporter)
+      : Command({&nobody(), 0}), done_(std::move(done)), forgottenReporter_(forgottenReporter) {}
   void run(Stream& stream) override {
     try {
       stream.device().download(nullptr, nullptr, 0, forgottenReporter_);
@@ -133,15 +132,55 @@ struct Fence final : Command {
   Flag done_;
   const int forgottenReporter_;
 };
+
+// Gives cached blocks back to the system once nothing that was submitted before can use them.
+struct GiveBack final : Command {
+  explicit GiveBack(Allocator::Cache blocks) : Command({&nobody(), 0}), blocks_(std::move(blocks)) {}
+  void run(Stream& stream) override {
+    try {
+      stream.device().download(nullptr, nullptr, 0, kNoReporter);
+    } catch (...) {
+      // As for a fence.
+    }
+    stream.allocator().giveBack(blocks_);
+  }
+  Allocator::Cache blocks_;
+};
 }  // namespace
+
+void Stream::growArena(size_t bytes) {
+  std::lock_guard lock(arenaMutex);
+  if (!arena || arena->bytes < bytes) {
+    Block* larger = allocate(bytes);
+    if (arena) free(arena);
+    arena = larger;
+    submit(std::make_unique<GiveBack>(allocator_.takeCache()));
+  }
+  arenaSizes_.insert(bytes);
+}
+
+void Stream::shrinkArena(size_t bytes) {
+  std::lock_guard lock(arenaMutex);
+  arenaSizes_.erase(arenaSizes_.find(bytes));
+  const size_t needed = arenaSizes_.empty() ? 0 : *arenaSizes_.rbegin();
+  // What is kept is not worth asking the system for again.
+  if (arena->bytes <= kKeptArena || needed > arena->bytes / 2) return;
+  Block* smaller = nullptr;
+  try {
+    if (needed) smaller = allocate(needed);
+  } catch (...) {
+    return;  // there is no room for a smaller one beside it
+  }
+  submit(std::make_unique<GiveBack>(allocator_.retire(arena)));
+  arena = smaller;
+}
 
 void Stream::finish() { finish(kNoReporter); }
 void Stream::finish(const Owner& last) { finish(last.reporter); }
 
 void Stream::finish(int forgottenReporter) {
-  static Owner* const nobody = new Owner;
   const auto done = std::make_shared<std::atomic<uint32_t>>(0);
-  submitOrRun(std::make_unique<Fence>(*nobody, done, forgottenReporter));
+  submitOrRun(std::make_unique<Fence>(done, forgottenReporter));
   done->wait(0);
 }
 

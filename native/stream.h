@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -104,7 +105,10 @@ class Stream {
   // arena until the command that uses it is submitted.
   std::mutex arenaMutex;
   Block* arena = nullptr;
+  // Makes room for a program. What eager runs left in the cache is given back to the system when the arena grows: replays take their place.
   void growArena(size_t bytes);
+  // For each program that is no more, with the bytes that it grew the arena for: it shrinks to what the others need.
+  void shrinkArena(size_t bytes);
 
  private:
   explicit Stream(std::unique_ptr<Device> device);
@@ -126,6 +130,7 @@ class Stream {
   alignas(64) std::atomic<uint64_t> head_{0};  // commands taken; written by the executing thread
   std::atomic<uint64_t> finished_{0};          // commands that have run; written by the executing thread
   alignas(64) std::atomic<uint32_t> outstanding_{0};
+  std::multiset<size_t> arenaSizes_;  // what each program needs
   std::atomic<size_t> staged_{0};
   std::atomic<bool> executing_{false};
   std::atomic<bool> asleep_{false};

@@ -3,6 +3,7 @@ import * as activations from '../activations'
 import { ArgumentError, failure } from '../errors'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
+import { activationPart, type FusedPart } from './fusion'
 import { Layer, type LayerOptions } from './layer'
 
 export interface ActivationOptions extends LayerOptions {
@@ -25,6 +26,10 @@ export class Activation extends Layer {
 
   override call(x: Tensor): Tensor {
     return this.activation.fn(x)
+  }
+
+  override fusedPart(): FusedPart | undefined {
+    return activationPart(activations.fusedActivation(this.activation))
   }
 
   override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {

@@ -9,6 +9,7 @@ import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { AffineLayer, type AffineLayerOptions } from './affine'
 import { sizesAlong } from './axes'
+import type { Epilogue, FusedPart } from './fusion'
 import type { CallContext, PartialShape } from './layer'
 
 export interface BatchNormalizationOptions extends AffineLayerOptions {
@@ -95,18 +96,26 @@ export class BatchNormalization extends AffineLayer {
     }
   }
 
-  override call(x: Tensor, { training }: CallContext): Tensor {
-    const last = this.axis === -1 || this.axis === x.rank - 1
-    if (last) return this.normalize(x, training)
-    return ops.moveaxis(this.normalize(ops.moveaxis(x, this.axis, -1), training), -1, this.axis)
+  override call(x: Tensor, context: CallContext): Tensor {
+    if (this.isLast(x.rank)) return this.callFused(x, context)
+    return ops.moveaxis(this.callFused(ops.moveaxis(x, this.axis, -1), context), -1, this.axis)
   }
 
-  private normalize(x: Tensor, training: boolean): Tensor {
+  private isLast(rank: number): boolean {
+    return this.axis === -1 || this.axis === rank - 1
+  }
+
+  override fusedPart(rank: number): FusedPart | undefined {
+    return this.isLast(rank) && !this.renorm ? { kind: 'normalization' } : undefined
+  }
+
+  override callFused(x: Tensor, { training }: CallContext, { residual, activation = 'none' }: Epilogue = {}): Tensor {
     const { gamma, beta, epsilon } = this
+    const options = { gamma, beta, epsilon, residual, activation: activation as 'none' | 'relu' }
     const [movingMean, movingVariance] = [this.movingMean!, this.movingVariance!]
-    if (!training || !this.trainable) return ops.batchNorm(x, movingMean, movingVariance, { gamma, beta, epsilon })
+    if (!training || !this.trainable) return ops.batchNorm(x, movingMean, movingVariance, options)
     if (this.renormWeights) return this.renormalize(x, this.renormWeights)
-    const [y, mean, variance] = ops.batchNormTraining(x, { gamma, beta, epsilon })
+    const [y, mean, variance] = ops.batchNormTraining(x, options)
     movingAverages([movingMean, movingVariance], [mean, variance], this.momentum)
     return y
   }
@@ -126,6 +135,19 @@ export class BatchNormalization extends AffineLayer {
     const [scale, offset] = gamma ? [ops.mul(r, gamma), ops.mul(d, gamma)] : [r, d]
     const y = ops.add(ops.mul(inDType(normalized, 'float32'), scale), beta ? ops.add(offset, beta) : offset)
     return inDType(y, x.dtype as 'float32' | 'bfloat16')
+  }
+
+  /**
+   * @internal Kernel (…, C) and bias (C), float32, whose product is what this layer makes, outside of training, of the product of those
+   * given: the kernel is scaled as x is; the bias is normalised as x is.
+   */
+  fold(kernel: Tensor, bias: Tensor | undefined): [kernel: Tensor, bias: Tensor] {
+    const { gamma, beta, epsilon } = this
+    const [mean, variance] = [this.movingMean!, this.movingVariance!]
+    const none = ops.zerosLike(mean)
+    const row = ops.reshape(bias ?? none, [1, mean.size])
+    const shifted = ops.batchNorm(row, mean, variance, { gamma, beta, epsilon })
+    return [ops.batchNorm(kernel, none, variance, { gamma, epsilon }), ops.reshape(shifted, mean.shape)]
   }
 
   override getConfig(): Config {

@@ -11,7 +11,8 @@ import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
-import type { LayerOptions, PartialShape } from './layer'
+import type { Epilogue, FusedPart } from './fusion'
+import type { CallContext, LayerOptions, PartialShape } from './layer'
 import { SpatialLayer } from './spatial-layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
@@ -145,14 +146,38 @@ export abstract class Convolution extends SpatialLayer {
   /** @internal The filters of a built layer as (filters, kernel..., channels that each sees). */
   abstract filterBank(): Tensor
 
+  /** The kernel of the product that the bias is added to, float32; the filters are its last axis, except in transposed convolutions. */
+  protected abstract get weight(): Tensor
+
+  /** How many elements of that kernel belong to a filter; infinite where they cannot be scaled by filter. */
+  protected abstract get weightsPerFilter(): number
+
   /** The product of images with their channels last, with bias and activation. */
-  protected abstract convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor
+  protected abstract convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor
 
   override call(x: Tensor): Tensor {
     const fused = activations.fusedActivation(this.activation)
-    const bias = this.bias && this.cast(this.bias)
-    const y = withChannelsLast(x, this.dataFormat, (images) => this.convolve(images, bias, fused ?? 'none'))
+    const y = withChannelsLast(x, this.dataFormat, (images) => this.product(images, fused ?? 'none'))
     return fused ? y : this.activation.fn(y)
+  }
+
+  override fusedPart(): FusedPart | undefined {
+    const isLinear = activations.fusedActivation(this.activation) === 'none'
+    return isLinear && this.dataFormat === 'channelsLast' ? { kind: 'product' } : undefined
+  }
+
+  override callFused(x: Tensor, _context: CallContext, { normalization, activation = 'none' }: Epilogue): Tensor {
+    const weights = normalization?.fold(this.weight, this.bias)
+    return weights ? this.product(x, activation, ...weights) : this.product(x, activation)
+  }
+
+  override canFold(x: Tensor): boolean {
+    const places = this.strides.reduce((size, stride) => size / stride, x.size / x.shape.at(-1)!)
+    return places > this.weightsPerFilter
+  }
+
+  private product(x: Tensor, activation: FusedActivation, weight: Tensor = this.weight, bias: Tensor | undefined = this.bias): Tensor {
+    return this.convolve(x, this.cast(weight), bias && this.cast(bias), activation)
   }
 
   override getConfig(): Config {
@@ -200,9 +225,17 @@ abstract class Conv extends Convolution {
     return ops.moveaxis(this.kernel!, -1, 0)
   }
 
-  protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+  protected get weight(): Tensor {
+    return this.kernel!
+  }
+
+  protected get weightsPerFilter(): number {
+    return this.kernel!.size / this.filters
+  }
+
+  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
     const { strides, padding, dilationRate, groups } = this
-    return ops.conv(x, this.cast(this.kernel!), { strides, padding, dilationRate, groups, bias, activation })
+    return ops.conv(x, weight, { strides, padding, dilationRate, groups, bias, activation })
   }
 
   override getConfig(): Config {
@@ -265,10 +298,18 @@ abstract class ConvTranspose extends Convolution {
     return ops.moveaxis(this.kernel!, -2, 0)
   }
 
-  protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+  protected get weight(): Tensor {
+    return this.kernel!
+  }
+
+  protected get weightsPerFilter(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
+  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
     const { strides, dilationRate, outputPadding } = this
     const padding = this.padding as 'valid' | 'same'
-    return ops.convTranspose(x, this.cast(this.kernel!), { strides, padding, dilationRate, outputPadding, bias, activation })
+    return ops.convTranspose(x, weight, { strides, padding, dilationRate, outputPadding, bias, activation })
   }
 
   override getConfig(): Config {
@@ -321,14 +362,18 @@ abstract class DepthwiseConvolution extends Convolution {
 
   /** @internal */
   override filterBank(): Tensor {
-    return ops.moveaxis(ops.reshape(this.depthwiseKernel!, [...this.kernelSize, 1, -1]), -1, 0)
+    return ops.moveaxis(this.byGroup, -1, 0)
   }
 
-  protected depthwise(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+  /** (kernel..., 1, C · depthMultiplier): the kernel as that of a convolution with a group for each channel. */
+  protected get byGroup(): Tensor {
+    const kernel = this.depthwiseKernel!
+    return ops.reshape(kernel, [...this.kernelSize, 1, kernel.shape.at(-2)! * this.depthMultiplier])
+  }
+
+  protected depthwise(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
     const { strides, padding, dilationRate } = this
-    const channels = x.shape.at(-1)!
-    const kernel = ops.reshape(this.cast(this.depthwiseKernel!), [...this.kernelSize, 1, channels * this.depthMultiplier])
-    return ops.conv(x, kernel, { strides, padding, dilationRate, groups: channels, bias, activation })
+    return ops.conv(x, weight, { strides, padding, dilationRate, groups: x.shape.at(-1)!, bias, activation })
   }
 
   override getConfig(): Config {
@@ -341,8 +386,16 @@ abstract class DepthwiseConv extends DepthwiseConvolution {
     this.addBias(this.addDepthwise('kernel', shape))
   }
 
-  protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
-    return this.depthwise(x, bias, activation)
+  protected get weight(): Tensor {
+    return this.byGroup
+  }
+
+  protected get weightsPerFilter(): number {
+    return this.depthwiseKernel!.size / (this.depthwiseKernel!.shape.at(-2)! * this.depthMultiplier)
+  }
+
+  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+    return this.depthwise(x, weight, bias, activation)
   }
 }
 /** Each channel by itself: (B, W, C) → (B, places, C · depthMultiplier). Weights: kernel (kW, C, depthMultiplier), bias. */
@@ -381,8 +434,16 @@ abstract class SeparableConv extends DepthwiseConvolution {
     this.addBias(this.filters)
   }
 
-  protected convolve(x: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
-    return ops.conv(this.depthwise(x, undefined, 'none'), this.cast(this.pointwiseKernel!), { bias, activation })
+  protected get weight(): Tensor {
+    return this.pointwiseKernel!
+  }
+
+  protected get weightsPerFilter(): number {
+    return this.pointwiseKernel!.size / this.filters
+  }
+
+  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+    return ops.conv(this.depthwise(x, this.cast(this.byGroup), undefined, 'none'), weight, { bias, activation })
   }
 
   override getConfig(): Config {

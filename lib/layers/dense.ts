@@ -10,7 +10,8 @@ import type { FusedActivation } from '../ops/fused'
 import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
-import { Layer, type LayerOptions, type PartialShape } from './layer'
+import type { Epilogue, FusedPart } from './fusion'
+import { type CallContext, Layer, type LayerOptions, type PartialShape } from './layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface DenseOptions extends LayerOptions {
@@ -80,6 +81,19 @@ export class Dense extends Layer {
     return inKernel ? this.product(x, inKernel) : this.activation.fn(this.product(x, 'none'))
   }
 
+  override fusedPart(): FusedPart | undefined {
+    return activations.fusedActivation(this.activation) === 'none' ? { kind: 'product' } : undefined
+  }
+
+  override callFused(x: Tensor, _context: CallContext, { normalization, activation = 'none' }: Epilogue): Tensor {
+    const weights = normalization?.fold(this.kernel!, this.bias)
+    return weights ? this.product(x, activation, ...weights) : this.product(x, activation)
+  }
+
+  override canFold(x: Tensor): boolean {
+    return x.size > x.shape.at(-1)! ** 2
+  }
+
   override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
     const { name } = this.activation
     return name === 'softmax' || name === 'sigmoid' ? name : undefined
@@ -89,9 +103,9 @@ export class Dense extends Layer {
     return this.product(x, 'none')
   }
 
-  private product(x: Tensor, activation: FusedActivation): Tensor {
-    const kernel = this.cast(this.kernel!)
-    const options = { bias: this.bias && this.cast(this.bias), activation }
+  private product(x: Tensor, activation: FusedActivation, weight: Tensor = this.kernel!, bias: Tensor | undefined = this.bias): Tensor {
+    const kernel = this.cast(weight)
+    const options = { bias: bias && this.cast(bias), activation }
     if (x.rank === 2) return ops.matmul(x, kernel, options)
     // All rows in one product, so that the kernel's gradient is one product too.
     const leading = x.shape.slice(0, -1)

@@ -17,6 +17,7 @@ import { publicShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
 import { abstractTensor, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
+import type { Epilogue, FusedPart } from './fusion'
 import { isSymbolic, type LayerNode, makeNode } from './symbolic'
 
 /** A shape in which sizes that only data decide (the batch's, mostly) are null. */
@@ -147,6 +148,19 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** As `call`, without the activation `logitsActivation` at the end. */
   callLogits?(x: LayerInput, context: CallContext): Tensor
 
+  /** @internal The part that `call` can take in an op of several layers, for an output of this rank; undefined: none. */
+  fusedPart(_rank: number): FusedPart | undefined {
+    return undefined
+  }
+
+  /** @internal As `call`, with what follows in the same op. Layers whose part is a product or a normalisation have it. */
+  callFused?(x: LayerInput, context: CallContext, epilogue: Epilogue): Tensor
+
+  /** @internal Whether a product of `x` is more work to scale and shift than the layer's weights. */
+  canFold(_x: Tensor): boolean {
+    return false
+  }
+
   /** Whether `call` takes integers as they are; if not, they are cast to the dtype that the layer computes in. */
   get takesIntegers(): boolean {
     return true
@@ -176,6 +190,27 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** As `apply`, without the activation `logitsActivation` at the end. */
   applyLogits(x: LayerInput, { training = false }: Partial<CallContext> = {}): Tensor {
     return this.use(x, (input) => this.callLogits!(input, { training }))
+  }
+
+  /** @internal As `apply`, with what follows in the same op. */
+  applyFused(x: LayerInput, context: CallContext, epilogue: Epilogue): Tensor {
+    return this.use(x, (input) => this.callFused!(input, context, epilogue))
+  }
+
+  /** @internal Refuses what `apply` refuses, where the layer's work is part of another's op. */
+  admit(shapes: ShapeOrShapes): void {
+    this.expectAlive()
+    this.prepare(shapes)
+  }
+
+  /** @internal Whether there is a penalty on the output. */
+  get hasActivityRegularizer(): boolean {
+    return this.activityRegularizer !== undefined
+  }
+
+  /** @internal How often it was applied to symbolic tensors. */
+  get useCount(): number {
+    return this.uses
   }
 
   /** What the layer was applied to while a model was drawn. @throws ArgumentError unless that happened just once */
@@ -365,7 +400,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   /** Runs `fn` on the inputs as `call` gets them, and frees all but its result and added losses. */
   protected use<R extends Structure<Tensor>>(x: LayerInput, fn: (input: LayerInput) => R): R {
-    if (this.disposed) throw failure(DisposedError, this.kind, `expected a live layer, received ${this.name} that has been disposed`)
+    this.expectAlive()
     const inputs = leavesOf(x)
     for (const t of inputs) expectTensor(this.kind, 'x', t)
     const outermost = depth === 0
@@ -378,6 +413,10 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     } finally {
       depth--
     }
+  }
+
+  private expectAlive(): void {
+    if (this.disposed) throw failure(DisposedError, this.kind, `expected a live layer, received ${this.name} that has been disposed`)
   }
 
   private compute<R extends Structure<Tensor>>(x: LayerInput, fn: (input: LayerInput) => R): { output: R; losses: Tensor[] } {

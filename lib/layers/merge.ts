@@ -6,6 +6,7 @@ import * as ops from '../ops'
 import { checkAxis } from '../ops/rules'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
+import type { FusedPart } from './fusion'
 import { Layer, type LayerOptions, type PartialShape } from './layer'
 
 /** A layer of an array of tensors, all of one batch. */
@@ -52,6 +53,10 @@ abstract class Elementwise extends Merge {
  * const y = layers.add().apply([shortcut, x])
  */
 export class Add extends Elementwise {
+  override fusedPart(): FusedPart {
+    return { kind: 'sum' }
+  }
+
   protected merge(inputs: readonly Tensor[]): Tensor {
     return inputs.reduce(ops.add)
   }

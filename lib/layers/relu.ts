@@ -3,6 +3,7 @@ import { relu } from '../activations'
 import { numberOption, optionalNumber } from '../arguments'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
+import { activationPart, type FusedPart } from './fusion'
 import { Layer, type LayerOptions } from './layer'
 
 export interface ReluOptions extends LayerOptions {
@@ -35,6 +36,11 @@ export class Relu extends Layer {
 
   override call(x: Tensor): Tensor {
     return relu(x, this)
+  }
+
+  override fusedPart(): FusedPart | undefined {
+    const isPlain = this.maxValue === undefined && this.negativeSlope === 0 && this.threshold === 0
+    return isPlain ? activationPart('relu') : undefined
   }
 
   override getConfig(): Config {

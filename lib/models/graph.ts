@@ -6,11 +6,13 @@ import type { AnyLayer, CallContext, PartialShape } from '../layers/layer'
 import type { LayerNode } from '../layers/symbolic'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
 import { type SymbolicTensor, Tensor } from '../tensor'
+import { computeGroup, fuse, type Group } from './fuse'
 
-/** The part of a node that is run: its values are numbered, in the order in which they come to be. */
+/** A group of uses as it is run: values are numbered. */
 interface Step {
-  readonly node: LayerNode
+  readonly group: Group
   readonly inputs: Structure<number>
+  readonly residual: number | undefined
   readonly outputs: readonly number[]
   /** Values that nobody needs after this step. */
   readonly spent: readonly number[]
@@ -54,11 +56,10 @@ export class Graph {
     const values: (Tensor | undefined)[] = xs.map((x, i) => this.asDeclared(x, i))
     // What exists already, or shares memory with it, is not ours to free.
     const { origin } = new Tensor(0, [], 'float32', 0)
-    for (const { node, inputs, outputs, spent, final } of this.steps) {
+    for (const { group, inputs, residual, outputs, spent, final } of this.steps) {
       const input = mapLeaves(inputs, (slot) => values[slot]!)
-      const { layer } = node
-      const inner = final !== undefined && logits[final] === true ? layer.applyLogits(input, context) : layer.apply(input, context)
-      const results = leavesOf<Tensor>(inner)
+      const added = residual === undefined ? undefined : values[residual]!
+      const results = leavesOf<Tensor>(computeGroup(group, input, added, context, final !== undefined && logits[final] === true))
       outputs.forEach((slot, i) => {
         values[slot] = results[i]!
       })
@@ -73,7 +74,7 @@ export class Graph {
 
   /** The activation that output `i` ends with, if the model can do without it there. */
   logitsActivation(i: number): 'softmax' | 'sigmoid' | undefined {
-    return this.steps.find(({ final }) => final === i)?.node.layer.logitsActivation
+    return this.steps.find(({ final }) => final === i)?.group.nodes.at(-1)?.layer.logitsActivation
   }
 
   /** The shapes that come out of a layer, one for each use and output. */
@@ -100,25 +101,29 @@ export class Graph {
 
   private makeSteps(): Step[] {
     const slotOf = (t: SymbolicTensor): number => this.slots.get(t)!
-    const lastUse = new Map<number, LayerNode>()
+    const groups = fuse(this.nodes, this.outputs)
+    const outputsOf = ({ nodes }: Group) => leavesOf(nodes.at(-1)!.outputs)
+    const lastUse = new Map<number, Group>()
     const consumed = new Set<SymbolicTensor>()
-    for (const node of this.nodes) {
-      for (const t of leavesOf(node.outputs)) lastUse.set(slotOf(t), node)
-      for (const t of leavesOf(node.inputs)) {
-        lastUse.set(slotOf(t), node)
+    for (const group of groups) {
+      const { nodes, sum } = group
+      for (const t of outputsOf(group)) lastUse.set(slotOf(t), group)
+      for (const t of [...leavesOf(nodes[0]!.inputs), ...(sum ? [sum.residual] : [])]) {
+        lastUse.set(slotOf(t), group)
         consumed.add(t)
       }
     }
     for (const t of [...this.inputs, ...this.outputs]) lastUse.delete(slotOf(t))
-    return this.nodes.map((node) => {
-      const outputs = leavesOf(node.outputs)
+    return groups.map((group) => {
+      const outputs = outputsOf(group)
       const places = this.outputs.flatMap((t, i) => (t === outputs[0] ? [i] : []))
       const isFinal = outputs.length === 1 && places.length === 1 && !consumed.has(outputs[0]!)
       return {
-        node,
-        inputs: mapLeaves(node.inputs, slotOf),
+        group,
+        inputs: mapLeaves(group.nodes[0]!.inputs, slotOf),
+        residual: group.sum && slotOf(group.sum.residual),
         outputs: outputs.map(slotOf),
-        spent: [...lastUse].flatMap(([slot, last]) => (last === node ? [slot] : [])),
+        spent: [...lastUse].flatMap(([slot, last]) => (last === group ? [slot] : [])),
         final: isFinal ? places[0] : undefined
       }
     })

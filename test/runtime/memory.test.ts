@@ -1,5 +1,19 @@
 // The allocator: exact accounting, reuse in stream order, caps, and what happens when memory is not there.
-import { capture, devices, memory, ops, random, scope, setMemoryLimit, synchronize, type Tensor, tensor, zeros } from '../../lib'
+import {
+  capture,
+  devices,
+  memory,
+  ops,
+  random,
+  scope,
+  setMemoryLimit,
+  synchronize,
+  type Tensor,
+  tensor,
+  type Variable,
+  variable,
+  zeros
+} from '../../lib'
 import { native } from '../../lib/addon'
 import { currentDevice } from '../../lib/device'
 import { collected } from '../support/collected'
@@ -62,6 +76,54 @@ test('a steady loop asks the device for no memory', async () => {
   }
   captured.dispose()
   x.dispose()
+})
+
+test('recording a step takes the memory of running it and of its arena, and then gives back what eager runs left in the cache', async () => {
+  const size = 4 * 2 ** 20
+  const x = zeros([size / 4])
+  // Of twenty values two are alive at a time.
+  const chain = capture((t: Tensor) => {
+    let value = t.add(1)
+    for (let i = 0; i < 20; i++) {
+      const next = value.mul(2)
+      value.dispose()
+      value = next
+    }
+    return value.mean()
+  })
+  await synchronize()
+  const before = memory()
+  native.resetPeak(currentDevice())
+  for (let i = 0; i < 4; i++) {
+    const mean = chain(x)
+    expect((await mean.data())[0]).toBe(2 ** 20)
+    mean.dispose()
+  }
+  expect(memory().peak - before.bytes).toBeLessThan(4.5 * size)
+  // An arena of two values and a kernel's scratch; the eager runs' two values are gone.
+  expect(memory().pool - before.pool).toBeLessThan(3.5 * size)
+  chain.dispose()
+  // Nobody needs that arena any more.
+  expect(memory().bytes).toBeLessThanOrEqual(before.bytes)
+  x.dispose()
+})
+
+test('what a recording makes and does not free keeps its memory to itself', async () => {
+  const x = variable([1, 2, 3])
+  let calls = 0
+  let kept: Variable | undefined
+  const step = capture(() => {
+    if (++calls === 2) kept = variable(x.add(1))
+    return x.mul(3).add(4).sum()
+  })
+  for (let i = 0; i < 4; i++) {
+    x.assign([i, i, i])
+    const sum = step()
+    expect(await sum.item()).toBe(9 * i + 12)
+    sum.dispose()
+    if (i > 0) expect([...(await kept!.data())]).toEqual([i + 1, i + 1, i + 1])
+  }
+  for (const owned of [kept!, step, x]) owned.dispose()
 })
 
 test('memory that is not there is refused, and the process goes on', () => {

@@ -1,0 +1,28 @@
+// How layers that follow each other become one op: the parts that they can take in it.
+import type { FusedActivation } from '../ops/fused'
+import type { Tensor } from '../tensor'
+import type { BatchNormalization } from './batch-normalization'
+
+/** What an op does to its result besides what its own layer says, in this order. */
+export interface Epilogue {
+  /** Outside of training: the normalisation that follows a product, folded into its weights. */
+  normalization?: BatchNormalization | undefined
+  /** Added to the result. */
+  residual?: Tensor | undefined
+  /** Default `none`. */
+  activation?: FusedActivation | undefined
+}
+
+/** The part that a layer can take in an op of several layers. */
+export type FusedPart =
+  /** A matrix product or convolution without an activation of its own, its channels last. It may have any activation. */
+  | { readonly kind: 'product' }
+  /** Batch normalisation of the last axis. It may have a residual and relu. */
+  | { readonly kind: 'normalization' }
+  /** A sum of its inputs. */
+  | { readonly kind: 'sum' }
+  | { readonly kind: 'activation'; readonly activation: FusedActivation }
+
+export function activationPart(activation: FusedActivation | undefined): FusedPart | undefined {
+  return activation === undefined || activation === 'none' ? undefined : { kind: 'activation', activation }
+}

@@ -1,0 +1,134 @@
+// Which uses of layers in a graph become one op, chosen when the graph is made; and how such a group is computed.
+//
+// Fused are: a product (dense or convolution) or a batch normalisation with the activation behind it; a batch normalisation with the sum
+// and relu behind it, the end of a residual block; and, outside of training, a product with the batch normalisation behind it, whose scale
+// and shift become part of the product's weights. Nothing else may read what is between them.
+import { inDType } from '../dtype'
+import type { BatchNormalization } from '../layers/batch-normalization'
+import type { FusedPart } from '../layers/fusion'
+import type { AnyLayer, CallContext, LayerInput, PartialShape } from '../layers/layer'
+import type { LayerNode } from '../layers/symbolic'
+import type { FusedActivation } from '../ops/fused'
+import { leavesOf, type Structure } from '../structure'
+import type { SymbolicTensor, Tensor } from '../tensor'
+
+/** Uses of layers that are computed together, in their order; a use alone is a group too. */
+export interface Group {
+  readonly nodes: readonly LayerNode[]
+  /** The batch normalisation behind a product. */
+  readonly normalization?: LayerNode | undefined
+  /** The sum behind a batch normalisation: which of its inputs that is, and the other one. */
+  readonly sum?: { readonly node: LayerNode; readonly at: number; readonly residual: SymbolicTensor } | undefined
+  /** The activation at the end. */
+  readonly activation?: FusedActivation | undefined
+}
+
+/** Finds the groups. Each stands at the place of its last use, where all that it needs is there. */
+export function fuse(nodes: readonly LayerNode[], outputs: readonly SymbolicTensor[]): Group[] {
+  const readers = new Map<SymbolicTensor, LayerNode[]>()
+  for (const node of nodes) for (const t of leavesOf(node.inputs)) readers.set(t, [...(readers.get(t) ?? []), node])
+  const fused = new Set<LayerNode>()
+  /** What alone reads the output of a node, if it can be part of the same op. */
+  const behind = (node: LayerNode): Part | undefined => {
+    const [output] = leavesOf(node.outputs)
+    const [reader, ...others] = readers.get(output!) ?? []
+    if (reader === undefined || others.length > 0 || outputs.includes(output!) || fused.has(reader)) return undefined
+    return reader.layer.computeDType === node.layer.computeDType ? partOf(reader) : undefined
+  }
+  const groups = new Map<LayerNode, Group>()
+  for (const node of nodes) {
+    if (fused.has(node)) continue
+    const group = groupFrom(node, behind)
+    for (const member of group.nodes) fused.add(member)
+    groups.set(group.nodes.at(-1)!, group)
+  }
+  return nodes.flatMap((node) => groups.get(node) ?? [])
+}
+
+interface Part {
+  readonly node: LayerNode
+  readonly part: FusedPart
+}
+
+/** The part that a use of a layer can take, unless more happens in it than the library's own `call`. */
+function partOf(node: LayerNode): Part | undefined {
+  const { layer } = node
+  let owner: AnyLayer = Object.getPrototypeOf(layer)
+  while (!Object.hasOwn(owner, 'fusedPart')) owner = Object.getPrototypeOf(owner)
+  if (owner.call !== layer.call || layer.hasActivityRegularizer) return undefined
+  const [output] = leavesOf(node.outputs)
+  const part = layer.fusedPart(output!.rank)
+  // A group is computed at the place of its last use: of several uses of one layer the order decides what its moving statistics become.
+  return part === undefined || (part.kind === 'normalization' && layer.useCount > 1) ? undefined : { node, part }
+}
+
+function groupFrom(node: LayerNode, behind: (node: LayerNode) => Part | undefined): Group {
+  const alone = { nodes: [node] }
+  const kind = partOf(node)?.part.kind
+  if (kind === 'normalization') return normalizationFrom(node, behind) ?? alone
+  const next = kind === 'product' ? behind(node) : undefined
+  if (next?.part.kind === 'activation') return { nodes: [node, next.node], activation: next.part.activation }
+  if (next?.part.kind !== 'normalization') return alone
+  const { nodes, ...rest } = normalizationFrom(next.node, behind) ?? { nodes: [next.node] }
+  return { nodes: [node, ...nodes], normalization: next.node, ...rest }
+}
+
+function normalizationFrom(node: LayerNode, behind: (node: LayerNode) => Part | undefined): Group | undefined {
+  const next = behind(node)
+  if (next === undefined) return undefined
+  if (isRelu(next)) return { nodes: [node, next.node], activation: 'relu' }
+  const sum = next.part.kind === 'sum' ? sumOf(next.node, node) : undefined
+  if (sum === undefined) return undefined
+  const last = behind(next.node)
+  if (last === undefined || !isRelu(last)) return { nodes: [node, next.node], sum }
+  return { nodes: [node, next.node, last.node], sum, activation: 'relu' }
+}
+
+function isRelu({ part }: Part): boolean {
+  return part.kind === 'activation' && part.activation === 'relu'
+}
+
+/** A sum of the output of `node` and a tensor of the same shape; undefined if it may broadcast. */
+function sumOf(sum: LayerNode, node: LayerNode): Group['sum'] {
+  const inputs = leavesOf(sum.inputs)
+  const [output] = leavesOf(node.outputs)
+  const at = inputs.indexOf(output!)
+  const residual = inputs[1 - at]
+  if (inputs.length !== 2 || residual === undefined || residual.rank !== output!.rank) return undefined
+  const isSame = residual.shape.every((size, i) => size === output!.shape[i] && (i === 0 || size !== null))
+  return isSame ? { node: sum, at, residual } : undefined
+}
+
+/** Computes a group; `logits`: without the activation at its end. */
+export function computeGroup(
+  { nodes, normalization, sum, activation = 'none' }: Group,
+  input: LayerInput,
+  residual: Tensor | undefined,
+  context: CallContext,
+  logits: boolean
+): Structure<Tensor> {
+  const { layer } = nodes[0]!
+  if (nodes.length === 1) return logits ? layer.applyLogits(input, context) : layer.apply(input, context)
+  const x = input as Tensor
+  for (const node of nodes.slice(1)) {
+    const [output] = leavesOf(node.outputs)
+    const shape: PartialShape = [x.shape[0]!, ...output!.shape.slice(1)]
+    node.layer.admit(node === sum?.node ? pairAt(sum.at, shape, residual!.shape) : shape)
+  }
+  const epilogue = {
+    residual: residual && inDType(residual, layer.computeDType),
+    activation: logits ? 'none' : activation
+  } as const
+  if (normalization === undefined) return layer.applyFused(x, context, epilogue)
+  if (!context.training && sum === undefined && layer.canFold(x)) {
+    return layer.applyFused(x, context, { ...epilogue, normalization: normalization.layer as BatchNormalization })
+  }
+  const product = layer.applyFused(x, context, {})
+  const result = normalization.layer.applyFused(product, context, epilogue)
+  product.dispose()
+  return result
+}
+
+function pairAt<T>(at: number, value: T, other: T): [T, T] {
+  return at === 0 ? [value, other] : [other, value]
+}
