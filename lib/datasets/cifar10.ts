@@ -21,8 +21,8 @@ const [channels, side] = [3, 32]
 const record = 1 + channels * side * side
 
 /**
- * The CIFAR-10 data set (Krizhevsky 2009): 50,000 colour photographs to train with, 10,000 to test, as uint8 tensors that the caller owns: `x` (n, 32,
- * 32, 3), `y` (n). The classes are airplane, automobile, bird, cat, deer, dog, frog, horse, ship and truck.
+ * The CIFAR-10 data set (Krizhevsky 2009): 50,000 colour photographs to train with, 10,000 to test, as uint8 tensors that the caller owns:
+ * `x` (n, 32, 32, 3), `y` (n). The classes are airplane, automobile, bird, cat, deer, dog, frog, horse, ship and truck.
  *
  * The binary version is looked for in `folder` if it is given (`cifar-10-binary.tar.gz`, or the files `data_batch_1.bin` … `test_batch.bin` that
  * are in it), else in the cache, and is downloaded (170 MB) if it is not there. It is compared with its known checksum, except in `folder`.

@@ -15,8 +15,8 @@ const fashionFiles: DataFiles = {
 }
 
 /**
- * The Fashion-MNIST data set (Xiao, Rasul and Vollgraf 2017): 60,000 images of clothes to train with, 10,000 to test, as uint8 tensors that the caller
- * owns. The classes are t-shirt, trousers, pullover, dress, coat, sandal, shirt, sneaker, bag and ankle boot.
+ * The Fashion-MNIST data set (Xiao, Rasul and Vollgraf 2017): 60,000 images of clothes to train with, 10,000 to test, as uint8 tensors that the
+ * caller owns. The classes are t-shirt, trousers, pullover, dress, coat, sandal, shirt, sneaker, bag and ankle boot.
  *
  * The four IDX files are looked for in `folder` if it is given, else in the cache, and are downloaded (31 MB) if they are not there. Their
  * contents are compared with known checksums, except in `folder`.

@@ -24,7 +24,7 @@ export interface MaximizeActivationOptions {
   steps?: number | undefined
   /** How far a step goes: the root mean square of the change, as a part of the range. Default 0.02. */
   learningRate?: number | undefined
-  /** How much nearer each step brings all values to the middle of the range, as a part of the distance: keeps what does not matter grey. Default 0. */
+  /** How much nearer to the middle of the range each step brings values, as a part of the distance: what does not matter stays grey. Default 0. */
   l2Decay?: number | undefined
   /** Standard deviation, in pixels, of the Gaussian blur after each step: keeps fine patterns down that only the network sees. Default 0. */
   blur?: number | undefined
@@ -34,14 +34,14 @@ export interface MaximizeActivationOptions {
 
 /**
  * Images that excite filters of a layer most, by gradient ascent on the mean of the filter's output over all places (Erhan et al. 2009); of a dense
- * layer, each unit is a filter, without a softmax or sigmoid at its end. The gradient is normalised by its root mean square; decay and blur are those of Yosinski et al.
- * (2015, arXiv 1506.06579). Filters of deeper layers prefer larger and more involved shapes, since they see more of the image.
+ * layer, each unit is a filter, without a softmax or sigmoid at its end. The gradient is normalised by its root mean square; decay and blur are those
+ * of Yosinski et al. (2015, arXiv 1506.06579). Filters of deeper layers prefer larger and more involved shapes, since they see more of the image.
  * A filter whose activation is 0 everywhere at the start (a relu that never fires) gives no gradient, and its image does not change.
  * @param layer one of the model's layers, or its name
  * @param filters numbers of the filters: one or several
  * @returns float32 (filters, ...input): an image for each filter, in the range, which the caller owns
- * @throws ArgumentError for a layer, filter or option that cannot be, or a model of several inputs; ShapeError if sizes of the input are not known and
- * there is no `initial`
+ * @throws ArgumentError for a layer, filter or option that cannot be, or a model of several inputs; ShapeError if sizes of the input are not known
+ * and there is no `initial`
  * @example
  * const images = await visualize.maximizeActivation(model, 'conv2', [0, 1, 2, 3], { blur: 0.5 })
  * await visualize.writePng('conv2.png', visualize.grid(images, { zoom: 4 }))

@@ -95,7 +95,8 @@ function draw(name: string, drawn: readonly Drawn[]): string {
     `<svg xmlns="http://www.w3.org/2000/svg" width="${size[0]}" height="${size[1]}" viewBox="${-margin} ${-margin} ${size[0]} ${size[1]}" ` +
       `font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="${font}">`,
     `<title>${escaped(name)}</title>`,
-    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z" fill="#6b7280"/></marker></defs>',
+    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">',
+    '<path d="M0 0L8 4L0 8z" fill="#6b7280"/></marker></defs>',
     `<rect x="${-margin}" y="${-margin}" width="${size[0]}" height="${size[1]}" fill="#ffffff"/>`,
     ...edges.map(({ points }) => `<path d="${curve(points)}" fill="none" stroke="#6b7280" stroke-width="1.3" marker-end="url(#arrow)"/>`),
     ...drawn.flatMap((use, i) => drawBox(use, centres[i]!, boxes[i]!.width, boxes[i]!.height)),

@@ -12,8 +12,8 @@ import { type Tensor, tensor } from '../tensor'
 import { checkModel, innerFunction } from './inner'
 
 /**
- * How much each element of an input changes the score of a class: |∂score / ∂x|, where the score is what enters a softmax or sigmoid at the model's
- * end (Simonyan et al. 2013, arXiv 1312.6034). For images in colour the paper takes the largest over the channels: `.max(-1)`.
+ * How much each element of an input changes the score of a class: |∂score / ∂x|, where the score is what enters a softmax or sigmoid at the
+ * model's end (Simonyan et al. 2013, arXiv 1312.6034). For images in colour the paper takes the largest over the channels: `.max(-1)`.
  * @param x inputs as `predict` takes them, of any dtype
  * @param classIndex the class: one for all, or one for each sample. Default: for each sample the class with the highest score
  * @returns float32 of the shape of x, not negative
