@@ -195,13 +195,29 @@ void Environment::submit(double* buffer, size_t length) {
   afterSubmit(stream, buffer, static_cast<size_t>(outputs));
 }
 
+// Blocks until the command that `make` makes of a completion has run; gives its failure.
+template <class Make> static std::shared_ptr<const Failure> waitFor(Stream& stream, Make&& make) {
+  struct Outcome {
+    std::atomic<uint32_t> done{0};
+    std::shared_ptr<const Failure> failure;
+  };
+  const auto outcome = std::make_shared<Outcome>();
+  stream.submitOrRun(make([outcome](std::shared_ptr<const Failure> failure) {
+    outcome->failure = std::move(failure);
+    outcome->done.store(1);
+    outcome->done.notify_one();
+  }));
+  outcome->done.wait(0);
+  return outcome->failure;
+}
+
 void Environment::afterSubmit(Stream& stream, const double* handles, size_t count) {
   if (!debugSync_) return;
-  stream.finish();
-  if (const auto failure = owner_.takeFailure(origin_.run)) {
-    release(handles, count);
-    throw Error(*failure);
-  }
+  const auto failure =
+      waitFor(stream, [&](Completion done) { return std::make_unique<WaitCommand>(origin_, std::move(done)); });
+  if (!failure) return;
+  release(handles, count);
+  throw Error(*failure);
 }
 
 double Environment::upload(int device, DType dtype, const double* shape, const void* data, size_t bytes) {
@@ -282,19 +298,10 @@ void Environment::read(double handle, void* target, size_t bytes, Completion don
 void Environment::readSync(double handle, void* target, size_t bytes) {
   Stream* stream;
   Block* source = readable(handle, bytes, &stream);
-  struct Outcome {
-    std::atomic<uint32_t> done{0};
-    std::shared_ptr<const Failure> failure;
-  };
-  const auto outcome = std::make_shared<Outcome>();
-  stream->submitOrRun(
-      std::make_unique<ReadCommand>(origin_, source, target, bytes, [outcome](std::shared_ptr<const Failure> failure) {
-        outcome->failure = std::move(failure);
-        outcome->done.store(1);
-        outcome->done.notify_one();
-      }));
-  outcome->done.wait(0);
-  if (outcome->failure) throw Error(*outcome->failure);
+  const auto failure = waitFor(*stream, [&](Completion done) {
+    return std::make_unique<ReadCommand>(origin_, source, target, bytes, std::move(done));
+  });
+  if (failure) throw Error(*failure);
 }
 
 bool Environment::synchronizeNow(int device, int run) {

@@ -1,6 +1,8 @@
 // What goes wrong while a command runs: it reaches the promise that depends on it, names the op, and nothing else suffers.
+import { spawnSync } from 'node:child_process'
 import { ops, synchronize, tensor } from '../../lib'
 import { native, reserve } from '../../lib/addon'
+import { fromSources } from '../support/from-sources'
 
 test('an index out of range is clamped and told by the next read', async () => {
   const x = tensor([10, 20, 30])
@@ -36,4 +38,20 @@ test('many reads at once all arrive, in any order of size', async () => {
   })
   for (const t of tensors) t.dispose()
   await synchronize()
+})
+
+test('NEURITE_DEBUG_SYNC=1 is the debug switch of a process', () => {
+  const program = fromSources(`
+    const { ops, tensor } = lib('index')
+    try {
+      ops.gather(tensor([1, 2]), tensor(Int32Array.of(3)))
+      console.log('submitted')
+    } catch (error) {
+      console.log(error.message)
+    }
+  `)
+  const run = (value: string) =>
+    spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', env: { ...process.env, NEURITE_DEBUG_SYNC: value } })
+  expect(run('1').stdout).toBe('[gather] expected indices from 0 to 1, received 3\n')
+  expect(run('0').stdout).toBe('submitted\n')
 })

@@ -3,9 +3,11 @@ import {
   capture,
   Layer,
   layers,
+  memory,
   ops,
   type PartialShape,
   ShapeError,
+  scope,
   sequential,
   synchronize,
   type Tensor,
@@ -14,6 +16,7 @@ import {
   valueAndGrad,
   zeros
 } from '../../lib'
+import { native } from '../../lib/addon'
 import { run } from '../../lib/op'
 import { onEveryDevice } from '../support/op-suite'
 
@@ -114,6 +117,23 @@ onEveryDevice((device) => {
     expect(() => new Huge({ name: 'huge' }).apply(zeros([1, 1]))).toThrow(
       expect.objectContaining({ code: 'OutOfMemoryError', layer: 'huge', message: expect.stringMatching(/^\[tile\] .* \(layer "huge"\)$/) })
     )
+    await synchronize()
+  })
+
+  test('with the debug switch, where it was submitted', async () => {
+    const layer = new Lookup({ name: 'rows' })
+    layer.build([null, 1])
+    const [good, bad] = [indices(1), indices(8)]
+    const before = memory().tensors
+    native.setDebugSync(true)
+    try {
+      expect(() => scope(() => layer.apply(bad))).toThrow(expect.objectContaining(outOfRange('gather', 'rows', 8)))
+      scope(() => expect(layer.apply(good).dataSync().length).toBe(2))
+    } finally {
+      native.setDebugSync(false)
+    }
+    expect(memory().tensors).toBe(before)
+    // It has been told.
     await synchronize()
   })
 
