@@ -18,6 +18,7 @@ import { abstractly, runAbstractly, runConcretely } from '../state'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
 import { abstractTensor, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
 import type { Epilogue, FusedPart } from './fusion'
+import { defaultName, firstFreeName } from './names'
 import { isSymbolic, type LayerNode, makeNode } from './symbolic'
 
 /** A shape in which sizes that only data decide (the batch's, mostly) are null. */
@@ -73,8 +74,6 @@ export type Symbolic<Out> = Out extends Tensor ? SymbolicTensor : { [K in keyof 
 /** A layer of whatever outputs. */
 export type AnyLayer = Layer<Structure<Tensor>>
 
-/** How many layers had each default name so far, as in Keras: dense, dense_1, dense_2, … */
-const counts = new Map<string, number>()
 /** How deep in calls of layers we are. */
 let depth = 0
 /** Whether any layer holds losses from `addLoss`, so that others need not look. */
@@ -121,7 +120,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
       throw failure(ArgumentError, kind, `expected name to be a string that is not empty, received ${show(name)}`)
     }
     this.namedByDefault = name === undefined
-    this.name = name ?? defaultName(snakeCase(classNameOf(this)))
+    this.name = name ?? defaultName(classNameOf(this))
     this.isTrainable = booleanOption(kind, 'trainable', trainable)
     this.policy = choice(kind, 'dtype', dtype, ['float32', 'mixed_bfloat16'])
     if (inputShape) checkInputShape(kind, 'inputShape', inputShape)
@@ -379,12 +378,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   nameWithin(taken: ReadonlySet<string>): void {
     if (!this.namedByDefault) return
     this.namedByDefault = false
-    const base = snakeCase(classNameOf(this))
-    for (let i = 0, name = base; ; name = `${base}_${++i}`) {
-      if (taken.has(name)) continue
-      this.name = name
-      return
-    }
+    this.name = firstFreeName(classNameOf(this), taken)
   }
 
   /** Wraps `build`, so that it runs once, computes (also where a model is only drawn) and frees its temporaries. */
@@ -505,21 +499,6 @@ function ownHandles<R extends Structure<Tensor>>(inputs: readonly Tensor[], outp
     seen.add(t)
     return t
   }) as R
-}
-
-/** `dense`, `dense_1`, … in the order of construction. */
-function defaultName(base: string): string {
-  const count = counts.get(base) ?? 0
-  counts.set(base, count + 1)
-  return count === 0 ? base : `${base}_${count}`
-}
-
-/** `LeakyReLU` → `leaky_re_lu`, as Keras spells the default names of layers. */
-function snakeCase(className: string): string {
-  return className
-    .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
-    .replace(/([a-z])([A-Z])/g, '$1_$2')
-    .toLowerCase()
 }
 
 function checkInputShape(kind: string, name: string, shape: unknown): void {
