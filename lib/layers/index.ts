@@ -107,7 +107,7 @@ export {
   AdaptiveMaxPooling3d,
   type AdaptivePoolingOptions
 } from './adaptive-pooling'
-export { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
+export { BatchNormalization, type BatchNormalizationOptions, type RenormClipping } from './batch-normalization'
 export {
   Conv1d,
   Conv1dTranspose,
