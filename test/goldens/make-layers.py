@@ -311,7 +311,7 @@ kinds = ["Conv", "Conv{}Transpose", "DepthwiseConv", "SeparableConv", "MaxPoolin
 names = [kind.format(f"{d}D") if "{}" in kind else f"{kind}{d}D" for kind in kinds for d in [1, 2, 3]]
 names += ["Dense", "Flatten", "Reshape", "Permute", "RepeatVector", "Rescaling", "Identity", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax",
           "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization", "SpectralNormalization",
-          "Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization",
+          "Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization", "Resizing",
           "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"]
 write("signatures", [{"className": name, "arguments": signature(getattr(L, name))} for name in names if hasattr(L, name)])
 

@@ -18,7 +18,13 @@ const required: Record<string, unknown> = {
   rate: 0.5,
   stddev: 1,
   axes: 1,
+  height: 1,
+  width: 1,
   layer: { className: 'Dense', config: { units: 1 } }
+}
+/** What the library does not have: resizing is stretching, nothing else. */
+const leftOut: Record<string, readonly string[]> = {
+  Resizing: ['cropToAspectRatio', 'padToAspectRatio', 'fillMode', 'fillValue', 'antialias']
 }
 /** Names of classes that mean an object without options are written as those names. */
 const plain = (value: unknown): unknown => {
@@ -36,6 +42,7 @@ test.each(goldens.map(({ className, arguments: given }) => [className, given as 
     const config = layer.getConfig()
     for (const [name, value] of Object.entries(given)) {
       // Average pooling has no default in Keras; here it has that of maximum pooling.
+      if (leftOut[className]?.includes(name)) continue
       if (needed.includes(name) || (name === 'poolSize' && value === 'required')) continue
       const expected = plain(value) ?? meant[name] ?? null
       const received = name in config ? plain(config[name]) : unwritten(layer, name)
