@@ -68,18 +68,18 @@ test('errors name the layer and what it expects', () => {
       [
         ArgumentError,
         () => layers.conv1d({ filters: 4, kernelSize: 3, strides }),
-        `[conv1d] expected strides to be a positive integer, received ${strides}`
+        `[conv1d] expected strides to be an integer of at least 1, received ${strides}`
       ],
       [
         ArgumentError,
         () => layers.conv3dTranspose({ filters: 4, kernelSize: 3, strides: [1, strides, 1] }),
-        `[conv3dTranspose] expected strides to be a positive integer or 3 of them, received [1, ${strides}, 1]`
+        `[conv3dTranspose] expected strides to be an integer of at least 1, or 3 of them, received [1, ${strides}, 1]`
       ]
     ]),
     [
       ArgumentError,
       () => layers.separableConv2d({ filters: 4, kernelSize: 0 }),
-      '[separableConv2d] expected kernelSize to be a positive integer or 2 of them, received 0'
+      '[separableConv2d] expected kernelSize to be an integer of at least 1, or 2 of them, received 0'
     ],
     [
       ArgumentError,
@@ -89,7 +89,7 @@ test('errors name the layer and what it expects', () => {
     [
       ArgumentError,
       () => layers.conv2dTranspose({ filters: 4, kernelSize: 3, outputPadding: -1 }),
-      '[conv2dTranspose] expected outputPadding to be an integer of at least 0 or 2 of them, received -1'
+      '[conv2dTranspose] expected outputPadding to be an integer of at least 0, or 2 of them, received -1'
     ],
     [
       ArgumentError,
