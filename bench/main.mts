@@ -61,6 +61,7 @@ async function time(opCase: OpCase, onCpu: boolean): Promise<{ seconds: Spread; 
     await synchronize()
     return (performance.now() - begin) / 1e3
   }
+  await round(1) // memory is touched for the first time, and what made the operands ends
   let count = 1
   for (let seconds = await round(1); seconds < roundSeconds && count < 1e6; seconds = await round(count)) {
     count = Math.ceil(count * Math.min(10, Math.max(1.5, (1.2 * roundSeconds) / seconds)))
