@@ -20,6 +20,7 @@ export class Stopwatch {
 
   static async of({ run }: OpCase, roundSeconds: number): Promise<Stopwatch> {
     const stopwatch = new Stopwatch(run)
+    await stopwatch.#round() // memory is touched for the first time, and what made the operands ends
     for (let total = await stopwatch.#round(); total < roundSeconds && stopwatch.#count < 1e6; total = await stopwatch.#round())
       stopwatch.#count = Math.ceil(stopwatch.#count * Math.min(10, Math.max(1.5, (1.2 * roundSeconds) / total)))
     return stopwatch

@@ -1,9 +1,10 @@
 // Blocked matrix multiplication: C is cut into blocks, each one chunk of the thread pool; a block packs what it
 // multiplies.
 //
-//   for each block of kDepth k       its rows of A packed once, to stay in L2 (or read in place)
-//     for each panel of kPanelWidth columns      B packed just before its use, to stay in L1/L2
-//       for each tile of at most kTileRows rows  the micro-kernel
+//   for each kBlockDepth of k
+//     for each slice of kSliceTiles tiles of rows      A packed, to stay in L2 (or read in place)
+//       for each panel of kPanelWidth columns          B packed by the first slice, just before its use, for all slices
+//         for each tile of at most kTileRows rows      the micro-kernel
 //
 // A block's rows and columns are chosen for the number of threads; this changes no bit, as an element's sum runs over
 // the same blocks of k wherever it lies.
@@ -18,9 +19,11 @@
 
 namespace neurite::cpu::NEURITE_ISA {
 
-// Measured on Sapphire Rapids (2 MiB L2) and Zen 5 (1 MiB L2): packed A of a block takes 380 KiB, a panel of B 48 KiB.
-inline constexpr int64_t kBlockDepth = 384;  // words of k
-inline constexpr int64_t kBlockRows = kTileRows * 18;
+// Measured on Zen 5 (1 MiB L2): packed A of a slice takes 576 KiB of it, a panel of B 64 KiB, B of a block 2 MiB of L3.
+// A smaller depth would let the panel stay in L1, but C would be read and written more often.
+inline constexpr int64_t kBlockDepth = 512;  // words of k
+inline constexpr int64_t kSliceTiles = 18;
+inline constexpr int64_t kBlockRows = 1024;
 inline constexpr int64_t kBlockColumns = 1024;
 // Packing A pays when this many columns read it; with fewer, broadcasts read it in place.
 inline constexpr int64_t kPackColumns = 256;
@@ -82,17 +85,19 @@ template <class Product, class A, class B> class BlockMultiply {
     row_ = row, rows_ = rows, column_ = column, columns_ = columns;
     const int64_t words = wordsOf<Product>(g_.k);
     const int64_t depthBlocks = std::max<int64_t>(1, ceilDivide(words, kBlockDepth));
-    // Whole vectors of words.
-    constexpr int64_t kRun = kLanes * Product::kDepthPerWord;
+    constexpr int64_t kRun = kLanes * Product::kDepthPerWord;  // a vector of words
     blockDepth_ = std::max<int64_t>(1, ceilDivide(ceilDivide(g_.k, depthBlocks), kRun)) * kRun;
     tiles_ = ceilDivide(rows, kTileRows);
+    slices_ = ceilDivide(tiles_, kSliceTiles);
     packsA_ = !readsInPlace() || columns >= kPackColumns || (columns >= 2 * kPanelWidth && pitchCollides());
     staged_ = g_.typeC == DType::bfloat16;
     wholeStage_ = staged_ && blockDepth_ < g_.k;
     streams_ = !staged_ && !g_.accumulate && blockDepth_ >= g_.k && g_.ldc % 16 == 0 && column % 16 == 0 &&
                reinterpret_cast<uintptr_t>(c_) % 64 == 0 && g_.m * g_.n * g_.batch * 4 >= kStreamBytes;
     takeScratch();
-    for (int64_t k = 0; k == 0 || k < g_.k; k += blockDepth_) multiplyDepth(k, std::min(blockDepth_, g_.k - k));
+    for (int64_t k = 0; k == 0 || k < g_.k; k += blockDepth_) {
+      for (int64_t slice = 0; slice < slices_; ++slice) multiplySlice(slice, k, std::min(blockDepth_, g_.k - k));
+    }
     if (streams_) streamFence();
   }
 
@@ -109,8 +114,9 @@ template <class Product, class A, class B> class BlockMultiply {
 
   void takeScratch() {
     const int64_t words = wordsOf<Product>(blockDepth_);
-    const int64_t sizeA = packsA_ ? tiles_ * words * kTilePitch : 0;
-    const int64_t sizeB = words * kPanelWidth;
+    const int64_t sizeA = packsA_ ? ceilDivide(tiles_, slices_) * words * kTilePitch : 0;
+    panelSize_ = words * kPanelWidth;
+    const int64_t sizeB = keepsB() ? ceilDivide(columns_, kPanelWidth) * panelSize_ : panelSize_;
     stageStride_ = wholeStage_ ? ceilDivide(columns_, kPanelWidth) * kPanelWidth : kPanelWidth;
     const int64_t sizeStage = staged_ ? (wholeStage_ ? rows_ : kTileRows) * stageStride_ : 0;
     // Packed A is stored and prefetched in whole vectors, a little past its end.
@@ -127,10 +133,20 @@ template <class Product, class A, class B> class BlockMultiply {
     return b_ + (g_.transposeB ? column * g_.ldb + k : k * g_.ldb + column);
   }
 
-  void packTilesA(int64_t k, int64_t depth) {
+  // Whether the panels of B stay for the slices to come; else each takes the place of the one before.
+  bool keepsB() const { return slices_ > 1; }
+  float* panelB(int64_t column) const { return packedB_ + (keepsB() ? column / kPanelWidth * panelSize_ : 0); }
+
+  // Whether a panel of B is read where it lies: packing what one tile reads would double the work.
+  bool readsInPlaceB(int64_t column) const {
+    return tiles_ == 1 && Product::kDepthPerWord == 1 && sizeof(B) == 4 && !g_.transposeB &&
+           column + kPanelWidth <= columns_;
+  }
+
+  void packSliceA(int64_t k, int64_t depth) {
     const int64_t words = wordsOf<Product>(depth);
-    for (int64_t tile = 0; tile < tiles_; ++tile) {
-      const int64_t first = tileRow(tile), height = tileRow(tile + 1) - first;
+    for (int64_t tile = 0; tile < sliceTiles_; ++tile) {
+      const int64_t first = tileRow(firstTile_ + tile), height = tileRow(firstTile_ + tile + 1) - first;
       float* out = packedA_ + tile * words * kTilePitch;
       const A* source = sourceA(row_ + first, k);
       if (g_.transposeA) {
@@ -141,35 +157,45 @@ template <class Product, class A, class B> class BlockMultiply {
     }
   }
 
-  void multiplyDepth(int64_t k, int64_t depth) {
-    const int64_t words = wordsOf<Product>(depth);
-    if (packsA_) packTilesA(k, depth);
-    const bool last = k + depth >= g_.k;
+  void packPanelB(int64_t column, int64_t k, int64_t depth) {
+    const B* source = sourceB(k, column_ + column);
+    const int64_t columns = std::min<int64_t>(kPanelWidth, columns_ - column);
+    if (g_.transposeB) {
+      packAlong<Product>(source, g_.ldb, depth, columns, panelB(column), kPanelWidth);
+    } else {
+      packAcross<Product>(source, g_.ldb, depth, columns, panelB(column), kPanelWidth);
+    }
+  }
+
+  void multiplySlice(int64_t slice, int64_t k, int64_t depth) {
+    firstTile_ = tiles_ * slice / slices_;
+    sliceTiles_ = tiles_ * (slice + 1) / slices_ - firstTile_;
+    if (packsA_) packSliceA(k, depth);
+    const bool packsB = slice == 0, last = k + depth >= g_.k;
     for (int64_t column = 0; column < columns_; column += kPanelWidth) {
       Tile tile{};
       tile.columns = std::min<int64_t>(kPanelWidth, columns_ - column);
-      const B* source = sourceB(k, column_ + column);
-      tile.b = packedB_;
-      tile.bStride = kPanelWidth;
-      if (g_.transposeB) {
-        packAlong<Product>(source, g_.ldb, depth, tile.columns, packedB_, kPanelWidth);
-      } else if (tiles_ == 1 && Product::kDepthPerWord == 1 && sizeof(B) == 4 && tile.columns == kPanelWidth) {
-        tile.b = reinterpret_cast<const float*>(source);  // read once only: packing would double the work
-        tile.bStride = g_.ldb;
-      } else {
-        packAcross<Product>(source, g_.ldb, depth, tile.columns, packedB_, kPanelWidth);
-      }
-      tile.depth = words;
+      const bool inPlace = readsInPlaceB(column);
+      if (packsB && !inPlace) packPanelB(column, k, depth);
+      tile.b = inPlace ? reinterpret_cast<const float*>(sourceB(k, column_ + column)) : panelB(column);
+      tile.bStride = inPlace ? g_.ldb : kPanelWidth;
+      tile.depth = wordsOf<Product>(depth);
       tile.bias = last && g_.bias ? g_.bias + column_ + column : nullptr;
       tile.relu = last && g_.activation == Activation::relu;
       tile.stream = streams_;
-      const bool prefetchNext = !g_.transposeB && column + kPanelWidth < columns_;
-      for (int64_t i = 0; i < tiles_; ++i) {
+      const bool prefetchNext = !(packsB && g_.transposeB) && column + kPanelWidth < columns_;
+      for (int64_t i = 0; i < sliceTiles_; ++i) {
         tile.ahead = packedB_;
         tile.aheadStride = 0;
-        if (prefetchNext && i < 8) {  // eight tiles ask for two lines of four rows each, every fourth k
-          tile.ahead = reinterpret_cast<const float*>(source + kPanelWidth + (i & 1) * 16 + (i >> 1) * g_.ldb);
-          tile.aheadStride = 4 * g_.ldb * static_cast<int64_t>(sizeof(B)) / 4;
+        if (prefetchNext && i < 8) {  // eight tiles ask for the next panel, packed or not
+          if (packsB) {               // two lines of four rows each, every fourth k
+            const B* next = sourceB(k, column_ + column + kPanelWidth) + (i & 1) * 16 + (i >> 1) * g_.ldb;
+            tile.ahead = reinterpret_cast<const float*>(next);
+            tile.aheadStride = 4 * g_.ldb * static_cast<int64_t>(sizeof(B)) / 4;
+          } else {
+            tile.ahead = panelB(column + kPanelWidth) + i * (panelSize_ / 8);
+            tile.aheadStride = 16;
+          }
         }
         multiplyTileAt(tile, i, k, column, last);
       }
@@ -177,7 +203,7 @@ template <class Product, class A, class B> class BlockMultiply {
   }
 
   void multiplyTileAt(Tile& tile, int64_t index, int64_t k, int64_t column, bool last) {
-    const int64_t first = tileRow(index), height = tileRow(index + 1) - first;
+    const int64_t first = tileRow(firstTile_ + index), height = tileRow(firstTile_ + index + 1) - first;
     TileOrder order = TileOrder::kByDepth;
     tile.aStride = kTilePitch;
     if (packsA_) {
@@ -221,7 +247,9 @@ template <class Product, class A, class B> class BlockMultiply {
   const B* b_;
   char* c_;
   int64_t row_ = 0, rows_ = 0, column_ = 0, columns_ = 0;
-  int64_t blockDepth_ = 0, tiles_ = 0, stageStride_ = 0;
+  int64_t blockDepth_ = 0, tiles_ = 0, slices_ = 0, stageStride_ = 0;
+  int64_t firstTile_ = 0, sliceTiles_ = 0;  // of the slice
+  int64_t panelSize_ = 0;
   bool packsA_ = false, staged_ = false, wholeStage_ = false, streams_ = false;
   float *packedA_ = nullptr, *packedB_ = nullptr, *stage_ = nullptr;
 };

@@ -51,6 +51,15 @@ NEURITE_INLINE F32 activate(Activation activation, F32 x) {
 template <class To>
 void finishTile(const float* from, int64_t fromStride, To* to, int64_t toStride, int64_t rows, int64_t columns,
                 Activation activation) {
+  if constexpr (sizeof(To) == 2) {
+    if (activation == Activation::none && columns == kPanelWidth) {  // only the conversion, of whole vectors
+      for (int64_t i = 0; i < rows; ++i, from += fromStride, to += toStride) {
+        NEURITE_UNROLL
+        for (int j = 0; j < kTileVectors; ++j) storeBfloat16(to + j * kLanes, load(from + j * kLanes));
+      }
+      return;
+    }
+  }
   for (int64_t i = 0; i < rows; ++i, from += fromStride, to += toStride) {
     for (int64_t j = 0; j < columns; j += kLanes) {
       const F32 y = activate(activation, loadFloats(from + j, columns - j));

@@ -1,7 +1,7 @@
 // Random draws from Philox4x32-10: uniform, normal, truncated normal, bernoulli, dropout; and the counter.
 //
-// Element i of a draw is lane i mod 4 of counter + i / 4, so a draw is the same however it is cut. kLanes counters
-// are worked on at once; their four lanes are four vectors, which are interleaved when they are stored.
+// Element i of a draw is lane i mod 4 of counter + i / 4, so a draw is the same however it is cut. kSets times kLanes
+// counters are worked on at once; the four lanes of a set are four vectors, which are interleaved when they are stored.
 #include "../philox.h"
 #include "../pool.h"
 #include "elementwise.h"
@@ -37,23 +37,34 @@ struct Counters {
 NEURITE_INLINE U64 product(U64 a, uint32_t b) {
   return (U64)multiplyEven((I32)a, broadcastInt(static_cast<int32_t>(b)));
 }
-NEURITE_INLINE Counters philoxRounds(const RoundKeys& keys, U64 counter) {
-  Counters c{counter, counter >> 32, U64{}, U64{}};
+// A round is a chain of six instructions that wait for each other, about eight cycles: only several sets of counters
+// side by side keep the CPU busy. Fewer registers than 32 would not hold two sets.
+constexpr int kSets = kVectorRegisters == 32 ? 2 : 1;
+
+// The words of counters counter, counter + 1, …, counter + kSets * kLanes - 1: in each set the even ones and the odd
+// ones, then put together.
+NEURITE_INLINE void philoxLanes(const RoundKeys& keys, uint64_t counter, Words (&words)[kSets]) {
+  const U64 low = U64{} + 0xffffffffu, numbers = (U64)laneNumbers() & low;  // 0, 2, 4, … in the 64-bit lanes
+  Counters sets[2 * kSets];
+  NEURITE_UNROLL
+  for (int i = 0; i < 2 * kSets; ++i) {
+    const U64 start = numbers + (counter + static_cast<uint64_t>(i / 2 * kLanes + i % 2));
+    sets[i] = {start, start >> 32, U64{}, U64{}};
+  }
   NEURITE_UNROLL
   for (int round = 0; round < kPhiloxRounds; ++round) {
-    const U64 p0 = product(c.c0, kPhiloxMultiplier0), p1 = product(c.c2, kPhiloxMultiplier1);
-    c = {(p1 >> 32) ^ (c.c1 ^ keys.k0[round]), p1, (p0 >> 32) ^ (c.c3 ^ keys.k1[round]), p0};
+    NEURITE_UNROLL
+    for (Counters& c : sets) {
+      const U64 p0 = product(c.c0, kPhiloxMultiplier0), p1 = product(c.c2, kPhiloxMultiplier1);
+      c = {(p1 >> 32) ^ (c.c1 ^ keys.k0[round]), p1, (p0 >> 32) ^ (c.c3 ^ keys.k1[round]), p0};
+    }
   }
-  return c;
-}
-
-// The words of counters counter, counter + 1, …, counter + kLanes - 1: the even ones and the odd ones, then put
-// together.
-NEURITE_INLINE Words philoxLanes(const RoundKeys& keys, uint64_t counter) {
-  const U64 low = U64{} + 0xffffffffu, numbers = (U64)laneNumbers() & low;  // 0, 2, 4, … in the 64-bit lanes
-  const Counters even = philoxRounds(keys, numbers + counter), odd = philoxRounds(keys, numbers + (counter + 1));
   const auto join = [&](U64 a, U64 b) __attribute__((always_inline)) { return (U32)((a & low) | (b << 32)); };
-  return {{join(even.c0, odd.c0), join(even.c1, odd.c1), join(even.c2, odd.c2), join(even.c3, odd.c3)}};
+  NEURITE_UNROLL
+  for (int i = 0; i < kSets; ++i) {
+    const Counters &even = sets[2 * i], &odd = sets[2 * i + 1];
+    words[i] = {{join(even.c0, odd.c0), join(even.c1, odd.c1), join(even.c2, odd.c2), join(even.c3, odd.c3)}};
+  }
 }
 
 // The upper halves of the 64-bit products of all lanes.
@@ -91,9 +102,9 @@ uint64_t joined(const Tensor& state, int i) {
   return words[i] | uint64_t{words[i + 1]} << 32;
 }
 
-constexpr int64_t kDraw = 4 * kLanes;  // elements of one step
+constexpr int64_t kDraw = 4 * kLanes;  // elements of a set
 
-// fill(words, to) turns the words of a step into kDraw elements of the output's compute type.
+// fill(words, to, i) turns the words of a set into kDraw elements of the output's compute type.
 template <class F> void draw(const Tensor& state, const Tensor& y, int64_t cost, F&& fill) {
   const RoundKeys keys(joined(state, 0));
   const uint64_t counter = joined(state, 2);
@@ -108,8 +119,12 @@ template <class F> void draw(const Tensor& state, const Tensor& y, int64_t cost,
       char* to = y.as<char>() + begin * bytes;
       const bool direct = !narrow && !stream && n == kBlock;
       float* values = direct ? reinterpret_cast<float*>(to) : block;
-      for (int64_t i = 0; i < n; i += kDraw)
-        fill(philoxLanes(keys, counter + static_cast<uint64_t>((begin + i) / 4)), values + i, begin + i);
+      for (int64_t i = 0; i < n; i += kSets * kDraw) {
+        Words words[kSets];
+        philoxLanes(keys, counter + static_cast<uint64_t>((begin + i) / 4), words);
+        NEURITE_UNROLL
+        for (int set = 0; set < kSets; ++set) fill(words[set], values + i + set * kDraw, begin + i + set * kDraw);
+      }
       if (narrow)
         narrow(block, to, n);
       else if (stream)
@@ -250,7 +265,7 @@ void dropout(const Call& call) {
   const I32 limit = broadcastInt(threshold(rate));
   const F32 keep = broadcast(static_cast<float>(1 - rate));
   const Convert widen = kWiden[static_cast<int>(x.dtype)];
-  const int64_t size = x.size();
+  const int64_t size = x.size(), bytes = static_cast<int64_t>(dtypeBytes(x.dtype));
   draw(call.in[1], y, kMedium, [&](const Words& w, float* to, int64_t i) {
     alignas(64) int32_t words[kDraw];
     alignas(64) float wide[kDraw];
@@ -262,6 +277,7 @@ void dropout(const Call& call) {
       from = wide;
     }
     for (int64_t j = 0; j < n; j += kLanes) {
+      prefetch(x.as<const char>() + (i + j + kBlock) * bytes);  // the words keep the CPU from looking that far ahead
       const F32 kept = loadPartial(from + j, n - j) / keep;
       store(to + j, select(less(load(words + j), limit), zeros(), kept));
     }
