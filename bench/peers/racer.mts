@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -40,9 +41,11 @@ export class Racer {
     return JSON.parse(value)
   }
 
-  ask(question: string): Promise<Answer> {
+  async ask(question: string): Promise<Answer> {
     this.#child.stdin!.write(`${question}\n`)
-    return this.answer()
+    const answer = await this.answer()
+    await setTimeout(50) // idle threads of its pools spin for a while: not on the time of others
+    return answer
   }
 
   end(): void {
