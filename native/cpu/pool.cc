@@ -49,6 +49,36 @@ struct Geometry {
   int64_t window() const { return axes[0].window * axes[1].window * axes[2].window; }
 };
 
+// The cells of a window that lies whole inside of the input: their distances in elements from its first. Windows of more
+// than kMost cells have none.
+struct Cells {
+  static constexpr int64_t kMost = 64;
+  int64_t count = 0, offset[kMost];
+
+  explicit Cells(const Geometry& g) {
+    const auto& [D, H, W] = g.axes;
+    if (g.window() > kMost) return;
+    for (int64_t i = 0; i < D.window; ++i) {
+      for (int64_t j = 0; j < H.window; ++j) {
+        for (int64_t k = 0; k < W.window; ++k) offset[count++] = ((i * H.in + j) * W.in + k) * g.channels;
+      }
+    }
+  }
+};
+
+// Calls tile(c, vectors, lanes) for all channels, kTile vectors at a time.
+template <class F> NEURITE_INLINE void forChannels(int64_t channels, F&& tile) {
+  int64_t c = 0;
+  for (; c + kTile * kLanes <= channels; c += kTile * kLanes)
+    tile(c, std::integral_constant<int, kTile>(), int64_t{kLanes});
+  if (c + 2 * kLanes <= channels) {
+    tile(c, std::integral_constant<int, 2>(), int64_t{kLanes});
+    c += 2 * kLanes;
+  }
+  for (; c + kLanes <= channels; c += kLanes) tile(c, std::integral_constant<int, 1>(), int64_t{kLanes});
+  if (c < channels) tile(c, std::integral_constant<int, 1>(), channels - c);
+}
+
 // Calls row(n, d, h, wBegin, wEnd) for pixels [begin, end) of (N, d, h, w).
 template <class F> void forRows(int64_t begin, int64_t end, int64_t d, int64_t h, int64_t w, F&& row) {
   for (int64_t p = begin; p < end;) {
@@ -105,6 +135,7 @@ void pool(const Geometry& g, const T* x, const Tensor& output, P* position) {
   const Axis &D = g.axes[0], &H = g.axes[1], &W = g.axes[2];
   const int64_t C = g.channels, cells = g.window();
   T* const y = output.as<T>();
+  const Cells whole(g);
   const bool stream = streams(output, C);
   const Split parts = split(g.batch * D.out * H.out * W.out, (C + kLanes) * cells, kPixels);
   parallelFor(parts.chunks, [&](int64_t chunk) {
@@ -114,11 +145,18 @@ void pool(const Geometry& g, const T* x, const Tensor& output, P* position) {
       const int64_t place = ((n * D.out + od) * H.out + oh) * W.out;
       for (int64_t ow = from; ow < to; ++ow) {
         const Range w = W.covered(ow);
+        const T* const first = x + (((n * D.in + d.begin) * H.in + h.begin) * W.in + w.begin) * C;
+        const bool inside = whole.count > 0 && planes * (w.end - w.begin) == cells;
         const F32 scale = broadcast(average ? 1.0f / static_cast<float>(planes * (w.end - w.begin)) : 1.0f);
         const auto tile = [&]<int vectors>(int64_t c, std::integral_constant<int, vectors>, int64_t left)
             __attribute__((always_inline)) {
           Reducer reducer;
-          for (int64_t i = d.begin; i < d.end; ++i) {
+          for (int64_t cell = 0; inside && cell < whole.count; ++cell) {
+            const T* pixel = first + whole.offset[cell] + c;
+            unrolled<vectors>(
+                EACH { reducer.add(v, loadFloats(pixel + v * kLanes, left), static_cast<int32_t>(cell)); });
+          }
+          for (int64_t i = inside ? d.end : d.begin; i < d.end; ++i) {
             for (int64_t j = h.begin; j < h.end; ++j) {
               const T* pixel = x + (((n * D.in + i) * H.in + j) * W.in + w.begin) * C + c;
               auto number = static_cast<int32_t>(((i - D.start(od)) * H.window + (j - H.start(oh))) * W.window +
@@ -134,11 +172,7 @@ void pool(const Geometry& g, const T* x, const Tensor& output, P* position) {
             if constexpr (Reducer::positions) storePosition(position + at + v * kLanes, reducer.at[v], left);
           });
         };
-        int64_t c = 0;
-        for (; c + kTile * kLanes <= C; c += kTile * kLanes)
-          tile(c, std::integral_constant<int, kTile>(), int64_t{kLanes});
-        for (; c + kLanes <= C; c += kLanes) tile(c, std::integral_constant<int, 1>(), int64_t{kLanes});
-        if (c < C) tile(c, std::integral_constant<int, 1>(), C - c);
+        forChannels(C, tile);
       }
     };
     forRows(parts.begin(chunk), parts.end(chunk), D.out, H.out, W.out, row);
@@ -187,11 +221,7 @@ template <bool average, class T, class Term> void unpool(const Geometry& g, cons
           }
           unrolled<vectors>(EACH { storeFloats(at + c + v * kLanes, total[v], left, stream); });
         };
-        int64_t c = 0;
-        for (; c + kTile * kLanes <= C; c += kTile * kLanes)
-          tile(c, std::integral_constant<int, kTile>(), int64_t{kLanes});
-        for (; c + kLanes <= C; c += kLanes) tile(c, std::integral_constant<int, 1>(), int64_t{kLanes});
-        if (c < C) tile(c, std::integral_constant<int, 1>(), C - c);
+        forChannels(C, tile);
       }
     };
     forRows(parts.begin(chunk), parts.end(chunk), D.in, H.in, W.in, row);
@@ -210,7 +240,51 @@ template <bool average, class A> void sumsGrad(const Call& call) {
   });
 }
 
+// Windows that tile the input: each of its places is written once, by the window that holds it.
+template <class T, class P> void maxGradOfTiles(const Geometry& g, const Cells& cells, const Call& call) {
+  const Axis &D = g.axes[0], &H = g.axes[1], &W = g.axes[2];
+  const int64_t C = g.channels;
+  const T* dy = call.in[0].as<const T>();
+  const P* position = call.in[1].as<const P>();
+  T* dx = call.out[0].as<T>();
+  const bool stream = streams(call.out[0], C);
+  const Split parts = split(g.batch * D.out * H.out * W.out, (C + kLanes) * 2 * cells.count, kPixels);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    forRows(parts.begin(chunk), parts.end(chunk), D.out, H.out, W.out,
+            [&](int64_t n, int64_t od, int64_t oh, int64_t from, int64_t to) {
+              const int64_t line = ((n * D.out + od) * H.out + oh) * W.out;
+              for (int64_t ow = from; ow < to; ++ow) {
+                T* const first = dx + (((n * D.in + od * D.window) * H.in + oh * H.window) * W.in + ow * W.window) * C;
+                const int64_t at = (line + ow) * C;
+                const auto tile = [&]<int vectors>(int64_t c, std::integral_constant<int, vectors>, int64_t left)
+                    __attribute__((always_inline)) {
+                  F32 gradient[kTile];
+                  I32 where[kTile];
+                  unrolled<vectors>(EACH {
+                    gradient[v] = loadFloats(dy + at + c + v * kLanes, left);
+                    where[v] = loadPosition(position + at + c + v * kLanes, left);
+                  });
+                  for (int64_t cell = 0; cell < cells.count; ++cell) {
+                    T* to = first + cells.offset[cell] + c;
+                    const I32 number = broadcastInt(static_cast<int32_t>(cell));
+                    unrolled<vectors>(EACH {
+                      storeFloats(to + v * kLanes, select(equal(where[v], number), gradient[v], zeros()), left, stream);
+                    });
+                  }
+                };
+                forChannels(C, tile);
+              }
+            });
+    if (stream) streamFence();
+  });
+}
+
 template <class T, class P> void maxGrad(const Geometry& g, const Call& call) {
+  const Cells cells(g);
+  bool tiles = cells.count > 0;
+  for (const Axis& axis : g.axes)
+    tiles = tiles && axis.stride == axis.window && axis.before == 0 && axis.in == axis.out * axis.window;
+  if (tiles) return maxGradOfTiles<T, P>(g, cells, call);
   const T* dy = call.in[0].as<const T>();
   const P* position = call.in[1].as<const P>();
   unpool<false, T>(
