@@ -5,6 +5,7 @@ import type * as constraints from '../constraints'
 import { ArgumentError, ShapeError, showShape } from '../errors'
 import type * as initializers from '../initializers'
 import * as ops from '../ops'
+import { convMaxPool } from '../ops/conv-pool'
 import type { FusedActivation } from '../ops/fused'
 import { perAxis, type Sizes } from '../ops/windows'
 import type * as regularizers from '../regularizers'
@@ -152,8 +153,14 @@ export abstract class Convolution extends SpatialLayer {
   /** How many elements of that kernel belong to a filter; infinite where they cannot be scaled by filter. */
   protected abstract get weightsPerFilter(): number
 
-  /** The product of images with their channels last, with bias and activation. */
-  protected abstract convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor
+  /** The product of images with their channels last, with bias and activation, and the maxima of windows where it `pools`. */
+  protected abstract convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | undefined,
+    activation: FusedActivation,
+    pool?: ops.PoolOptions | undefined
+  ): Tensor
 
   override call(x: Tensor): Tensor {
     const fused = activations.fusedActivation(this.activation)
@@ -162,13 +169,19 @@ export abstract class Convolution extends SpatialLayer {
   }
 
   override fusedPart(): FusedPart | undefined {
-    const isLinear = activations.fusedActivation(this.activation) === 'none'
-    return isLinear && this.dataFormat === 'channelsLast' ? { kind: 'product' } : undefined
+    const activation = activations.fusedActivation(this.activation)
+    if (activation === undefined || this.dataFormat !== 'channelsLast') return undefined
+    return activation === 'none' || this.pools ? { kind: 'product', activation, pools: this.pools } : undefined
   }
 
-  override callFused(x: Tensor, _context: CallContext, { normalization, activation = 'none' }: Epilogue): Tensor {
-    const weights = normalization?.fold(this.weight, this.bias)
-    return weights ? this.product(x, activation, ...weights) : this.product(x, activation)
+  /** Whether `convolve` takes windows. */
+  protected get pools(): boolean {
+    return false
+  }
+
+  override callFused(x: Tensor, _context: CallContext, { normalization, activation, pool }: Epilogue): Tensor {
+    const [weight, bias] = normalization?.fold(this.weight, this.bias) ?? [this.weight, this.bias]
+    return this.product(x, activation ?? activations.fusedActivation(this.activation)!, weight, bias, pool)
   }
 
   override canFold(x: Tensor): boolean {
@@ -176,8 +189,14 @@ export abstract class Convolution extends SpatialLayer {
     return places > this.weightsPerFilter
   }
 
-  private product(x: Tensor, activation: FusedActivation, weight: Tensor = this.weight, bias: Tensor | undefined = this.bias): Tensor {
-    return this.convolve(x, this.cast(weight), bias && this.cast(bias), activation)
+  private product(
+    x: Tensor,
+    activation: FusedActivation,
+    weight = this.weight,
+    bias: Tensor | undefined = this.bias,
+    pool?: ops.PoolOptions
+  ): Tensor {
+    return this.convolve(x, this.cast(weight), bias && this.cast(bias), activation, pool)
   }
 
   override getConfig(): Config {
@@ -233,9 +252,14 @@ abstract class Conv extends Convolution {
     return this.kernel!.size / this.filters
   }
 
-  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+  protected override get pools(): boolean {
+    return true
+  }
+
+  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation, pool?: ops.PoolOptions): Tensor {
     const { strides, padding, dilationRate, groups } = this
-    return ops.conv(x, weight, { strides, padding, dilationRate, groups, bias, activation })
+    const options = { strides, padding, dilationRate, groups, bias, activation }
+    return pool ? convMaxPool(x, weight, options, pool) : ops.conv(x, weight, options)
   }
 
   override getConfig(): Config {

@@ -82,7 +82,8 @@ export class Dense extends Layer {
   }
 
   override fusedPart(): FusedPart | undefined {
-    return activations.fusedActivation(this.activation) === 'none' ? { kind: 'product' } : undefined
+    const activation = activations.fusedActivation(this.activation)
+    return activation === 'none' ? { kind: 'product', activation, pools: false } : undefined
   }
 
   override callFused(x: Tensor, _context: CallContext, { normalization, activation = 'none' }: Epilogue): Tensor {

@@ -1,5 +1,6 @@
 // How layers that follow each other become one op: the parts that they can take in it.
 import type { FusedActivation } from '../ops/fused'
+import type { PoolOptions } from '../ops/pool'
 import type { Tensor } from '../tensor'
 import type { BatchNormalization } from './batch-normalization'
 
@@ -11,17 +12,24 @@ export interface Epilogue {
   residual?: Tensor | undefined
   /** Default `none`. */
   activation?: FusedActivation | undefined
+  /** The windows whose maxima are taken of the result. */
+  pool?: PoolOptions | undefined
 }
 
 /** The part that a layer can take in an op of several layers. */
 export type FusedPart =
-  /** A matrix product or convolution without an activation of its own, its channels last. It may have any activation. */
-  | { readonly kind: 'product' }
+  /**
+   * A matrix product or convolution with its channels last. It may have any activation if its own is none, and the maxima of windows
+   * where `pools`.
+   */
+  | { readonly kind: 'product'; readonly activation: FusedActivation; readonly pools: boolean }
   /** Batch normalisation of the last axis. It may have a residual and relu. */
   | { readonly kind: 'normalization' }
   /** A sum of its inputs. */
   | { readonly kind: 'sum' }
   | { readonly kind: 'activation'; readonly activation: FusedActivation }
+  /** The maxima of windows. */
+  | { readonly kind: 'pool'; readonly pool: PoolOptions }
 
 export function activationPart(activation: FusedActivation | undefined): FusedPart | undefined {
   return activation === undefined || activation === 'none' ? undefined : { kind: 'activation', activation }

@@ -6,6 +6,7 @@ import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
+import type { FusedPart } from './fusion'
 import type { LayerOptions } from './layer'
 import { SpatialLayer } from './spatial-layer'
 
@@ -48,6 +49,11 @@ abstract class Pooling extends SpatialLayer {
 }
 
 abstract class MaxPooling extends Pooling {
+  override fusedPart(): FusedPart | undefined {
+    const { poolSize, strides, padding } = this
+    return this.dataFormat === 'channelsLast' ? { kind: 'pool', pool: { poolSize, strides, padding } } : undefined
+  }
+
   protected pool(x: Tensor, options: PoolOptions): Tensor {
     return ops.maxPool(x, options)
   }

@@ -2,13 +2,15 @@
 //
 // Fused are: a product (dense or convolution) or a batch normalisation with the activation behind it; a batch normalisation with the sum
 // and relu behind it, the end of a residual block; and, outside of training, a product with the batch normalisation behind it, whose scale
-// and shift become part of the product's weights. Nothing else may read what is between them.
+// and shift become part of the product's weights; a convolution, with its activation, and the maximum pooling behind it. Nothing else may
+// read what is between them.
 import { inDType } from '../dtype'
 import type { BatchNormalization } from '../layers/batch-normalization'
 import type { FusedPart } from '../layers/fusion'
 import type { AnyLayer, CallContext, LayerInput, PartialShape } from '../layers/layer'
 import type { LayerNode } from '../layers/symbolic'
 import type { FusedActivation } from '../ops/fused'
+import type { PoolOptions } from '../ops/pool'
 import { leavesOf, type Structure } from '../structure'
 import type { SymbolicTensor, Tensor } from '../tensor'
 
@@ -19,8 +21,10 @@ export interface Group {
   readonly normalization?: LayerNode | undefined
   /** The sum behind a batch normalisation: which of its inputs that is, and the other one. */
   readonly sum?: { readonly node: LayerNode; readonly at: number; readonly residual: SymbolicTensor } | undefined
-  /** The activation at the end. */
+  /** The activation at the end, or in front of the pooling there. */
   readonly activation?: FusedActivation | undefined
+  /** The pooling at the end. */
+  readonly pool?: { readonly node: LayerNode; readonly options: PoolOptions } | undefined
 }
 
 /** Finds the groups. Each stands at the place of its last use, where all that it needs is there. */
@@ -64,13 +68,23 @@ function partOf(node: LayerNode): Part | undefined {
 
 function groupFrom(node: LayerNode, behind: (node: LayerNode) => Part | undefined): Group {
   const alone = { nodes: [node] }
-  const kind = partOf(node)?.part.kind
-  if (kind === 'normalization') return normalizationFrom(node, behind) ?? alone
-  const next = kind === 'product' ? behind(node) : undefined
-  if (next?.part.kind === 'activation') return { nodes: [node, next.node], activation: next.part.activation }
-  if (next?.part.kind !== 'normalization') return alone
+  const part = partOf(node)?.part
+  if (part?.kind === 'normalization') return normalizationFrom(node, behind) ?? alone
+  if (part?.kind !== 'product') return alone
+  const next = behind(node)
+  const pooled = part.pools ? poolingBehind(next) : undefined
+  if (pooled || next === undefined || part.activation !== 'none') return pooled ? { nodes: [node, pooled.node], pool: pooled } : alone
+  if (next.part.kind === 'activation') {
+    const last = part.pools ? poolingBehind(behind(next.node)) : undefined
+    return { nodes: [node, next.node, ...(last ? [last.node] : [])], activation: next.part.activation, pool: last }
+  }
+  if (next.part.kind !== 'normalization') return alone
   const { nodes, ...rest } = normalizationFrom(next.node, behind) ?? { nodes: [next.node] }
   return { nodes: [node, ...nodes], normalization: next.node, ...rest }
+}
+
+function poolingBehind(next: Part | undefined): Group['pool'] {
+  return next?.part.kind === 'pool' ? { node: next.node, options: next.part.pool } : undefined
 }
 
 function normalizationFrom(node: LayerNode, behind: (node: LayerNode) => Part | undefined): Group | undefined {
@@ -101,7 +115,7 @@ function sumOf(sum: LayerNode, node: LayerNode): Group['sum'] {
 
 /** Computes a group; `logits`: without the activation at its end. */
 export function computeGroup(
-  { nodes, normalization, sum, activation = 'none' }: Group,
+  { nodes, normalization, sum, activation, pool }: Group,
   input: LayerInput,
   residual: Tensor | undefined,
   context: CallContext,
@@ -111,13 +125,15 @@ export function computeGroup(
   if (nodes.length === 1) return logits ? layer.applyLogits(input, context) : layer.apply(input, context)
   const x = input as Tensor
   for (const node of nodes.slice(1)) {
-    const [output] = leavesOf(node.outputs)
+    // What pooling reads is what the use before it gives; the others keep the shape.
+    const [output] = leavesOf(node === pool?.node ? nodes.at(-2)!.outputs : node.outputs)
     const shape: PartialShape = [x.shape[0]!, ...output!.shape.slice(1)]
     node.layer.admit(node === sum?.node ? pairAt(sum.at, shape, residual!.shape) : shape)
   }
   const epilogue = {
     residual: residual && inDType(residual, layer.computeDType),
-    activation: logits ? 'none' : activation
+    activation: logits ? 'none' : activation,
+    pool: pool?.options
   } as const
   if (normalization === undefined) return layer.applyFused(x, context, epilogue)
   if (!context.training && sum === undefined && layer.canFold(x)) {

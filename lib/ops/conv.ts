@@ -1,7 +1,7 @@
 // Convolution over one to three spatial axes, channels last, with bias and activation in its epilogue; and its transposition.
 import { precisionOn } from '../config'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
-import { expectTensor, run } from '../op'
+import { expectTensor, type Plan, run } from '../op'
 import { sameDim } from '../shape'
 import type { Gradient } from '../tape'
 import type { Tensor } from '../tensor'
@@ -40,11 +40,19 @@ export interface ConvTransposeOptions {
 }
 
 /** Attributes that conv and its two gradients share: one number per spatial axis. */
-interface Geometry {
+export interface Geometry {
   strides: readonly number[]
   dilation: readonly number[]
   before: readonly number[]
   groups: number
+}
+
+export interface ConvPlan {
+  geometry: Geometry
+  /** Of the result. */
+  shape: readonly number[]
+  /** By its number in native/tensor.h. */
+  activation: number
 }
 
 /**
@@ -54,6 +62,12 @@ interface Geometry {
  * @throws ShapeError if the kernel has another number of channels or does not fit into the padded input; DTypeError; ArgumentError
  */
 export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
+  const { geometry, shape, activation } = planConv(x, w, options)
+  return forward(x, w, options.bias ?? null, geometry, shape, activation)
+}
+
+/** What a convolution with these options is; checks all operands. */
+export function planConv(x: Tensor, w: Tensor, options: ConvOptions): ConvPlan {
   const { padding = 'valid', groups = 1, bias = null, activation = 'none' } = options
   const axes = checkOperands('conv', x, w)
   const [strides, dilation] = [
@@ -75,7 +89,7 @@ export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
   const window = resolveWindow('conv', x.shape.slice(1, -1), w.shape.slice(0, axes), strides, dilation, padding)
   const shape = [x.shape[0]!, ...window.sizes, features]
   checkBias('conv', bias, x, features)
-  return forward(x, w, bias, { strides, dilation, before: window.before, groups }, shape, fusedCode('conv', activation))
+  return { geometry: { strides, dilation, before: window.before, groups }, shape, activation: fusedCode('conv', activation) }
 }
 
 /**
@@ -147,15 +161,15 @@ function checkBias(op: string, bias: Tensor | null, x: Tensor, features: number)
 // The three products below are each other's gradients, so they can be differentiated any number of times.
 
 function forward(x: Tensor, w: Tensor, bias: Tensor | null, geometry: Geometry, shape: readonly number[], activation = 0): Tensor {
-  return run('conv', [x, w, bias], {
-    shape,
-    dtype: x.dtype,
-    attributes: { ...geometry, activation, precision: precisionOn(x.deviceIndex) },
-    gradient: convGradient
-  })
+  return run('conv', [x, w, bias], { ...convCall(x, { geometry, shape, activation }), gradient: convGradient })
 }
 
-function dataGrad(dy: Tensor, w: Tensor, bias: Tensor | null, geometry: Geometry, shape: readonly number[], activation = 0): Tensor {
+/** The call of the native op, without its gradient. */
+export function convCall(x: Tensor, { geometry, shape, activation }: ConvPlan): Plan {
+  return { shape, dtype: x.dtype, attributes: { ...geometry, activation, precision: precisionOn(x.deviceIndex) } }
+}
+
+export function dataGrad(dy: Tensor, w: Tensor, bias: Tensor | null, geometry: Geometry, shape: readonly number[], activation = 0): Tensor {
   return run('convDataGrad', [dy, w, bias], {
     shape,
     dtype: dy.dtype,
@@ -164,7 +178,7 @@ function dataGrad(dy: Tensor, w: Tensor, bias: Tensor | null, geometry: Geometry
   })
 }
 
-function filterGrad(x: Tensor, dy: Tensor, geometry: Geometry, shape: readonly number[]): Tensor {
+export function filterGrad(x: Tensor, dy: Tensor, geometry: Geometry, shape: readonly number[]): Tensor {
   return run('convFilterGrad', [x, dy], {
     shape,
     dtype: x.dtype,

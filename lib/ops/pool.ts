@@ -1,6 +1,6 @@
 // Pooling over the spatial axes of channels-last tensors: maximum, average and sum of windows, regular or adaptive.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
-import { type Attributes, run, runAll } from '../op'
+import { type Attributes, run, runAll, type Spec } from '../op'
 import { sizeOf } from '../shape'
 import { type Gradient, onlyOnce } from '../tape'
 import type { Tensor } from '../tensor'
@@ -25,13 +25,25 @@ interface Windows extends Attributes {
   readonly before: readonly number[]
 }
 
+export interface PoolPlan {
+  /** Numbers of windows. */
+  sizes: readonly number[]
+  attributes: Windows
+}
+
 function spatialOf(name: string, x: Tensor): readonly number[] {
   const spatial = spatialSizes(name, x)
   expectDType(name, 'x', x, floats)
   return spatial
 }
 
-function regular(name: Kind, x: Tensor, { poolSize, strides, padding = 'valid' }: PoolOptions): Tensor {
+function regular(name: Kind, x: Tensor, options: PoolOptions): Tensor {
+  const { sizes, attributes } = planPool(name, x, options)
+  return pooled(name, x, sizes, attributes)
+}
+
+/** How regular windows lie over the spatial axes of x; checks all operands. */
+export function planPool(name: Kind, x: Tensor, { poolSize, strides, padding = 'valid' }: PoolOptions): PoolPlan {
   const spatial = spatialOf(name, x)
   const axes = spatial.length
   const window = perAxis(name, 'poolSize', poolSize, axes)
@@ -40,7 +52,7 @@ function regular(name: Kind, x: Tensor, { poolSize, strides, padding = 'valid' }
   if (window.some((size, i) => before[i]! >= size || after[i]! >= size))
     throw failure(ArgumentError, name, `expected padding to be smaller than the window ${show(window)}, received ${show(padding)}`)
   expectElements(name, x, spatial)
-  return pooled(name, x, sizes, { window, strides: steps, before })
+  return { sizes, attributes: { window, strides: steps, before } }
 }
 
 /** No window may lie over nothing. */
@@ -67,25 +79,29 @@ function adaptive(name: string, kind: Kind, x: Tensor, outputSize: Sizes): Tenso
 function pooled(name: Kind, x: Tensor, out: readonly number[], attributes: Windows): Tensor {
   const shape = [x.shape[0]!, ...out, x.shape.at(-1)!]
   if (name !== 'maxPool') return sums(name, x, shape, attributes)
-  const cells = sizeOf(attributes.window)
-  if (cells > 2 ** 31 - 1)
-    throw failure(ArgumentError, name, `expected windows of less than 2³¹ places, received ${show(attributes.window)}`)
-  // The positions of the maxima are only needed for a gradient.
-  const position = { shape: x.tapes === 0 ? [0] : shape, dtype: cells <= 256 ? 'uint8' : 'int32' } as const
-  const [y, places] = runAll('maxPool', [x], { outputs: [{ shape, dtype: x.dtype }, position], attributes, gradient: maxPoolGradient })
+  const outputs = maxPoolOutputs(x, shape, attributes, x.tapes !== 0)
+  const [y, places] = runAll('maxPool', [x], { outputs, attributes, gradient: maxPoolGradient })
   places!.dispose()
   return y!
 }
 
+/** The outputs of the native op: maxima, and where they were, which only a gradient needs. */
+export function maxPoolOutputs(x: Tensor, shape: readonly number[], { window }: Windows, withGradient: boolean): Spec[] {
+  const cells = sizeOf(window)
+  if (cells > 2 ** 31 - 1) throw failure(ArgumentError, 'maxPool', `expected windows of less than 2³¹ places, received ${show(window)}`)
+  return [
+    { shape, dtype: x.dtype },
+    { shape: withGradient ? shape : [0], dtype: cells <= 256 ? 'uint8' : 'int32' }
+  ]
+}
+
 const maxPoolGradient: Gradient = (dy, { inputs, outputs, attributes }) => [
-  () =>
-    run('maxPoolGrad', [dy, outputs[1]!], {
-      shape: inputs[0]!.shape,
-      dtype: dy.dtype,
-      attributes,
-      gradient: onlyOnce('maxPool')
-    })
+  () => maxPoolGrad(dy, outputs[1]!, inputs[0]!.shape, attributes as Windows)
 ]
+
+export function maxPoolGrad(dy: Tensor, places: Tensor, shape: readonly number[], attributes: Windows): Tensor {
+  return run('maxPoolGrad', [dy, places], { shape, dtype: dy.dtype, attributes, gradient: onlyOnce('maxPool') })
+}
 
 function sums(name: 'averagePool' | 'sumPool', x: Tensor, shape: readonly number[], attributes: Attributes): Tensor {
   const gradient: Gradient = (dy) => [() => sumsGrad(name, dy, x.shape, attributes)]

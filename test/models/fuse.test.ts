@@ -107,6 +107,12 @@ const twins: Record<string, () => Twin> = {
   'transposed conv, batchNormalization, relu': () =>
     chain(layers.conv2dTranspose({ filters: 3, kernelSize: 3, strides: 2 }), layers.batchNormalization(), relu()),
   'batchNormalization that is not trained, relu': () => chain(conv(), layers.batchNormalization({ trainable: false }), relu()),
+  'conv with relu, maxPooling': () => chain(conv({ activation: 'relu' }), layers.maxPooling2d()),
+  'conv, sigmoid, maxPooling of windows that overlap': () =>
+    chain(conv({ groups: 2 }), relu({ activation: 'sigmoid' }), layers.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same' })),
+  'conv without bias, maxPooling': () => chain(conv({ useBias: false, strides: 2 }), layers.maxPooling2d()),
+  'conv, maxPooling, dense': () => chain(conv(), layers.maxPooling2d(), layers.flatten(), layers.dense({ units: 3 })),
+  'transposed conv, maxPooling': () => chain(layers.conv2dTranspose({ filters: 3, kernelSize: 2 }), layers.maxPooling2d()),
   'residual block': () => residual(),
   'residual block without relu': () => residual({ after: false }),
   'residual block with a shortcut of its own': () => residual({ shortcut: true }),
@@ -181,6 +187,15 @@ describe('the ops that are run', () => {
   test('activations are part of products, inside of nested models too', () => {
     const inner = chain(conv(), relu()).net
     expect(skip(run(chain(inner, layers.dense({ units: 3 }), relu({ activation: 'tanh' })).net, true))).toEqual(['conv', 'matmul'])
+  })
+
+  test('the way back from a maximum passes the activation before it spreads over the windows', () => {
+    const { net } = chain(conv({ activation: 'relu' }), layers.maxPooling2d())
+    const x = random.normal([2, 6, 6, 4])
+    const names = opsOf(() => valueAndGrad(() => net.apply(x, { training: true }).sum(), net.trainableVariables))
+    expect(names.filter((name) => /conv|Pool|Activation/.test(name))).toEqual([
+      ...['conv', 'maxPool', 'biasActivationGrad', 'maxPoolGrad', 'convFilterGrad']
+    ])
   })
 
   test('the first layer computes no gradient of the data', () => {
