@@ -87,6 +87,11 @@ export class Registry<T extends object> {
     }
   }
 
+  /** Whether this is a class of the library's. */
+  has(type: unknown): boolean {
+    return [...this.byClassName.values()].includes(type as Constructor<T>)
+  }
+
   /** All names that a string may be. */
   get names(): string[] {
     return [...this.byName.keys()]

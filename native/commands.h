@@ -1,4 +1,4 @@
-// What is queued on a stream: ops, copies between host and device, fences, replays of programs.
+// What is queued on a stream: ops, copies between host and device or from device to device, waits, replays of programs.
 #pragma once
 #include <algorithm>
 #include <atomic>

@@ -98,9 +98,10 @@ int Environment::endRecording(const double* results, size_t count) {
 
 void Environment::abortRecording() {
   if (!recorder_) return;
-  for (size_t i = 0; i < recorder_->storages.size(); i++)
-    if (recorder_->program->buffer(static_cast<int32_t>(i)).kind != Program::Kind::temporary)
-      dropReference(recorder_->storages[i]);
+  for (size_t i = 0; i < recorder_->storages.size(); i++) {
+    const Program::Kind kind = recorder_->program->buffer(static_cast<int32_t>(i)).kind;
+    if (kind == Program::Kind::input || kind == Program::Kind::external) dropReference(recorder_->storages[i]);
+  }
   recorder_.reset();
 }
 

@@ -164,7 +164,7 @@ void Stream::shrinkArena(size_t bytes) {
   arenaSizes_.erase(arenaSizes_.find(bytes));
   const size_t needed = arenaSizes_.empty() ? 0 : *arenaSizes_.rbegin();
   // What is kept is not worth asking the system for again.
-  if (arena->bytes <= kKeptArena || needed > arena->bytes / 2) return;
+  if (!arena || arena->bytes <= kKeptArena || needed > arena->bytes / 2) return;
   Block* smaller = nullptr;
   try {
     if (needed) smaller = allocate(needed);

@@ -159,7 +159,7 @@ export abstract class Convolution extends SpatialLayer {
     weight: Tensor,
     bias: Tensor | undefined,
     activation: FusedActivation,
-    pool?: ops.PoolOptions | undefined
+    pool?: Epilogue['pool']
   ): Tensor
 
   override call(x: Tensor): Tensor {
@@ -194,7 +194,7 @@ export abstract class Convolution extends SpatialLayer {
     activation: FusedActivation,
     weight = this.weight,
     bias: Tensor | undefined = this.bias,
-    pool?: ops.PoolOptions
+    pool?: Epilogue['pool']
   ): Tensor {
     return this.convolve(x, this.cast(weight), bias && this.cast(bias), activation, pool)
   }
@@ -256,7 +256,7 @@ abstract class Conv extends Convolution {
     return true
   }
 
-  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation, pool?: ops.PoolOptions): Tensor {
+  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation, pool?: Epilogue['pool']): Tensor {
     const { strides, padding, dilationRate, groups } = this
     const options = { strides, padding, dilationRate, groups, bias, activation }
     return pool ? convMaxPool(x, weight, options, pool) : ops.conv(x, weight, options)

@@ -10,10 +10,10 @@ export interface Epilogue {
   normalization?: BatchNormalization | undefined
   /** Added to the result. */
   residual?: Tensor | undefined
-  /** Default `none`. */
+  /** Default: the layer's own. */
   activation?: FusedActivation | undefined
-  /** The windows whose maxima are taken of the result. */
-  pool?: PoolOptions | undefined
+  /** The windows whose maxima are taken of the result, and the layer that asks for them. */
+  pool?: (PoolOptions & { layer: string }) | undefined
 }
 
 /** The part that a layer can take in an op of several layers. */

@@ -20,7 +20,7 @@ export interface SpectralNormalizationOptions extends LayerOptions {
 /**
  * Gives what `layer` gives. In training its kernel W, as a matrix (rest, K), is first replaced by W / σ, where σ estimates the largest
  * singular value by the power method: v = u Wᵀ / ‖u Wᵀ‖, u = v W / ‖v W‖, σ = v W uᵀ. No gradient flows through σ; a kernel of zeros
- * stays. Weights in the order of Keras: the kernel, u (1, K), which training does not change by gradients and files hold, then the others
+ * stays; used several times under one tape, it is replaced at the first. Weights in the order of Keras: the kernel, u (1, K), which training does not change by gradients and files hold, then the others
  * of `layer`. Miyato et al., 2018.
  * @example
  * layers.spectralNormalization({ layer: layers.conv2d({ filters: 32, kernelSize: 3 }) })
@@ -37,6 +37,8 @@ export class SpectralNormalization extends Layer {
     const { layer, powerIterations = 1 } = options
     this.layer = isSerialized(layer) ? deserialize(layer) : layer
     if (!(this.layer instanceof Layer)) throw failure(ArgumentError, this.kind, `expected layer to be a layer, received ${show(layer)}`)
+    // As a model does: the name in files does not depend on what was made before.
+    this.layer.nameWithin(new Set())
     this.powerIterations = numberOption(this.kind, 'powerIterations', powerIterations, { integer: true, min: 1 })
   }
 
@@ -65,7 +67,8 @@ export class SpectralNormalization extends Layer {
   }
 
   override call(x: LayerInput, context: CallContext): Tensor {
-    if (context.training && !abstractly) this.normalize()
+    // Where a tape has a use of the kernel already, its gradient needs the kernel as it is.
+    if (context.training && !abstractly && this.kernel.holds === 0) this.normalize()
     return inDType(this.layer.apply(x, context), this.computeDType)
   }
 

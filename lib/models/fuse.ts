@@ -7,7 +7,8 @@
 import { inDType } from '../dtype'
 import type { BatchNormalization } from '../layers/batch-normalization'
 import type { FusedPart } from '../layers/fusion'
-import type { AnyLayer, CallContext, LayerInput, PartialShape } from '../layers/layer'
+import type { CallContext, LayerInput, PartialShape } from '../layers/layer'
+import { registry } from '../layers/serialization'
 import type { LayerNode } from '../layers/symbolic'
 import type { FusedActivation } from '../ops/fused'
 import type { PoolOptions } from '../ops/pool'
@@ -57,9 +58,8 @@ interface Part {
 /** The part that a use of a layer can take, unless more happens in it than the library's own `call`. */
 function partOf(node: LayerNode): Part | undefined {
   const { layer } = node
-  let owner: AnyLayer = Object.getPrototypeOf(layer)
-  while (!Object.hasOwn(owner, 'fusedPart')) owner = Object.getPrototypeOf(owner)
-  if (owner.call !== layer.call || layer.hasActivityRegularizer) return undefined
+  // A subclass of the user's own may change any part of what `call` does.
+  if (!registry.has(layer.constructor) || Object.hasOwn(layer, 'call') || layer.hasActivityRegularizer) return undefined
   const [output] = leavesOf(node.outputs)
   const part = layer.fusedPart(output!.rank)
   // A group is computed at the place of its last use: of several uses of one layer the order decides what its moving statistics become.
@@ -133,7 +133,7 @@ export function computeGroup(
   const epilogue = {
     residual: residual && inDType(residual, layer.computeDType),
     activation: logits ? 'none' : activation,
-    pool: pool?.options
+    pool: pool && { ...pool.options, layer: pool.node.layer.name }
   } as const
   if (normalization === undefined) return layer.applyFused(x, context, epilogue)
   if (!context.training && sum === undefined && layer.canFold(x)) {

@@ -37,6 +37,7 @@ export class Runner {
   private started = false
   private lastProgress = performance.now()
   private reading = false
+  private failed: { error: unknown } | undefined
   private latest: { step: number; logs: Logs } | undefined
 
   constructor(
@@ -86,6 +87,7 @@ export class Runner {
       }
     }
     await this.pacer.drain()
+    this.checkProgress()
     this.checkSignal()
     return step
   }
@@ -135,6 +137,11 @@ export class Runner {
     return this.options.shouldStop?.() === true
   }
 
+  /** Passes on what a read of the progress has failed with. */
+  private checkProgress(): void {
+    if (this.failed) throw this.failed.error
+  }
+
   private checkSignal(): void {
     if (this.options.signal?.aborted) throw abortError(this.options.where)
   }
@@ -142,6 +149,7 @@ export class Runner {
   /** Tells the callbacks what was read last, and begins to read again when it is time. */
   private async progress(step: number): Promise<void> {
     const { callbacks, read } = this.options
+    this.checkProgress()
     if (!callbacks.wantsProgress) return
     const { latest } = this
     this.latest = undefined
@@ -155,8 +163,11 @@ export class Runner {
         this.latest = { step, logs }
         this.reading = false
       },
-      // The end of this chunk rejects for the same reason.
-      () => {}
+      // An index report is told once, and may be another run's.
+      (error: unknown) => {
+        this.failed = { error }
+        this.reading = false
+      }
     )
   }
 }

@@ -194,7 +194,7 @@ function geometryOf({ strides, dilation, before, groups }: Parameters<Gradient>[
 const convGradient: Gradient = (dy, { inputs, outputs, attributes }) => {
   const [x, w, bias] = inputs as readonly [Tensor, Tensor, Tensor | null]
   const geometry = geometryOf(attributes)
-  const { dz, db } = beforeActivation('conv', dy, outputs[0]!, attributes.activation as number)
+  const { dz, db } = beforeActivation(dy, outputs[0]!, attributes.activation as number)
   return [
     () => dataGrad(dz, w, null, geometry, x.shape),
     () => filterGrad(x, dz, geometry, w.shape),
@@ -205,7 +205,7 @@ const convGradient: Gradient = (dy, { inputs, outputs, attributes }) => {
 const dataGradGradient: Gradient = (ddx, { inputs, outputs, attributes }) => {
   const [dy, w, bias] = inputs as readonly [Tensor, Tensor, Tensor | null]
   const geometry = geometryOf(attributes)
-  const { dz, db } = beforeActivation('convTranspose', ddx, outputs[0]!, attributes.activation as number)
+  const { dz, db } = beforeActivation(ddx, outputs[0]!, attributes.activation as number)
   return [
     () => forward(dz, w, null, geometry, dy.shape),
     () => filterGrad(dz, dy, geometry, w.shape),

@@ -84,7 +84,7 @@ function product(
 const matmulGradient: Gradient = (dy, { inputs, outputs, attributes }) => {
   const [a, b, bias] = inputs as readonly [Tensor, Tensor, Tensor | null]
   const { transposeA, transposeB, activation } = attributes as { transposeA: boolean; transposeB: boolean; activation: number }
-  const { dz, db } = beforeActivation('matmul', dy, outputs[0]!, activation)
+  const { dz, db } = beforeActivation(dy, outputs[0]!, activation)
   // With op(a) = a or aᵀ: d op(a) = dz op(b)ᵀ and d op(b) = op(a)ᵀ dz, transposed back where needed.
   return [
     () =>

@@ -7,6 +7,7 @@ import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import type { AnyLayer } from '../layers/layer'
 import type { AnyModel } from '../models/model'
 import { Pacer } from '../models/pacer'
+import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { uniform } from '../random'
 import { scope } from '../scope'
@@ -86,7 +87,13 @@ export async function maximizeActivation(
     const moved = ops.add(decayed, ops.mul(ops.div(dx, ops.add(rms, 1e-12)), learningRate * width))
     return ops.clip(blur > 0 ? gaussianBlur(moved, blur) : moved, low, high)
   })
-  let x = scope(() => ops.clip(startOf(where, model, chosen.size, initial, [middle, width]), low, high))
+  let x: Tensor
+  try {
+    x = scope(() => ops.clip(startOf(where, model, chosen.size, initial, [middle, width]), low, high))
+  } catch (error) {
+    chosen.dispose()
+    throw error
+  }
   const pacer = new Pacer(() => fence(x))
   try {
     for (let i = 0; i < steps; i++) {
@@ -130,6 +137,7 @@ function startOf(where: string, model: AnyModel, count: number, initial: Tensor 
     const [minval, maxval] = [middle - width / 20, middle + width / 20]
     return uniform([count, ...(wanted as number[])], { minval, maxval, device: model.device })
   }
+  expectTensor(where, 'initial', initial)
   const { shape } = initial
   const fits = shape.length === wanted.length + 1 && wanted.every((size, i) => size === null || size === shape[i + 1])
   if (!fits || (shape[0] !== 1 && shape[0] !== count)) {

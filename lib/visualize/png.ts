@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { ColorType, PNG } from 'pngjs'
 import { DTypeError, FileNotFoundError, FormatError, failure, ShapeError, showShape } from '../errors'
+import type { TensorData } from '../host-values'
 import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { scope } from '../scope'
@@ -30,8 +31,12 @@ export async function writePng(file: string, image: Tensor): Promise<void> {
     throw failure(DTypeError, where, `expected image to be uint8 or floats, received ${image.dtype}`)
   }
   const bytes = image.dtype === 'uint8' ? image : scope(() => bytesOf(image))
-  const data = await bytes.data()
-  if (bytes !== image) bytes.dispose()
+  let data: TensorData
+  try {
+    data = await bytes.data()
+  } finally {
+    if (bytes !== image) bytes.dispose()
+  }
   // Loaded when it is needed: few programs draw.
   const { PNG } = await import('pngjs')
   const png = new PNG({ width, height, colorType, inputColorType: colorType, inputHasAlpha: channels === 4 })

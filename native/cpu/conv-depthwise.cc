@@ -13,7 +13,7 @@ constexpr int kWindows = 8;
 // Taps whose sums stay in registers while dy passes by.
 constexpr int kTaps = kVectorRegisters == 32 ? 12 : 9;
 
-// Weights as float32, taps x channels: as they are, or in scratch memory, where tap t is the kernel's tap order(t).
+// Weights as float32 in scratch memory, taps x channels: tap t is the kernel's tap order(t).
 template <class Order> float* tapWeights(const Tensor& weights, int64_t taps, int64_t channels, Order&& order) {
   float* out = static_cast<float*>(scratch(static_cast<size_t>(taps * channels) * 4));
   for (int64_t t = 0; t < taps; ++t) {

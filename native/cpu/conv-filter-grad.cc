@@ -2,6 +2,7 @@
 // windows.
 #include "../bfloat16-dots.h"
 #include "conv-filter-product.h"
+#include "gemm-table.h"
 #include "gemm.h"
 #include "kernels.h"
 
@@ -40,7 +41,8 @@ void convFilterGrad(const Call& call) {
   if (s.pointwise()) return multiplyPixels(call, s, attributes.precision);
   if (s.depthwise()) return sumChannels(x, dy, dw, s);
 #if defined(__x86_64__) && defined(__AVX512F__)
-  if (bfloat16Dots() && isHalf(x, attributes.precision)) return avx512bf16::multiplyWindowPairs(call);
+  if (bfloat16Dots() && partsOf(x.dtype, dy.dtype, attributes.precision) == 1)
+    return avx512bf16::multiplyWindowPairs(call);
 #endif
   multiplyWindows<FloatProduct>(x, dy, dw, s);
 }

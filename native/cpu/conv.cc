@@ -2,6 +2,7 @@
 // correlations with packed weights.
 #include "../bfloat16-dots.h"
 #include "conv-products.h"
+#include "gemm-table.h"
 #include "gemm.h"
 #include "kernels.h"
 
@@ -42,7 +43,7 @@ void conv(const Call& call) {
   if (s.pointwise()) return multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
   if (s.depthwise()) return convolveChannels(call, s, attributes.activation, bias.values());
 #if defined(__x86_64__) && defined(__AVX512F__)
-  if (bfloat16Dots() && isHalf(x, attributes.precision) && s.groupChannels() % 2 == 0)
+  if (bfloat16Dots() && partsOf(x.dtype, call.in[1].dtype, attributes.precision) == 1 && s.groupChannels() % 2 == 0)
     return avx512bf16::convolvePairs(call, bias.values());
 #endif
   convolve<FloatProduct>(call, s, attributes.activation, bias.values());
@@ -57,7 +58,7 @@ void convDataGrad(const Call& call) {
   if (s.pointwise()) return multiplyPixels(call, s, true, attributes.activation, attributes.precision, bias.values());
   if (s.depthwise()) return convolveChannelsData(call, s, attributes.activation, bias.values());
 #if defined(__x86_64__) && defined(__AVX512F__)
-  if (bfloat16Dots() && isHalf(dy, attributes.precision) && s.groupFeatures() % 2 == 0)
+  if (bfloat16Dots() && partsOf(dy.dtype, call.in[1].dtype, attributes.precision) == 1 && s.groupFeatures() % 2 == 0)
     return avx512bf16::convolveDataPairs(call, bias.values());
 #endif
   convolveData<FloatProduct>(call, s, attributes.activation, bias.values());

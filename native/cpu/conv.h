@@ -54,11 +54,6 @@ struct ConvShape {
   }
 };
 
-// Whether products are of bfloat16: the tensors are, or `medium` allows it.
-inline bool isHalf(const Tensor& operand, Precision precision) {
-  return operand.dtype == DType::bfloat16 || precision == Precision::medium;
-}
-
 // Depthwise convolution and its gradients, in conv-depthwise.cc.
 void convolveChannels(const Call& call, const ConvShape& s, Activation activation, const float* bias);
 void convolveChannelsData(const Call& call, const ConvShape& s, Activation activation, const float* bias);

@@ -16,11 +16,12 @@ inline constexpr TileRate kTileRates[4] = {{0, 0}, {3500, 0.30}, {1300, 0.35}, {
 // Tiles must win by this much on paper.
 inline constexpr double kTileAdvantage = 0.95;
 
-// Parts per float32 that `precision` calls for.
-inline int partsOf(const Gemm& g) {
-  if (g.typeA == DType::bfloat16 && g.typeB == DType::bfloat16) return 1;
-  return g.precision == Precision::highest ? 3 : g.precision == Precision::high ? 2 : 1;
+// Parts of bfloat16 per operand that `precision` calls for.
+inline int partsOf(DType a, DType b, Precision precision) {
+  if (a == DType::bfloat16 && b == DType::bfloat16) return 1;
+  return precision == Precision::highest ? 3 : precision == Precision::high ? 2 : 1;
 }
+inline int partsOf(const Gemm& g) { return partsOf(g.typeA, g.typeB, g.precision); }
 
 // A product with few columns or rows fills its tiles badly; one with little work per value is spent on packing.
 inline bool tilesAreFaster(const Gemm& g, int parts) {

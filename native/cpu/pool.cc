@@ -3,6 +3,7 @@
 // All are (N, D, H, W, C) with missing axes of size 1. An output pixel reads the pixels of its window, kTile vectors of channels
 // at a time. Gradients gather: an input pixel adds up, in order, what the windows that hold it give, so nothing is written twice.
 #include "../pool.h"
+#include "channel-tiles.h"
 #include "floats.h"
 #include "kernels.h"
 
@@ -10,7 +11,6 @@ namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
-constexpr int kTile = 4;     // vectors of channels whose results stay in registers
 constexpr int kPixels = 64;  // chunks are multiples of this many, to pay for their start
 
 struct Range {
@@ -65,19 +65,6 @@ struct Cells {
     }
   }
 };
-
-// Calls tile(c, vectors, lanes) for all channels, kTile vectors at a time.
-template <class F> NEURITE_INLINE void forChannels(int64_t channels, F&& tile) {
-  int64_t c = 0;
-  for (; c + kTile * kLanes <= channels; c += kTile * kLanes)
-    tile(c, std::integral_constant<int, kTile>(), int64_t{kLanes});
-  if (c + 2 * kLanes <= channels) {
-    tile(c, std::integral_constant<int, 2>(), int64_t{kLanes});
-    c += 2 * kLanes;
-  }
-  for (; c + kLanes <= channels; c += kLanes) tile(c, std::integral_constant<int, 1>(), int64_t{kLanes});
-  if (c < channels) tile(c, std::integral_constant<int, 1>(), channels - c);
-}
 
 // Calls row(n, d, h, wBegin, wEnd) for pixels [begin, end) of (N, d, h, w).
 template <class F> void forRows(int64_t begin, int64_t end, int64_t d, int64_t h, int64_t w, F&& row) {

@@ -9,6 +9,7 @@
 
 #include "../pool.h"
 #include "../resize.h"
+#include "channel-tiles.h"
 #include "floats.h"
 #include "kernels.h"
 
@@ -16,7 +17,6 @@ namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
-constexpr int kTile = 4;              // vectors of channels whose results stay in registers
 constexpr int64_t kRowFloats = 4096;  // of a sum of input rows, so that it stays in the first-level cache
 
 struct Tap {
@@ -137,16 +137,6 @@ void Geometry::cut() {
   close();
 }
 
-// Calls tile(c, vectors, lanes) for the channels: kTile full vectors, one, or the rest of one.
-template <class F> NEURITE_INLINE void eachTile(int64_t channels, F&& tile) {
-  constexpr std::integral_constant<int, kTile> many;
-  constexpr std::integral_constant<int, 1> one;
-  int64_t c = 0;
-  for (; c + kTile * kLanes <= channels; c += kTile * kLanes) tile(c, many, int64_t{kLanes});
-  for (; c + kLanes <= channels; c += kLanes) tile(c, one, int64_t{kLanes});
-  if (c < channels) tile(c, one, channels - c);
-}
-
 // to[i] = sum of the rows' elements i, for the rows of taps of D and H.
 template <class T> void addRows(TapRange d, TapRange h, const T* from, int64_t size, float* to) {
   const auto tile = [&]<int vectors>(int64_t i, std::integral_constant<int, vectors>, int64_t left)
@@ -161,7 +151,7 @@ template <class T> void addRows(TapRange d, TapRange h, const T* from, int64_t s
     }
     unrolled<vectors>(EACH { storeFloats(to + i + v * kLanes, total[v], left, false); });
   };
-  eachTile(size, tile);
+  forChannels(size, tile);
 }
 
 // Places of a piece, from the taps of D and H and its own along W. `from` is element piece.low of a row, y where the first place goes.
@@ -185,7 +175,7 @@ void addPlaces(TapRange d, TapRange h, const Axis& W, const Piece& piece, const 
       }
       unrolled<vectors>(EACH { storeFloats(y + c + v * kLanes, total[v], left, stream); });
     };
-    eachTile(channels, tile);
+    forChannels(channels, tile);
   }
 }
 

@@ -2,7 +2,19 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ArgumentError, layers, loadModel, type Model, optimizers, random, ShapeError, sequential, setRandomSeed, zeros } from '../../lib'
+import {
+  ArgumentError,
+  layers,
+  loadModel,
+  type Model,
+  optimizers,
+  random,
+  ShapeError,
+  sequential,
+  setRandomSeed,
+  valueAndGrad,
+  zeros
+} from '../../lib'
 import { layerSuite } from '../support/layer-suite'
 
 for (const kind of ['batch', 'layer', 'group', 'rms', 'unit', 'spectral']) layerSuite(`${kind}Normalization`)
@@ -112,6 +124,36 @@ test('spectral normalisation: largest singular value 1 in training, state in fil
   const u = await net.weights[1]!.data()
   net.apply(x, { training: true })
   expect([...(await inner.kernel!.data()), ...(await net.weights[1]!.data())]).toEqual([...new Array(9).fill(0), ...u])
+})
+
+test('spectral normalisation: a layer that is used twice under one tape has one kernel there', async () => {
+  using layer = layers.spectralNormalization({ layer: layers.dense({ units: 2 }) })
+  using x = random.normal([4, 3])
+  layer.apply(x).dispose()
+  layer.layer.setWeights([random.normal([3, 2], { stddev: 5 }), zeros([2])])
+  let kernel: number[] = []
+  const { grads } = valueAndGrad(() => {
+    const first = layer.apply(x, { training: true })
+    kernel = [...layer.layer.weights[0]!.dataSync()]
+    return first.sum().add(layer.apply(x.mul(0), { training: true }).sum())
+  }, [x])
+  const dx = await grads[0]!.data()
+  // dx of a sum is the sum of each of the kernel's rows.
+  for (let i = 0; i < 3; i++) expect(dx[i]).toBeCloseTo(kernel[2 * i]! + kernel[2 * i + 1]!, 5)
+})
+
+test('spectral normalisation: weights in files have the same names whatever was made before', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'spectral-'))
+  try {
+    const make = () => sequential([layers.spectralNormalization({ layer: layers.dense({ units: 3 }), inputShape: [3] })])
+    using a = make()
+    using b = make()
+    await a.saveWeights(join(folder, 'w.safetensors'))
+    await b.loadWeights(join(folder, 'w.safetensors'))
+    expect([...(await b.weights[0]!.data())]).toEqual([...(await a.weights[0]!.data())])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('a model learns through batch normalisation and predicts with the moving statistics', async () => {

@@ -9,6 +9,7 @@ import {
   losses,
   type Model,
   model,
+  ops,
   random,
   ShapeError,
   type Structure,
@@ -23,6 +24,7 @@ import {
 } from '../../lib'
 import { native, shared } from '../../lib/addon'
 import type { BatchNormalization } from '../../lib/layers/batch-normalization'
+import type { MaxPooling2d } from '../../lib/layers/pooling'
 import { onEveryDevice } from '../support/op-suite'
 
 beforeAll(() => setPrecision('highest'))
@@ -251,6 +253,7 @@ describe('what is left alone:', () => {
       norm.call = (x, context) => call(x, context)
       return chain(conv(), norm, relu()).net
     },
+    'a subclass': () => chain(conv(), new (class extends own {})(), relu()).net,
     'a penalty on what is between': () => chain(conv(), layers.batchNormalization({ activityRegularizer: 'l2' }), relu()).net,
     'a penalty on what comes out': () => chain(conv(), layers.batchNormalization(), relu({ activityRegularizer: 'l2' })).net,
     'another dtype': () => chain(conv(), layers.batchNormalization(), relu({ dtype: 'mixed_bfloat16' })).net,
@@ -292,6 +295,16 @@ describe('what is left alone:', () => {
     }
     const same = norm()
     expect(training(model({ inputs: x, outputs: relu().apply(layers.add().apply([same, same])) }))).toContain('add')
+  })
+
+  test('a pooling of another kind', async () => {
+    class MeanOfAll extends (layers.maxPooling2d().constructor as typeof MaxPooling2d) {
+      protected override pool(x: Tensor): Tensor {
+        return x.mean([1, 2], { keepdims: true })
+      }
+    }
+    const { net } = chain(conv(), new MeanOfAll())
+    expect(net.predictOnBatch(random.normal([2, 6, 6, 4])).shape).toEqual([2, 1, 1, 4])
   })
 
   test('layers, summary, config and inner outputs', async () => {
@@ -338,7 +351,36 @@ describe('what users see is the same:', () => {
     expect([...(await net.predictOnBatch(x).data())]).toEqual([0, 0, 0, 0])
   })
 
+  test.each(['relu', 'sigmoid', 'tanh'] as const)('a second derivative through %s', async (activation) => {
+    const critic = sequential([layers.dense({ units: 5 }), relu({ activation }), layers.dense({ units: 1 })], {
+      batchInputShape: [null, 4]
+    })
+    const [first, , last] = critic.layers.slice(-3) as Layer[]
+    const x = random.normal([3, 4])
+    const penalty = (f: () => Tensor) =>
+      valueAndGrad(
+        () =>
+          valueAndGrad(() => f().sum(), [x])
+            .grads[0]!.square()
+            .sum(),
+        [critic.trainableVariables[0]!]
+      ).grads[0]!.data()
+    const received = await penalty(() => critic.apply(x, { training: true }))
+    const expected = await penalty(() => last!.apply(ops[activation](first!.apply(x))))
+    for (const [i, value] of expected.entries()) expect(received[i]).toBeCloseTo(value, 5)
+    expect(Math.max(...Array.from(expected, Math.abs))).toBeGreaterThan(0)
+  })
+
+  test('a convolution with pooling in a model that is drawn under a tape', () => {
+    const backbone = sequential([conv(), layers.maxPooling2d()], { batchInputShape: [null, 6, 6, 4] })
+    const net = sequential([layers.rescaling({ scale: 1 }), backbone, layers.flatten(), layers.dense({ units: 1 })])
+    const { grads } = valueAndGrad(() => net.apply(random.normal([2, 6, 6, 4])).sum(), backbone.trainableVariables)
+    expect(grads.map(({ shape }) => shape)).toEqual(backbone.trainableVariables.map(({ shape }) => shape))
+  })
+
   test('errors name the layer', () => {
+    const free = sequential([conv(), layers.maxPooling2d({ poolSize: 4, name: 'pool' })], { batchInputShape: [null, null, null, 4] })
+    expect(() => free.apply(random.normal([1, 3, 6, 4]))).toThrow('(layer "pool")')
     const { net } = residual()
     const [a, b] = [input({ shape: [6, 6, 4] }), input({ shape: [6, 6, 4] })]
     const sum = layers.add({ name: 'sum' }).apply([a, layers.batchNormalization().apply(b)])

@@ -108,6 +108,23 @@ test('recording a step takes the memory of running it and of its arena, and then
   x.dispose()
 })
 
+test('programs with and without temporaries are let go of in any order', async () => {
+  const one = capture((x: Tensor) => x.add(x))
+  const many = capture((x: Tensor) => x.add(x).mul(x).sub(x).exp())
+  const [x, small] = [zeros([2 ** 20]), zeros([8])]
+  for (let i = 0; i < 2; i++) for (const y of [one(small), many(x)]) y.dispose()
+  many.dispose()
+  one.dispose()
+  const again = capture((t: Tensor) => t.add(1).mul(2))
+  for (let i = 0; i < 3; i++) {
+    const y = again(small)
+    expect([...(await y.data())]).toEqual(new Array(8).fill(2))
+    y.dispose()
+  }
+  again.dispose()
+  for (const t of [x, small]) t.dispose()
+})
+
 test('what a recording makes and does not free keeps its memory to itself', async () => {
   const x = variable([1, 2, 3])
   let calls = 0

@@ -175,11 +175,16 @@ test('refuses layers, filters and options that cannot be', async () => {
       'ShapeError',
       /initial to be \[1, 3, 3, 1\], received \[1, 4, 4, 1\]/
     ],
+    [() => visualize.maximizeActivation(net, 'conv', 0, { initial: [[1]] as never }), 'ArgumentError', /initial to be a tensor/],
     [() => visualize.maximizeActivation(net, 'conv', 0, { range: [1, 0] }), 'ArgumentError', /range to be two numbers/],
     [() => visualize.maximizeActivation(net, 'conv', 0, { steps: -1 }), 'ArgumentError', /steps/],
     [() => visualize.maximizeActivation(net, 'conv', 0, { learningRate: 0 }), 'ArgumentError', /learningRate/],
     [() => visualize.maximizeActivation(net, 'conv', 0, { l2Decay: 2 }), 'ArgumentError', /l2Decay/],
     [() => visualize.maximizeActivation(net, 'conv', 0, { blur: -1 }), 'ArgumentError', /blur/]
   ]
+  const wrong = middle(4)
+  const { tensors } = memory()
+  await expect(visualize.maximizeActivation(net, 'conv', 0, { initial: wrong })).rejects.toThrow('initial')
+  expect(memory().tensors).toBe(tensors)
   for (const [run, name, message] of cases) await expect(run()).rejects.toMatchObject({ name, message: expect.stringMatching(message) })
 })
