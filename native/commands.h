@@ -19,13 +19,16 @@ namespace neurite {
 using Completion = std::function<void(std::shared_ptr<const Failure>)>;
 
 // Runs an op; `blocks` are those of its operands, inputs then outputs. After a failure the outputs carry it to what depends on them; an op that
-// writes in place leaves its targets as they were.
+// writes in place leaves its targets as they were. Kernels never see a call whose outputs are all empty: there is nothing to compute, and a size of 0
+// is a divisor of 0 to many.
 inline void runOp(Stream& stream, const Origin& origin, const Call& call, Block* const* blocks) {
   Block* const* outputs = blocks + call.inputs;
   std::shared_ptr<const Failure> failure;
   for (int i = 0; i < call.inputs; i++)
     if (blocks[i] && blocks[i]->failure) failure = blocks[i]->failure;
-  if (!failure) {
+  bool computes = call.outputs == 0;
+  for (int i = 0; i < call.outputs; i++) computes = computes || call.out[i].size() > 0;
+  if (!failure && computes) {
     try {
       stream.device().run(call, origin.owner->reporter);
     } catch (...) {

@@ -172,7 +172,6 @@ void Environment::submit(double* buffer, size_t length) {
   call.in = tensors.data();
   call.out = tensors.data() + inputs;
   call.attributes = &attributes;
-  // Kernels never see a call whose outputs are all empty: there is nothing to compute, and a size of 0 is a divisor of 0 to many.
   bool empty = info.outputs > 0;
   for (size_t i = first; i < tensors.size(); i++) empty = empty && tensors[i].size() == 0;
   if (!empty && recorder_ && recorder_->device == device) {
@@ -189,7 +188,7 @@ void Environment::submit(double* buffer, size_t length) {
   for (const Block* block : blocks)
     if (block) bytes += block->bytes;
   const bool small = stream.device().hostAccessible() && bytes <= kSmall;
-  if (!empty && (!small || !stream.tryRun([&] { runOp(stream, origin_, call, blocks.data()); })))
+  if (!small || !stream.tryRun([&] { runOp(stream, origin_, call, blocks.data()); }))
     stream.submit(OpCommand::make(origin_, call, blocks));
   for (size_t i = first; i < tensors.size(); i++) buffer[i - first] = makeHandle(storages[i], tensors[i]);
   afterSubmit(stream, buffer, static_cast<size_t>(outputs));

@@ -167,6 +167,16 @@ onEveryDevice((device) => {
     for (const model of [bad, good]) model.dispose()
   })
 
+  onCuda('an empty result has nothing of what failed in its memory before, and all of what its operands failed with', async () => {
+    const x = tensor([true, false])
+    const bad = run('sqrt', [x], { shape: [2], dtype: 'bool' })
+    await expect(bad.data()).rejects.toThrow('[sqrt]')
+    await expect(bad.slice([0], [0]).data()).rejects.toThrow('[sqrt]')
+    bad.dispose()
+    for (let i = 0; i < 3; i++) expect([...(await zeros([0]).data())]).toEqual([])
+    await expect(synchronize()).rejects.toThrow('[sqrt]')
+  })
+
   onCuda('what a launcher refuses, eagerly and in replays', async () => {
     const layer = new Refused({ name: 'refused' })
     const x = tensor([true, false])
