@@ -39,7 +39,7 @@ struct Phase {
   }
 };
 
-// The windows over `channels` channels of an image, in words of the product.
+// Windows with their channels counted in words of the product.
 template <class Product> Windows inWords(Windows w) {
   if (Product::kDepthPerWord == 2) w.word = StripWord::channelPair, w.channels /= 2;
   return w;
