@@ -1,7 +1,10 @@
 // A caching allocator for one stream. Freeing is stream-ordered: a block can be handed out again at once, since whatever uses it next is enqueued
-// behind everything that used it before.
+// behind everything that used it before. Small blocks, and all of a device without a range of addresses, are cached by size; large ones are cut from that
+// range.
 #pragma once
+#include <atomic>
 #include <cstddef>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -10,10 +13,11 @@
 
 #include "check.h"
 #include "device.h"
+#include "extents.h"
 
 namespace neurite {
 
-// A piece of device memory. The header lives as long as the memory.
+// A piece of device memory. The header lives at least as long as commands that use it.
 struct Block {
   void* data = nullptr;
   size_t bytes = 0;
@@ -34,32 +38,48 @@ struct MemoryStatistics {
 
 class Allocator {
  public:
-  explicit Allocator(Device& device) : device_(device), limit_(device.defaultLimit()) {}
+  // `finished`: how many of the stream's commands have run.
+  Allocator(Device& device, const std::atomic<uint64_t>& finished)
+      : device_(device), finished_(finished), extents_(device.reserve()), limit_(device.defaultLimit()) {}
 
   // Throws an OutOfMemoryError that says what was asked for, what is in use and what the limit is. `finish` is called, without the lock, before cached
   // blocks are given back to the system: it waits until no command uses them.
   Block* allocate(size_t bytes, const std::function<void()>& finish);
-  // A block that no command uses which comes after the first `finished` ones; null if there is none and the limit allows no more.
-  Block* allocateUnused(size_t bytes, uint64_t finished);
+  // A block that no command uses which has not run yet; null if there is none and the limit allows no more.
+  Block* allocateUnused(size_t bytes);
+  // allocate() and then free(old), but the new block may lie where the old one was.
+  Block* replace(Block* old, size_t bytes, const std::function<void()>& finish);
   void free(Block* block);
-  using Cache = std::map<size_t, std::vector<Block*>>;  // by exact size
-  // The cached blocks, to be given back to the system when no command uses them any more.
-  Cache takeCache();
-  // The same for a block in use, which is then not counted as such any more.
-  Cache retire(Block* block);
-  void giveBack(Cache& blocks);
+  // Whether free neighbours serve together.
+  bool joins() const { return !extents_.empty(); }
+  // What is cached, to be given back to the system when no command uses it any more.
+  struct Idle {
+    std::map<size_t, std::vector<Block*>> blocks;  // by exact size
+    std::vector<AddressRange> ranges;
+  };
+  Idle takeIdle();
+  void giveBack(Idle& idle);
   MemoryStatistics statistics() const;
   void resetPeak();
   void setLimit(size_t bytes);
 
  private:
+  size_t roundUp(size_t bytes) const;
+  bool isLarge(size_t bytes) const;
+  size_t room() const;
+  Block* find(size_t rounded, uint64_t finished);
   Block* fromCache(size_t rounded);
   Block* fromDevice(size_t rounded);
-  void count(size_t bytes);
+  Block* made(const Extents::Taken& taken);
+  Block* use(Block* block, size_t rounded);
+  void forget(Block* block);
 
   Device& device_;
+  const std::atomic<uint64_t>& finished_;
   mutable std::mutex mutex_;
-  Cache cache_;
+  std::map<size_t, std::vector<Block*>> cache_;  // by exact size
+  Extents extents_;
+  std::deque<Block*> headers_;  // of extents that were freed, for the commands that still use them
   MemoryStatistics statistics_;
   size_t limit_;
 };

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "extents.h"
 #include "ops.h"
 #include "status.h"
 
@@ -40,6 +41,11 @@ class Device {
   // Null if the system refuses. Any thread.
   virtual void* allocate(size_t bytes) = 0;
   virtual void free(void* data, size_t bytes) = 0;
+  // Addresses that the allocator may cut into large blocks as it likes; their memory comes from the system when it is first touched. Empty if the device has
+  // only allocate(). Asked for once.
+  virtual AddressRange reserve() { return {}; }
+  // Gives the memory of a part of the range back to the system; the addresses stay reserved. Any thread.
+  virtual void release(const AddressRange&) {}
   // Bytes that may be allocated unless the user sets another limit.
   virtual size_t defaultLimit() const = 0;
   // True if the calling thread may write to fresh or unused memory directly.

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iterator>
 #include <new>
+#include <utility>
 
 #include "check.h"
 #include "cpu-features.h"
@@ -68,7 +69,7 @@ Stream& Stream::of(int device) {
   return *stream;
 }
 
-Stream::Stream(std::unique_ptr<Device> device) : device_(std::move(device)), allocator_(*device_) {
+Stream::Stream(std::unique_ptr<Device> device) : device_(std::move(device)), allocator_(*device_, finished_) {
   thread_ = std::thread([this] { loop(); });
   thread_.detach();
 }
@@ -77,7 +78,7 @@ Block* Stream::allocate(size_t bytes) {
   return allocator_.allocate(bytes, [this] { finish(); });
 }
 
-Block* Stream::allocateUnused(size_t bytes) { return allocator_.allocateUnused(bytes, finished_.load()); }
+Block* Stream::allocateUnused(size_t bytes) { return allocator_.allocateUnused(bytes); }
 
 void Stream::free(Block* block) {
   block->freedAt = tail_.load();
@@ -135,27 +136,35 @@ struct Fence final : Command {
 
 // Gives cached blocks back to the system once nothing that was submitted before can use them.
 struct GiveBack final : Command {
-  explicit GiveBack(Allocator::Cache blocks) : Command({&nobody(), 0}), blocks_(std::move(blocks)) {}
+  explicit GiveBack(Allocator::Idle idle) : Command({&nobody(), 0}), idle_(std::move(idle)) {}
   void run(Stream& stream) override {
     try {
       stream.device().download(nullptr, nullptr, 0, kNoReporter);
     } catch (...) {
       // As for a fence.
     }
-    stream.allocator().giveBack(blocks_);
+    stream.allocator().giveBack(idle_);
   }
-  Allocator::Cache blocks_;
+  Allocator::Idle idle_;
 };
 }  // namespace
 
+void Stream::setArena(size_t bytes) {
+  if (!arena) {
+    arena = allocate(bytes);
+  } else if (bytes) {
+    arena->freedAt = tail_.load();
+    arena = allocator_.replace(arena, bytes, [this] { finish(); });
+  } else {
+    free(std::exchange(arena, nullptr));
+  }
+  // Where blocks do not join, neither the old arena nor what eager runs left serves anybody.
+  if (!allocator_.joins()) submit(std::make_unique<GiveBack>(allocator_.takeIdle()));
+}
+
 void Stream::growArena(size_t bytes) {
   std::lock_guard lock(arenaMutex);
-  if (!arena || arena->bytes < bytes) {
-    Block* larger = allocate(bytes);
-    if (arena) free(arena);
-    arena = larger;
-    submit(std::make_unique<GiveBack>(allocator_.takeCache()));
-  }
+  if (!arena || arena->used < bytes) setArena(bytes);
   arenaSizes_.insert(bytes);
 }
 
@@ -164,15 +173,12 @@ void Stream::shrinkArena(size_t bytes) {
   arenaSizes_.erase(arenaSizes_.find(bytes));
   const size_t needed = arenaSizes_.empty() ? 0 : *arenaSizes_.rbegin();
   // What is kept is not worth asking the system for again.
-  if (!arena || arena->bytes <= kKeptArena || needed > arena->bytes / 2) return;
-  Block* smaller = nullptr;
+  if (!arena || arena->used <= kKeptArena || needed > arena->used / 2) return;
   try {
-    if (needed) smaller = allocate(needed);
+    setArena(needed);
   } catch (...) {
-    return;  // there is no room for a smaller one beside it
+    // There is no room for a smaller one beside it.
   }
-  submit(std::make_unique<GiveBack>(allocator_.retire(arena)));
-  arena = smaller;
 }
 
 void Stream::finish() { finish(kNoReporter); }

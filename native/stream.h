@@ -105,13 +105,14 @@ class Stream {
   // arena until the command that uses it is submitted.
   std::mutex arenaMutex;
   Block* arena = nullptr;
-  // Makes room for a program. What eager runs left in the cache is given back to the system when the arena grows: replays take their place.
+  // Makes room for a program: replays take the place of what eager runs left in the cache.
   void growArena(size_t bytes);
   // For each program that is no more, with the bytes that it grew the arena for: it shrinks to what the others need.
   void shrinkArena(size_t bytes);
 
  private:
   explicit Stream(std::unique_ptr<Device> device);
+  void setArena(size_t bytes);
   void finish(int forgottenReporter);
   void loop();
   void drain();
