@@ -1,0 +1,82 @@
+// Outputs so large that they bypass the caches, with an end that does not.
+#include "kernel-test.h"
+#include "native/philox.h"
+
+using namespace neurite;
+using namespace neurite::test;
+
+namespace {
+
+void testLarge() {
+  const int64_t n = (int64_t{25} << 18) + 37;
+  Value a = randomValue(F, {n}), b = randomValue(F, {n}), y(F, {n});
+  attributes::add number{};
+  run(Op::add, {&a, &b}, {&y}, &number);
+  std::vector<double> e(a.values.size());
+  for (size_t i = 0; i < e.size(); i++) e[i] = a.values[i] + b.values[i];
+  expectClose("add, large", y, e, 6e-8);
+  run(Op::copy, {&a}, {&y}, nullptr);
+  expectClose("copy, large", y, a.values, 0);
+  attributes::fill fill{};
+  fill.value = 2;
+  run(Op::fill, {}, {&y}, &fill);
+  expectClose("fill, large", y, std::vector<double>(e.size(), 2.0), 0);
+  Value half(H, {2 * n});
+  Value wide = randomValue(F, {2 * n});
+  run(Op::cast, {&wide}, {&half}, nullptr);
+  expectClose("cast, large", half, wide.values, 0);
+  attributes::biasActivationGrad none{};
+  Value dy = randomValue(F, {102500, 64}), dz(F, {102500, 64}), db(F, {64}), absent;
+  run(Op::biasActivationGrad, {&dy, &absent}, {&dz, &db}, &none);
+  expectClose("biasActivationGrad, large", dz, dy.values, 0);
+  std::vector<double> sums(64);
+  for (size_t i = 0; i < dy.values.size(); i++) sums[i % 64] += dy.values[i];
+  expectClose("biasActivationGrad, large, db", db, sums, 1e-5, 1e-2);
+  attributes::transpose transpose{};
+  transpose.permutation.count = 2;
+  transpose.permutation.values[0] = 1;
+  for (const Dims& dims : {Dims{2608, 2576}, Dims{2600, 2577}}) {
+    Value x = randomValue(F, dims), z(F, {dims[1], dims[0]});
+    run(Op::transpose, {&x}, {&z}, &transpose);
+    std::vector<double> t(x.values.size());
+    for (size_t i = 0; i < t.size(); i++) {
+      const size_t rows = static_cast<size_t>(dims[0]), columns = static_cast<size_t>(dims[1]);
+      t[i] = x.values[i % rows * columns + i / rows];
+    }
+    expectClose("transpose, large", z, t, 0);
+  }
+  attributes::gather gather{};
+  gather.scale = 1;
+  Value order(I, {6500}), table = randomValue(F, {6500, 1024}), rows(F, {6500, 1024});
+  std::vector<double> e2;
+  for (size_t r = 0; r < 6500; r++) {
+    const size_t from = r * 7 % 6500;
+    order.values[r] = static_cast<double>(from);
+    for (size_t j = 0; j < 1024; j++) e2.push_back(table.values[from * 1024 + j]);
+  }
+  order.write();
+  run(Op::gather, {&table, &order}, {&rows}, &gather);
+  expectClose("gather, large", rows, e2, 0);
+  attributes::softmax softmax{};
+  softmax.axis = 1;
+  run(Op::softmax, {&table}, {&rows}, &softmax);
+  for (size_t r = 0; r < 6500; r++) {
+    double total = 0;
+    for (size_t j = 0; j < 1024; j++) total += std::exp(table.values[r * 1024 + j]);
+    for (size_t j = 0; j < 1024; j++) e2[r * 1024 + j] = std::exp(table.values[r * 1024 + j]) / total;
+  }
+  expectClose("softmax, large", rows, e2, 1e-6);
+  Value state(I, {4}), draw(F, {n});
+  attributes::randomUniform unit{};
+  unit.high = 1;
+  run(Op::randomUniform, {&state}, {&draw}, &unit);
+  for (size_t i = 0; i < e.size(); i++) e[i] = static_cast<double>(philox(0, i / 4).word[i % 4] >> 8) * 0x1p-24;
+  expectClose("randomUniform, large", draw, e, 0);
+}
+
+}  // namespace
+
+int main() {
+  testLarge();
+  return finish();
+}
