@@ -11,24 +11,18 @@ import {
   type AdaptivePoolingOptions
 } from './adaptive-pooling'
 import { BatchNormalization, type BatchNormalizationOptions } from './batch-normalization'
+import { Conv1d, Conv2d, Conv3d, type ConvOptions } from './conv'
+import { Conv1dTranspose, Conv2dTranspose, Conv3dTranspose, type ConvTransposeOptions } from './conv-transpose'
+import { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
+import { Dense, type DenseOptions } from './dense'
 import {
-  Conv1d,
-  Conv1dTranspose,
-  Conv2d,
-  Conv2dTranspose,
-  Conv3d,
-  Conv3dTranspose,
-  type ConvOptions,
-  type ConvTransposeOptions,
   DepthwiseConv1d,
   DepthwiseConv2d,
   type DepthwiseConvOptions,
   SeparableConv1d,
   SeparableConv2d,
   type SeparableConvOptions
-} from './conv'
-import { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
-import { Dense, type DenseOptions } from './dense'
+} from './depthwise-conv'
 import {
   AlphaDropout,
   type AlphaDropoutOptions,
@@ -108,24 +102,18 @@ export {
   type AdaptivePoolingOptions
 } from './adaptive-pooling'
 export { BatchNormalization, type BatchNormalizationOptions, type RenormClipping } from './batch-normalization'
+export { Conv1d, Conv2d, Conv3d, type ConvOptions } from './conv'
+export { Conv1dTranspose, Conv2dTranspose, Conv3dTranspose, type ConvTransposeOptions } from './conv-transpose'
+export { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
+export { Dense, type DenseOptions } from './dense'
 export {
-  Conv1d,
-  Conv1dTranspose,
-  Conv2d,
-  Conv2dTranspose,
-  Conv3d,
-  Conv3dTranspose,
-  type ConvOptions,
-  type ConvTransposeOptions,
   DepthwiseConv1d,
   DepthwiseConv2d,
   type DepthwiseConvOptions,
   SeparableConv1d,
   SeparableConv2d,
   type SeparableConvOptions
-} from './conv'
-export { Cropping1d, Cropping2d, Cropping3d, type CroppingOptions } from './cropping'
-export { Dense, type DenseOptions } from './dense'
+} from './depthwise-conv'
 export {
   AlphaDropout,
   type AlphaDropoutOptions,

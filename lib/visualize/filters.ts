@@ -1,6 +1,6 @@
 // The filters of a convolution layer as a picture.
 import { ArgumentError, failure, show } from '../errors'
-import { Convolution } from '../layers/conv'
+import { Convolution } from '../layers/convolution'
 import type { AnyLayer } from '../layers/layer'
 import { scope } from '../scope'
 import type { Tensor } from '../tensor'
