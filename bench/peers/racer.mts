@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -53,20 +53,24 @@ export class Racer {
   }
 }
 
-/** A program of this folder in a Node.js process of its own. */
+/** A program of this folder in a Node.js process of its own; it is compiled already if this file is. */
 export function nodeRacer(name: string, program: string, ...args: string[]): Racer {
-  return new Racer(name, process.execPath, ['--expose-gc', join(root, 'scripts/run.mjs'), 'bench/peers', program, ...args])
+  const compiled = extname(import.meta.url) === '.mjs'
+  const run = compiled ? [join(here, `${program}.mjs`)] : [join(root, 'scripts/run.mjs'), 'bench/peers', program]
+  return new Racer(name, process.execPath, ['--expose-gc', ...run, ...args])
 }
 
 export const hasOnnxruntime = existsSync(join(here, 'node_modules/onnxruntime-node'))
 
 /**
- * A Python program of this folder. Memory that is freed stays with the process, as PyTorch's guide to performance advises: by jemalloc where that is
+ * A Python program of this folder, by the virtual environment that setup.sh makes, or by NEURITE_PYTHON. Memory that is freed stays with the process, as PyTorch's guide to performance advises: by jemalloc where that is
  * installed, else by settings of glibc.
  */
 export function pythonRacer(name: string, program: string, ...args: string[]): Racer {
-  const python = join(here, '.venv/bin/python')
-  if (!existsSync(python)) throw new Error('bench/peers/setup.sh has not been run')
+  const own = join(here, '.venv/bin/python')
+  const python = process.env.NEURITE_PYTHON ?? own
+  if (python === own && !existsSync(own))
+    throw new Error('bench/peers/setup.sh has not been run, and NEURITE_PYTHON names no Python with PyTorch')
   return new Racer(name, python, [join(here, program), ...args], allocatorSettings())
 }
 

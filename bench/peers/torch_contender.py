@@ -1,6 +1,7 @@
 """PyTorch as a contender of bench/peers/main.mts: trains and predicts the workloads on request.
 
-usage: torch_contender.py WORKLOAD MODE, with MODE one of float32, float32-compile, bfloat16, bfloat16-compile; or: torch_contender.py export [WORKLOAD...]
+usage: torch_contender.py WORKLOAD MODE, with MODE one of float32, tf32 (on a GPU), bfloat16, each also as MODE-compile; or: torch_contender.py export
+[WORKLOAD...]. NEURITE_DEVICE=cuda: on a GPU, with data there too, and compiled into CUDA graphs.
 Reads one line per round ("train SECONDS", "predict BATCH SECONDS", "accuracy SEED") and answers with one line of JSON. Tuned as PyTorch's own guide
 says: one fused optimizer launch, images channels last, denormals flushed, threads as many as cores (NEURITE_NUM_THREADS), data in memory. Of MNIST and
 of tiny's data each step gathers its batch; the others take turns with four batches that lie ready.
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torch_server import serve, timed
+from torch_server import DEVICE, serve, timed
 
 HERE = Path(__file__).parent
 
@@ -117,35 +118,39 @@ class Contender:
         # Strides of one channel are those of any layout.
         self.format = torch.channels_last if len(self.shape) == 3 and workload != "mlp" else torch.contiguous_format
         self.batches = None
+        rounds = mode.startswith("tf32")
+        torch.set_float32_matmul_precision("high" if rounds else "highest")
+        torch.backends.cudnn.allow_tf32 = rounds
         if workload in ("mlp", "lenet"):
-            self.x, self.y, self.x_test, self.y_test = mnist()
+            self.x, self.y, self.x_test, self.y_test = (t.to(DEVICE) for t in mnist())
         elif workload == "tiny":
-            self.x, self.y = randoms(4096, self.shape, False)
+            self.x, self.y = (t.to(DEVICE) for t in randoms(4096, self.shape, False))
         else:
-            self.x, self.y = randoms(4 * self.batch, self.shape, workload == "conv1d")
+            self.x, self.y = (t.to(DEVICE) for t in randoms(4 * self.batch, self.shape, workload == "conv1d"))
             self.batches = [(x.contiguous(memory_format=self.format), y) for x, y in zip(self.x.split(self.batch), self.y.split(self.batch))]
         self.reset(1)
 
     def reset(self, seed):
         torch.manual_seed(seed)
-        self.model = self.build().to(memory_format=self.format)
+        self.model = self.build().to(DEVICE, memory_format=self.format)
         parameters = self.model.parameters()
         self.optimizer = (torch.optim.Adam(parameters, 1e-3, fused=True) if self.optimizer_name == "adam"
                           else torch.optim.SGD(parameters, 0.01, momentum=0.9, fused=True))
         self.forward, self.loss_of = self.model, lambda x, y: self.loss(self.model(x), y)
         if self.compiled:
-            self.forward, self.loss_of = torch.compile(self.forward, dynamic=False), torch.compile(self.loss_of, dynamic=False)
-        self.order, self.at, self.turn = torch.randperm(len(self.x)), 0, 0
+            settings = {"dynamic": False, "mode": "reduce-overhead" if DEVICE == "cuda" else None}
+            self.forward, self.loss_of = torch.compile(self.forward, **settings), torch.compile(self.loss_of, **settings)
+        self.order, self.at, self.turn = torch.randperm(len(self.x), device=DEVICE), 0, 0
 
     def cast(self):
-        return torch.autocast("cpu", torch.bfloat16) if self.narrow else contextlib.nullcontext()
+        return torch.autocast(DEVICE, torch.bfloat16) if self.narrow else contextlib.nullcontext()
 
     def next_batch(self):
         if self.batches:
             self.turn += 1
             return self.batches[self.turn % len(self.batches)]
         if self.at + self.batch > len(self.order):
-            self.order, self.at = torch.randperm(len(self.x)), 0
+            self.order, self.at = torch.randperm(len(self.x), device=DEVICE), 0
         rows = self.order[self.at : self.at + self.batch]
         self.at += self.batch
         return self.x[rows].contiguous(memory_format=self.format), self.y[rows]

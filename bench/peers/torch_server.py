@@ -7,6 +7,7 @@ import time
 
 import torch
 
+DEVICE = "cuda" if os.environ.get("NEURITE_DEVICE", "").startswith("cuda") else "cpu"
 THREADS = int(os.environ.get("NEURITE_NUM_THREADS") or len(os.sched_getaffinity(0)))
 
 
@@ -14,10 +15,12 @@ def timed(run, seconds, samples):
     """Runs for that long; samples per second. One more run than fits, so that there is one."""
     begin = time.perf_counter()
     count = 0
-    while (now := time.perf_counter()) - begin < seconds:
+    while time.perf_counter() - begin < seconds:
         run()
         count += 1
-    return {"rate": count * samples / (now - begin)}
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+    return {"rate": count * samples / (time.perf_counter() - begin)}
 
 
 def serve(make):

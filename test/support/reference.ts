@@ -9,8 +9,10 @@ export interface Array64 {
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
 export function array64(shape: readonly number[], value: number | ((i: number) => number) = 0): Array64 {
-  const f = typeof value === 'number' ? () => value : value
-  return { shape, data: Float64Array.from({ length: sizeOf(shape) }, (_, i) => f(i)) }
+  const data = new Float64Array(sizeOf(shape))
+  if (typeof value === 'number') data.fill(value)
+  else for (let i = 0; i < data.length; i++) data[i] = value(i)
+  return { shape, data }
 }
 
 /** Index along each axis of element i. */
@@ -31,6 +33,21 @@ export function offset(shape: readonly number[], at: readonly number[]): number 
   return i
 }
 
+/** The number of the element of `from` that broadcasting to `to` puts at each place, all at once. */
+function sources(from: readonly number[], to: readonly number[]): Int32Array {
+  const skip = to.length - from.length
+  let [places, stride] = [Int32Array.of(0), sizeOf(from)]
+  for (const [d, size] of to.entries()) {
+    const own = from[d - skip] ?? 1
+    stride /= own
+    const step = own === 1 ? 0 : stride
+    const inner = new Int32Array(places.length * size)
+    for (let i = 0; i < inner.length; i++) inner[i] = places[Math.floor(i / size)]! + (i % size) * step
+    places = inner
+  }
+  return places
+}
+
 /** f of each element. */
 export function map(x: Array64, f: (v: number) => number): Array64 {
   return { shape: x.shape, data: x.data.map(f) }
@@ -47,9 +64,11 @@ export function broadcastShape(...shapes: (readonly number[])[]): number[] {
 /** f of the elements of arrays that broadcast. */
 export function zip(f: (...values: number[]) => number, ...arrays: Array64[]): Array64 {
   const shape = broadcastShape(...arrays.map((a) => a.shape))
+  const places = arrays.map((a) => sources(a.shape, shape))
+  const values = new Array<number>(arrays.length)
   return array64(shape, (i) => {
-    const at = position(shape, i)
-    return f(...arrays.map((a) => a.data[offset(a.shape, at)]!))
+    for (const [k, { data }] of arrays.entries()) values[k] = data[places[k]![i]!]!
+    return f(...values)
   })
 }
 
@@ -57,8 +76,9 @@ export function zip(f: (...values: number[]) => number, ...arrays: Array64[]): A
 export function reduce(x: Array64, axes: readonly number[], keepdims: boolean, f: (values: number[]) => number): Array64 {
   const kept = x.shape.map((dim, d) => (axes.includes(d) ? 1 : dim))
   const groups: number[][] = Array.from({ length: sizeOf(kept) }, () => [])
+  const places = sources(kept, x.shape)
   x.data.forEach((v, i) => {
-    groups[offset(kept, position(x.shape, i))]!.push(v)
+    groups[places[i]!]!.push(v)
   })
   const shape = keepdims ? kept : x.shape.filter((_, d) => !axes.includes(d))
   return { shape, data: Float64Array.from(groups, f) }
