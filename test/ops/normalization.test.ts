@@ -2,7 +2,7 @@
 import { ops, type Tensor, tensor, zeros } from '../../lib'
 import type { BatchNormOptions } from '../../lib/ops/normalization'
 import { type Case, input, onEveryDevice, opSuite } from '../support/op-suite'
-import { type Array64, array64, offset, position, reduce, sizeOf, zip } from '../support/reference'
+import { type Array64, array64, reduce, sizeOf, zip } from '../support/reference'
 
 const mean = (v: number[]): number => v.reduce((a, b) => a + b, 0) / v.length
 const variance = (v: number[]): number => {
@@ -237,18 +237,10 @@ const rows: [readonly number[], number | readonly number[]][] = [
 ]
 const listOf = ({ shape }: Array64, axis: number | readonly number[]): number[] =>
   (typeof axis === 'number' ? [axis] : [...axis]).map((a) => (a < 0 ? a + shape.length : a))
-/** A parameter of the sizes of the axes, broadcast against x. */
-function along(x: Array64, parameter: Array64, axis: number | readonly number[]): Array64 {
+/** A parameter of the sizes of the axes, in ascending order, so that it broadcasts against x. */
+const along = (x: Array64, { data }: Array64, axis: number | readonly number[]): Array64 => {
   const axes = listOf(x, axis)
-  return array64(x.shape, (i) => {
-    const at = position(x.shape, i)
-    return parameter.data[
-      offset(
-        parameter.shape,
-        axes.map((a) => at[a]!)
-      )
-    ]!
-  })
+  return { shape: x.shape.map((size, d) => (axes.includes(d) ? size : 1)), data }
 }
 const rowCases = (parameters: number): Case<Axes>[] =>
   dtypes.flatMap((dtype) =>

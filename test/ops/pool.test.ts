@@ -2,15 +2,16 @@
 import { ops, type Tensor, tensor, valueAndGrad, zeros } from '../../lib'
 import type { PoolOptions } from '../../lib/ops/pool'
 import { type Case, input, onEveryDevice, opSuite } from '../support/op-suite'
-import { type Array64, array64, offset, position } from '../support/reference'
+import { type Array64, array64, offset, position, sizeOf } from '../support/reference'
 
 type Window = (o: number) => [begin: number, end: number]
 
 /** f of the elements of each window; `windows` has one function for each spatial axis. */
 function pool(x: Array64, out: readonly number[], windows: readonly Window[], f: (values: number[]) => number): Array64 {
-  const shape = [x.shape[0]!, ...out, x.shape.at(-1)!]
-  return array64(shape, (i) => {
-    const at = position(shape, i)
+  const [pixels, channels] = [[x.shape[0]!, ...out], x.shape.at(-1)!]
+  const y = array64([...pixels, channels])
+  for (let pixel = 0; pixel < sizeOf(pixels); pixel++) {
+    const at = position(pixels, pixel)
     let places: number[][] = [[at[0]!]]
     windows.forEach((window, axis) => {
       const [begin, end] = window(at[axis + 1]!)
@@ -18,8 +19,10 @@ function pool(x: Array64, out: readonly number[], windows: readonly Window[], f:
       const inside = Array.from({ length: end - begin }, (_, k) => begin + k).filter((p) => p >= 0 && p < size)
       places = places.flatMap((place) => inside.map((p) => [...place, p]))
     })
-    return f(places.map((place) => x.data[offset(x.shape, [...place, at.at(-1)!])]!))
-  })
+    const from = places.map((place) => offset(x.shape.slice(0, -1), place) * channels)
+    for (let c = 0; c < channels; c++) y.data[pixel * channels + c] = f(from.map((i) => x.data[i + c]!))
+  }
+  return y
 }
 
 function regular(x: Array64, { poolSize, strides, padding = 'valid' }: PoolOptions, f: (values: number[]) => number): Array64 {

@@ -2,7 +2,7 @@
 import { type DType, ops, tensor, valueAndGrad, zeros } from '../../lib'
 import type { Interpolation } from '../../lib/ops/resize'
 import { type Case, input, onEveryDevice, opSuite } from '../support/op-suite'
-import { type Array64, array64, offset, pick, position } from '../support/reference'
+import { type Array64, array64, pick, sizeOf } from '../support/reference'
 
 const interpolations = ['nearest', 'bilinear', 'bicubic'] as const
 
@@ -16,25 +16,28 @@ const kernels: Record<Exclude<Interpolation, 'nearest'>, (d: number) => number> 
   }
 }
 
-/** One axis after the other. What has no weight is not read; the element at an end counts with all the weight beyond it. */
+/** Which elements of an axis an output is made of, with their weights. The element at an end counts with all the weight beyond it. */
+function tapsOf(output: number, outputs: number, length: number, interpolation: Interpolation): [element: number, weight: number][] {
+  const place = ((output + 0.5) * length) / outputs
+  if (interpolation === 'nearest') return [[Math.floor(place), 1]]
+  const centre = place - 0.5
+  const weights = new Array<number>(length).fill(0)
+  for (let p = Math.floor(centre) - 2; p <= Math.floor(centre) + 3; p++)
+    weights[Math.min(Math.max(p, 0), length - 1)]! += kernels[interpolation](centre - p)
+  return [...weights.entries()].filter(([, weight]) => weight !== 0)
+}
+
+/** One axis after the other. What has no weight is not read. */
 function resize(x: Array64, size: readonly number[], interpolation: Interpolation): Array64 {
-  return size.reduce((image, out, i) => {
-    const axis = i + 1
-    const length = image.shape[axis]!
-    const shape = image.shape.map((n, d) => (d === axis ? out : n))
+  return size.reduce((image, outputs, i) => {
+    const length = image.shape[i + 1]!
+    const inner = sizeOf(image.shape.slice(i + 2))
+    const taps = Array.from({ length: outputs }, (_, output) => tapsOf(output, outputs, length, interpolation))
+    const shape = image.shape.map((n, d) => (d === i + 1 ? outputs : n))
     return array64(shape, (index) => {
-      const at = position(shape, index)
-      const element = (p: number): number => {
-        at[axis] = p
-        return image.data[offset(image.shape, at)]!
-      }
-      const place = ((at[axis]! + 0.5) * length) / out
-      if (interpolation === 'nearest') return element(Math.floor(place))
-      const centre = place - 0.5
-      const weights = new Array<number>(length).fill(0)
-      for (let p = Math.floor(centre) - 2; p <= Math.floor(centre) + 3; p++)
-        weights[Math.min(Math.max(p, 0), length - 1)]! += kernels[interpolation](centre - p)
-      return weights.reduce((sum, weight, p) => (weight === 0 ? sum : sum + weight * element(p)), 0)
+      const line = Math.floor(index / inner)
+      const from = Math.floor(line / outputs) * length
+      return taps[line % outputs]!.reduce((sum, [p, weight]) => sum + weight * image.data[(from + p) * inner + (index % inner)]!, 0)
     })
   }, x)
 }

@@ -42,7 +42,8 @@ function sources(from: readonly number[], to: readonly number[]): Int32Array {
     stride /= own
     const step = own === 1 ? 0 : stride
     const inner = new Int32Array(places.length * size)
-    for (let i = 0; i < inner.length; i++) inner[i] = places[Math.floor(i / size)]! + (i % size) * step
+    let i = 0
+    for (const place of places) for (let k = 0; k < size; k++) inner[i++] = place + k * step
     places = inner
   }
   return places
@@ -67,7 +68,7 @@ export function zip(f: (...values: number[]) => number, ...arrays: Array64[]): A
   const places = arrays.map((a) => sources(a.shape, shape))
   const values = new Array<number>(arrays.length)
   return array64(shape, (i) => {
-    for (const [k, { data }] of arrays.entries()) values[k] = data[places[k]![i]!]!
+    for (let k = 0; k < values.length; k++) values[k] = arrays[k]!.data[places[k]![i]!]!
     return f(...values)
   })
 }
@@ -114,8 +115,11 @@ export function matmul(a: Array64, b: Array64): Array64 {
 
 /** The last two axes exchanged. */
 export function swapLast(x: Array64): Array64 {
-  const shape = [...x.shape.slice(0, -2), x.shape.at(-1)!, x.shape.at(-2)!]
-  return pick(x, shape, (at) => [...at.slice(0, -2), at.at(-1)!, at.at(-2)!])
+  const [rows, columns] = x.shape.slice(-2) as [number, number]
+  return array64([...x.shape.slice(0, -2), columns, rows], (i) => {
+    const inside = i % (rows * columns)
+    return x.data[i - inside + (inside % rows) * columns + Math.floor(inside / rows)]!
+  })
 }
 
 /** The nearest float32. */

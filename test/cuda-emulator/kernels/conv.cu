@@ -241,7 +241,7 @@ SUITE_CASE(convDepthwise) {
 
 SUITE_CASE(convEpilogues) {
   for (const Activation activation :
-       cases<Activation>({Activation::none, Activation::relu, Activation::sigmoid, Activation::tanh})) {
+       variants<Activation>({Activation::relu, Activation::none, Activation::sigmoid, Activation::tanh})) {
     for (const Shape& s : cases<Shape>({
              shape(1, {4, 5}, 3, {2, 2}, 5), shape(1, {3, 4}, 16, {1, 1}, 17),
              shape(1, {6, 5}, 4, {3, 3}, 4, 4, {2, 1}), shape(1, {4, 4}, 36, {3, 3}, 36, 2, {}, {}, {1, 1}, {1, 1}),
@@ -281,7 +281,7 @@ SUITE_CASE(convBeforeTensorCores) {
 
 SUITE_CASE(convKeepsNan) {
   for (const Precision precision : cases<Precision>({Precision::highest, Precision::high})) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
       for (const int64_t groups : cases<int64_t>({1, 16})) {
         const Shape s = shape(1, {8, 8}, 16, {2, 2}, 16, groups);
         Value x = random(dtype, s.x()), w = random(dtype, s.w(), 0.5, 1);

@@ -81,7 +81,8 @@ SUITE_CASE(binaryFloats) {
       {Op::mod, floorMod},
   };
   for (const Binary& c : cases(ops)) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) checkBinary(c.op, dtype, dtype, 0.5, 3, c.f);
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16}))
+      checkBinary(c.op, dtype, dtype, 0.5, 3, c.f);
   }
 }
 
@@ -151,7 +152,7 @@ SUITE_CASE(binaryKeepsNan) {
 }
 
 SUITE_CASE(whereBroadcasts) {
-  for (const DType dtype : dtypes({DType::float32, DType::bfloat16, DType::int32, DType::uint8})) {
+  for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16, DType::int32, DType::uint8})) {
     const Dims y = {3, 5, 7};
     const Value condition = random(DType::boolean, {5, 1}, 0, 2), a = random(dtype, {3, 1, 7}, 0, 9),
                 b = random(dtype, {1}, 0, 9);
@@ -213,7 +214,7 @@ SUITE_CASE(unaryFloats) {
       {Op::hardSigmoid, [](double x) { return std::fmin(std::fmax(x / 6 + 0.5, 0), 1); }, -5, 5},
   };
   for (const Unary& c : cases(ops)) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
       for (const int64_t n : {1, 7, 255, 2051}) {
         const Value x = random(dtype, {n}, c.low, c.high);
         expectEqual(name(c.op) + " " + name(dtype) + " n = " + std::to_string(n),
@@ -288,7 +289,7 @@ SUITE_CASE(activationGradients) {
       {Op::erfGrad, [](double x) { return std::erf(x); }},
   };
   const auto check = [](Op op, const auto& a, const std::function<double(double)>& f, bool fromOutput) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
       const int64_t n = 301;
       const Value dy = random(dtype, {n}), x = random(dtype, {n}, -5, 5);
       const Value given(dtype, {n}, fromOutput ? each(n, [&](int64_t i) { return f(x[i]); }) : x.data);
@@ -347,7 +348,8 @@ SUITE_CASE(casts) {
 
 SUITE_CASE(creations) {
   for (const int64_t n : {1, 3, 16, 1000}) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16, DType::int32, DType::uint8, DType::boolean})) {
+    for (const DType dtype :
+         variants<DType>({DType::float32, DType::bfloat16, DType::int32, DType::uint8, DType::boolean})) {
       expectEqual("fill " + name(dtype), run(Op::fill, attributes::fill{1}, {}, {empty(dtype, {n})})[0],
                   each(n, [](int64_t) { return 1; }));
     }

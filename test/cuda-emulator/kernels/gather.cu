@@ -43,13 +43,14 @@ SUITE_CASE(gathers) {
         return x[(o * layout.limit + static_cast<int64_t>(indices[k])) * layout.inner + column] * scale + offset;
       });
     };
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16, DType::int32, DType::uint8, DType::boolean})) {
+    for (const DType dtype :
+         variants<DType>({DType::float32, DType::bfloat16, DType::int32, DType::uint8, DType::boolean})) {
       const Value x = random(dtype, s.x, 0, dtype == DType::boolean ? 2 : 200);
       const Result result = run(Op::gather, attributes::gather{s.axis, 1, 0}, {x, indices}, {empty(dtype, layout.y)});
       expectEqual("gather " + name(dtype) + " " + describe(s.x), result[0], reference(x, 1, 0));
       suite::expect(!result.report.set, "indices in range are not reported");
       if (dtype == DType::boolean) continue;
-      for (const DType out : dtypes({DType::float32, DType::bfloat16})) {
+      for (const DType out : variants<DType>({DType::float32, DType::bfloat16})) {
         if (dtype != out && dtype != DType::uint8 && dtype != DType::int32) continue;
         expectEqual(
             "gather scaled " + name(dtype) + " to " + name(out),
@@ -76,7 +77,7 @@ SUITE_CASE(scatterAdds) {
   for (const Shape& s : cases(shapes)) {
     const Layout layout(s);
     const Value indices = random(DType::int32, s.indices, 0, static_cast<double>(layout.limit));
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16, DType::int32})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16, DType::int32})) {
       if (layout.count > 1000 && dtype != DType::float32) continue;
       // Small whole numbers, so that sums are exact: what is checked is which updates arrive, and where.
       const Value updates = random(dtype == DType::int32 ? dtype : DType::int32, layout.y, -3, 4);
@@ -122,8 +123,8 @@ SUITE_CASE(batchesAndOneHots) {
                     {order, scalar(DType::int32, static_cast<double>(position))}, {empty(DType::int32, {9})})[0],
                 each(9, [&](int64_t i) { return order[std::min<int64_t>(position + i, 99)]; }));
   }
-  for (const DType dtype : dtypes({DType::float32, DType::bfloat16, DType::int32, DType::uint8})) {
-    for (const DType label : dtypes({DType::int32, DType::uint8})) {
+  for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16, DType::int32, DType::uint8})) {
+    for (const DType label : variants<DType>({DType::int32, DType::uint8})) {
       const Value indices = random(label, {7, 3}, 0, 6);  // 5 is out of range
       expectEqual("oneHot " + name(dtype),
                   run(Op::oneHot, attributes::oneHot{3, 1}, {indices}, {empty(dtype, {7, 3, 5})})[0],

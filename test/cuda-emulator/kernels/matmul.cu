@@ -156,7 +156,7 @@ SUITE_CASE(matmulBfloat16) {
 
 SUITE_CASE(matmulEpilogues) {
   for (const Activation activation :
-       cases<Activation>({Activation::none, Activation::relu, Activation::sigmoid, Activation::tanh})) {
+       variants<Activation>({Activation::relu, Activation::none, Activation::sigmoid, Activation::tanh})) {
     for (const Size& s : cases<Size>({{9, 10, 12}, {40, 64, 48}, {33, 35, 600}})) {  // the last in slices of k
       for (const Precision precision : cases<Precision>({Precision::highest, Precision::high})) {
         Product p{s.m, s.n, s.k, false, false, DType::float32, DType::float32, precision, true, activation};
@@ -227,7 +227,7 @@ SUITE_CASE(matmulLargeTiles) {
 
 SUITE_CASE(matmulKeepsNan) {
   for (const Precision precision : cases<Precision>({Precision::highest, Precision::high})) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
       const Product p{20, 24, 40, false, false, dtype, dtype, precision, false, Activation::relu};
       Value a = random(dtype, {20, 40}), b = random(dtype, {40, 24}, 0.5, 1);
       a.data[3 * 40 + 39] = kNan;
@@ -253,7 +253,7 @@ SUITE_CASE(matmulOfNothing) {
 
 SUITE_CASE(biasActivationGradients) {
   for (const Dims& dims : cases<Dims>({{1, 1}, {3, 5}, {64, 10}, {300, 33}, {2, 70, 64}, {1000, 3}})) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
       for (const Activation activation :
            cases<Activation>({Activation::none, Activation::relu, Activation::sigmoid, Activation::tanh})) {
         const int64_t n = dims.back(), size = sizeOf(dims);

@@ -49,7 +49,7 @@ SUITE_CASE(slices) {
                                     {{5, 6, 7}, {2, 3, 7}, {1, 0, 0}, {2, 2, 1}},
                                     {{5, 6, 7}, {5, 6, 1}, {0, 0, 3}, {1, 1, 1}},
                                     {{3, 400}, {3, 390}, {0, 5}, {1, 1}}})) {
-    for (const DType dtype : dtypes(kAll)) {
+    for (const DType dtype : variants<DType>(kAll)) {
       const std::string at = " " + name(dtype) + " " + describe(c.x) + " to " + describe(c.y);
       const Value x = anything(dtype, c.x);
       expectEqual("slice" + at,
@@ -102,13 +102,13 @@ SUITE_CASE(paddings) {
       };
       const std::string at =
           " " + describe(c.x) + " to " + describe(c.y) + " mode " + std::to_string(static_cast<int>(mode));
-      for (const DType dtype : dtypes(kAll)) {
+      for (const DType dtype : variants<DType>(kAll)) {
         const Value x = anything(dtype, c.x);
         expectEqual("pad " + name(dtype) + at,
                     run(Op::pad, attributes::pad{ints(c.before), mode, 1}, {x}, {empty(dtype, c.y)})[0],
                     moved(x, c.y, 1, from));
       }
-      for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+      for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
         const Value dy = random(dtype, c.y);
         std::vector<double> dx(static_cast<size_t>(sizeOf(c.x)));
         for (int64_t i = 0; i < dy.size(); i++) {
@@ -127,7 +127,7 @@ SUITE_CASE(tilesAndBroadcasts) {
   struct Case {
     Dims x, y;
   };
-  for (const DType dtype : dtypes(kAll)) {
+  for (const DType dtype : variants<DType>(kAll)) {
     for (const Case& c : cases<Case>(
              {{{3}, {6}}, {{2, 3}, {4, 9}}, {{1, 8}, {5, 8}}, {{2, 1, 4}, {2, 3, 8}}, {{1}, {33}}, {{4}, {4}}})) {
       const Value x = anything(dtype, c.x);
@@ -170,7 +170,7 @@ SUITE_CASE(transposes) {
                                     {{2, 1, 40, 3}, {0, 3, 1, 2}}})) {
     Dims y;
     for (const int64_t axis : c.permutation) y.push_back(c.x[static_cast<size_t>(axis)]);
-    for (const DType dtype : dtypes(kAll)) {
+    for (const DType dtype : variants<DType>(kAll)) {
       const Value x = anything(dtype, c.x);
       expectEqual("transpose " + name(dtype) + " " + describe(c.x) + " by " + describe(c.permutation),
                   run(Op::transpose, attributes::transpose{ints(c.permutation)}, {x}, {empty(dtype, y)})[0],
@@ -185,7 +185,7 @@ SUITE_CASE(transposes) {
 }
 
 SUITE_CASE(concatenations) {
-  for (const DType dtype : dtypes(kAll)) {
+  for (const DType dtype : variants<DType>(kAll)) {
     for (const int64_t axis : cases<int64_t>({0, 1, 2})) {
       for (const int count : cases<int>({1, 3, 70})) {  // 70: more than one launch
         std::vector<Value> inputs;

@@ -80,8 +80,8 @@ template <class T> std::vector<T> cases(const std::vector<T>& list) {
 #endif
   return list;
 }
-// Dtypes, of which one is enough there.
-inline std::vector<DType> dtypes(const std::vector<DType>& list) {
+// What does not change how threads meet: there the first is enough.
+template <class T> std::vector<T> variants(const std::vector<T>& list) {
 #ifdef EMULATOR_TSAN
   return {list.front()};
 #endif

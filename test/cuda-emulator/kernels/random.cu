@@ -75,7 +75,7 @@ SUITE_CASE(randomDistributions) {
     expectEqual("bernoulli bool",
                 run(Op::bernoulli, attributes::bernoulli{0.25}, {state}, {empty(DType::boolean, {n})})[0],
                 each(n, [](int64_t i) -> double { return uniform(i) < 0.25; }));
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
       const Value x = random(dtype, {n});
       expectEqual("dropout", run(Op::dropout, attributes::dropout{0.3}, {x, state}, {empty(dtype, {n})})[0],
                   each(n, [&](int64_t i) { return uniform(i) >= 0.3 ? x[i] / 0.7 : 0; }));

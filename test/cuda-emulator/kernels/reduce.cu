@@ -103,7 +103,7 @@ void check(Op op, DType dtype, DType out, double low, double high, double (*f)(c
 }  // namespace
 
 SUITE_CASE(reduceSums) {
-  for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+  for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
     check(Op::sum, dtype, dtype, -1, 1, sumOf, 1e-5);
     check(Op::mean, dtype, dtype, -1, 3, [](const Group& g) { return sumOf(g) / static_cast<double>(g.size()); });
   }
@@ -130,7 +130,7 @@ SUITE_CASE(reduceProducts) {
 SUITE_CASE(reduceExtremes) {
   const auto most = [](const Group& g) { return *std::max_element(g.begin(), g.end()); };
   const auto least = [](const Group& g) { return *std::min_element(g.begin(), g.end()); };
-  for (const DType dtype : dtypes({DType::float32, DType::bfloat16, DType::int32, DType::uint8})) {
+  for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16, DType::int32, DType::uint8})) {
     check(Op::max, dtype, dtype, 0, 100, most);
     check(Op::min, dtype, dtype, 0, 100, least);
   }
@@ -160,7 +160,7 @@ SUITE_CASE(reduceLogSumExp) {
 SUITE_CASE(reduceArguments) {
   for (const Shape& shape : cases(kShapes)) {
     if (shape.axes.size() != 1) continue;
-    for (const DType dtype : dtypes({DType::float32, DType::int32, DType::uint8, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::int32, DType::uint8, DType::bfloat16})) {
       const Value x = random(dtype, shape.dims, 0, 20);
       Group most, least;
       for (const Group& g : groupsOf(x, shape.axes)) {

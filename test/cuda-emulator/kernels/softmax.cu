@@ -42,7 +42,7 @@ const std::vector<Shape> kShapes = {{{1}, 0},        {{3, 10}, 1},   {{9, 7}, 1}
 
 SUITE_CASE(softmaxForwardAndBackward) {
   for (const Shape& s : cases(kShapes)) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
       const Value x = random(dtype, s.dims, -4, 4), dy = random(dtype, s.dims);
       std::vector<double> y(x.data.size()), logY(y), dx(y), logDx(y);
       forRows(s.dims, s.axis, [&](const std::vector<size_t>& row) {
@@ -74,7 +74,7 @@ SUITE_CASE(softmaxForwardAndBackward) {
 
 SUITE_CASE(softmaxCrossEntropies) {
   for (const Dims& dims : cases<Dims>({{1, 1}, {3, 10}, {70, 10}, {2, 33}, {5, 1200}, {2, 3, 4}})) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
       const int64_t axis = static_cast<int64_t>(dims.size()) - 1, classes = dims.back();
       const Dims rows(dims.begin(), dims.end() - 1);
       const Value x = random(dtype, dims, -4, 4), targets = random(dtype, dims, 0, 1),
@@ -132,7 +132,7 @@ SUITE_CASE(labelsOutOfRangeAreReported) {
 
 SUITE_CASE(sigmoidCrossEntropies) {
   for (const int64_t n : {1, 6, 259}) {
-    for (const DType dtype : dtypes({DType::float32, DType::bfloat16})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
       const Value x = random(dtype, {n}, -6, 6), targets = random(dtype, {n}, 0, 1),
                   dloss = random(DType::float32, {n});
       expectEqual("sigmoidCrossEntropy",

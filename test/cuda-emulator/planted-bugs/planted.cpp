@@ -17,11 +17,11 @@ namespace {
 // What a build and schedule can miss. Missing is allowed there, not demanded.
 enum Miss : unsigned {
   kNothing = 0,
-  kPlain = 1,       // builds without a sanitizer, in every schedule
-  kLifo = 2,        // the lifo schedule, in builds other than ThreadSanitizer's
-  kRandom = 4,      // random schedules, in builds other than ThreadSanitizer's
-  kAddress = 8,     // AddressSanitizer, with UndefinedBehaviorSanitizer
-  kThread = 16,     // ThreadSanitizer
+  kPlain = 1,    // builds without a sanitizer, in every schedule
+  kLifo = 2,     // the lifo schedule, in builds other than ThreadSanitizer's
+  kRandom = 4,   // random schedules, in builds other than ThreadSanitizer's
+  kAddress = 8,  // AddressSanitizer, with UndefinedBehaviorSanitizer
+  kThread = 16,  // ThreadSanitizer
 };
 
 struct Bug {
@@ -51,11 +51,9 @@ constexpr Bug kBugs[] = {
     {11, "plantedStatistics", "early return before a barrier", kNothing, "do not return early"},
     {12, "plantedStatistics", "shuffle with the full mask in half a warp", kNothing, "in shfl at"},
     {16, "plantedTotal", "race between blocks", kPlain | kLifo | kRandom | kAddress, nullptr},
-    {27, "plantedTotal", "no __threadfence before the last block reads",
-     kPlain | kLifo | kRandom | kAddress, nullptr},
+    {27, "plantedTotal", "no __threadfence before the last block reads", kPlain | kLifo | kRandom | kAddress, nullptr},
     {29, "plantedTotal", "blocks wait for each other", kNothing, "never yields"},
-    {13, "plantedConv", "padding test lets a read out of bounds through",
-     kPlain | kLifo | kRandom | kThread, nullptr},
+    {13, "plantedConv", "padding test lets a read out of bounds through", kPlain | kLifo | kRandom | kThread, nullptr},
     {20, "plantedConv", "register array index out of bounds", kNothing, nullptr},
     {21, "plantedConv", "shared memory read before it is written", kNothing, nullptr},
     {25, "plantedConv", "no barrier at the end of the loop", kNothing, nullptr},
