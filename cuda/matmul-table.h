@@ -21,8 +21,11 @@ struct MatmulChoice {
 inline constexpr int32_t kSliceUnit = 64;
 // A slice has at least this many elements of k: less, and adding up the slices costs more than they save.
 inline constexpr int32_t kLeastSlice = 256;
-// Blocks that fill a large GPU (132 multiprocessors on an H100).
-inline constexpr int64_t kFullGrid = 128;
+// Blocks that fill a large GPU (132 multiprocessors on an H100). ThreadSanitizer's build of the emulator, where each block takes long, sets fewer.
+#ifndef NEURITE_FULL_GRID
+#define NEURITE_FULL_GRID 128
+#endif
+inline constexpr int64_t kFullGrid = NEURITE_FULL_GRID;
 
 // `mostSlices` of k, and tiles no larger than `largestTile`.
 inline MatmulChoice chooseMatmul(int64_t m, int64_t n, int64_t k, int64_t batches, int capability, bool mayRound,

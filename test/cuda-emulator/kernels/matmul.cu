@@ -202,10 +202,11 @@ SUITE_CASE(matmulLargeTiles) {
   neurite::cuda::MatmulChoice choice = neurite::cuda::chooseMatmul(10, 20, 30, 200, 80, false);
   suite::expect(choice.tile == 128 && choice.kernel == neurite::cuda::MatmulKernel::simt,
                 "200 batches fill a grid of the largest tiles");
+  using neurite::cuda::kFullGrid;
   for (const bool transposeA : cases<bool>({false, true})) {
     for (const bool transposeB : cases<bool>({false, true})) {
       Product p{17, 18, 21, transposeA, transposeB};
-      p.batchA = p.batchB = p.batch = {130};
+      p.batchA = p.batchB = p.batch = {kFullGrid + 2};
       p.capability = 75;
       check(p);
       p.capability = 1000;
@@ -216,7 +217,7 @@ SUITE_CASE(matmulLargeTiles) {
     }
   }
   Product p{130, 131, 40};
-  p.batchA = p.batchB = p.batch = {33};
+  p.batchA = p.batchB = p.batch = {kFullGrid / 4 + 1};
   check(p);
   p.precision = Precision::high;
   check(p);
