@@ -81,11 +81,6 @@ export function buildEmulator() {
   return buildInto('build/emulator', '-DNEURITE_EMULATOR=ON')
 }
 
-/** The addon with CUDA for these architectures, whatever this machine has. */
-export function buildCuda(folder, archs) {
-  return buildInto(folder, '-DNEURITE_CUDA=on', `-DNEURITE_CUDA_ARCHS=${archs}`)
-}
-
 /** A further target of CMakeLists.txt, in the folder of the usual build. */
 export function buildTarget(target) {
   return buildWithCMake() && run('cmake', ['--build', 'build', '--target', target, '--parallel', jobs])
@@ -100,7 +95,7 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const builds = {
     '--emulator': buildEmulator,
     '--node-gyp': buildWithNodeGyp,
-    '--cuda-release': () => buildCuda('build/cuda-release', 'release')
+    '--cuda-release': () => buildInto('build/cuda-release', '-DNEURITE_CUDA=on', '-DNEURITE_CUDA_ARCHS=release')
   }
   process.exitCode = (builds[process.argv[2]] ?? buildNative)() ? 0 : 1
 }

@@ -5,7 +5,7 @@
 //
 // Where there is a GPU: `build/offline/neurite/run gpu FOLDER` runs the tests on it, the benchmarks and the races against PyTorch.
 //
-// The addon is built for the architectures of NEURITE_CUDA_ARCHS, 90a if that is unset, and once more for the emulator.
+// It has the addon of build/Release, with CUDA for what NEURITE_CUDA_ARCHS names, and the one of the emulator.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { transformSync } from '@swc/core'
-import { buildCuda, buildEmulator } from './build-native.mjs'
+import { buildEmulator, buildNative } from './build-native.mjs'
 
 const limit = 64 * 2 ** 20 // what such a machine may be sent
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -70,8 +70,9 @@ function contents() {
   const sources = sourcesOf('lib', 'test', 'bench', 'examples').filter((path) => !/^(test\/cuda-emulator|bench\/results)\//.test(path))
   const typescript = (path) => /\.m?ts$/.test(path) && !path.endsWith('.d.ts')
   return [
-    ...['package.json', 'native/ops.def', 'bin/neurite', 'build/emulator/neurite.node', ...walk('dist')].map(asIs),
-    { ...asIs('build/offline/native/neurite.node'), path: 'build/Release/neurite.node' },
+    ...['package.json', 'native/ops.def', 'bin/neurite', 'build/Release/neurite.node', 'build/emulator/neurite.node', ...walk('dist')].map(
+      asIs
+    ),
     ...sources.map((path) => (typescript(path) ? compiled(path) : asIs(path))),
     { path: 'jest.config.cjs', data: Buffer.from(jestConfig), mode: 0o644 },
     ...packages
@@ -168,7 +169,8 @@ esac
 `
 
 function bundle() {
-  if (!buildCuda('build/offline/native', process.env.NEURITE_CUDA_ARCHS || '90a') || !buildEmulator()) return false
+  process.env.NEURITE_CUDA = 'on'
+  if (!buildNative() || !buildEmulator()) return false
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'run'), runScript)

@@ -42,7 +42,7 @@ function correlate(
   const axes = sizes.length
   const [kernel, perGroup, features] = [w.shape.slice(0, axes), w.shape[axes]!, w.shape[axes + 1]!]
   const taps = Array.from({ length: sizeOf(kernel) }, (_, k) => position(kernel, k))
-  const pixels = sizeOf(sizes)
+  const [pixels, each] = [sizeOf(sizes), features / groups]
   const y = array64([x.shape[0]!, ...sizes, features])
   for (let pixel = 0; pixel < x.shape[0]! * pixels; pixel++) {
     const at = position(sizes, pixel % pixels)
@@ -53,9 +53,10 @@ function correlate(
       const place = tap.map((t, d) => at[d]! * strides[d]! + t * dilation[d]! - before[d]!)
       if (place.some((p, d) => p < 0 || p >= x.shape[d + 1]!)) return
       const from = (image + place.reduce((sum, p, d) => sum * x.shape[d + 1]! + p, 0)) * x.shape[axes + 1]!
-      for (let f = 0; f < features; f++) {
-        const channel = from + Math.floor(f / (features / groups)) * perGroup
-        for (let c = 0; c < perGroup; c++) to[f]! += x.data[channel + c]! * w.data[(k * perGroup + c) * features + f]!
+      for (let channel = 0; channel < groups * perGroup; channel++) {
+        const [value, group] = [x.data[from + channel]!, Math.floor(channel / perGroup)]
+        const row = (k * perGroup + (channel % perGroup)) * features
+        for (let f = group * each; f < (group + 1) * each; f++) to[f]! += value * w.data[row + f]!
       }
     })
   }
