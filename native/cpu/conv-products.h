@@ -3,20 +3,23 @@
 #pragma once
 #include <numeric>
 
-#include "conv-correlate.h"
+#include "conv-winograd.h"
 #include "conv.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 
-// Packs `panels` panels per group: pack(group, panel, out) writes one.
-template <class Pack> float* packWeights(const Windows& w, int64_t groups, int64_t panels, Pack&& pack) {
-  float* packed = static_cast<float*>(scratch(static_cast<size_t>(groups * panels * packedPanel(w) + kLanes) * 4));
-  const Split parts = split(groups * panels, packedPanel(w));
+// Packs the weights of c and makes its results: pack(group, panel, out) writes one panel.
+template <class Product, class Pack> void correlate(Correlation c, Pack&& pack) {
+  const int64_t panels = ceilDivide(c.features, kPanelWidth), panel = packedPanel(c.windows);
+  const int64_t packed = c.groups * panels * panel + kLanes;
+  const bool byTiles = Product::kDepthPerWord == 1 && suitsTiles(c);
+  c.packed = static_cast<float*>(scratch(static_cast<size_t>(packed + (byTiles ? tileWeights(c) : 0)) * 4));
+  const Split parts = split(c.groups * panels, panel);
   parallelFor(parts.chunks, [&](int64_t chunk) {
-    for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i)
-      pack(i / panels, i % panels, packed + i * packedPanel(w));
+    for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) pack(i / panels, i % panels, c.packed + i * panel);
   });
-  return packed;
+  if (byTiles && correlateTiles(c, c.packed + packed)) return;
+  correlate<Product>(c);
 }
 
 // The taps of one phase along an axis, from the last to the first, as windows over dy: those that reach places i with
@@ -49,24 +52,17 @@ template <class Product> Windows inWords(Windows w) {
 template <class Product> void convolve(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
   const Tensor &x = call.in[0], &weights = call.in[1], &y = call.out[0];
   const Windows w = inWords<Product>(s.windows(x));
-  const int64_t features = s.groupFeatures(), panels = ceilDivide(features, kPanelWidth);
-  float* packed = nullptr;
+  const int64_t features = s.groupFeatures(), row = s.out[2] * s.features;
+  const Results results{y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}};
   withFloat(weights.dtype, [&]<class T>(T) {
     const T* values = weights.as<const T>();
-    packed = packWeights(w, s.groups, panels, [&](int64_t group, int64_t panel, float* out) {
-      const int64_t column = panel * kPanelWidth;
-      packAcross<Product>(values + group * features + column, s.features, s.tapCount() * s.groupChannels(),
-                          smaller(kPanelWidth, features - column), out, kPanelWidth);
-    });
+    correlate<Product>(
+        {w, s.groups, features, nullptr, bias, activation, results}, [&](int64_t group, int64_t panel, float* out) {
+          const int64_t column = panel * kPanelWidth;
+          packAcross<Product>(values + group * features + column, s.features, s.tapCount() * s.groupChannels(),
+                              smaller(kPanelWidth, features - column), out, kPanelWidth);
+        });
   });
-  const int64_t row = s.out[2] * s.features;
-  correlate<Product>({w,
-                      s.groups,
-                      features,
-                      packed,
-                      bias,
-                      activation,
-                      {y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}}});
 }
 
 // The data gradient as correlations of dy, one for each phase of the stride: f(windows over all features, tapAt, begin, pitch), where
@@ -98,26 +94,20 @@ template <class F> void forPhases(const Tensor& dy, const ConvShape& s, F&& f) {
 template <class Product>
 void convolveData(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
   const Tensor &weights = call.in[1], &dx = call.out[0];
-  const int64_t channels = s.groupChannels(), features = s.groupFeatures(), panels = ceilDivide(channels, kPanelWidth);
+  const int64_t channels = s.groupChannels(), features = s.groupFeatures();
   forPhases(call.in[0], s, [&](const Windows& phase, const auto& tapAt, int64_t begin, const int64_t(&pitch)[3]) {
     const Windows w = inWords<Product>(phase);
-    float* packed = nullptr;
+    const Results results{dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}};
     withFloat(weights.dtype, [&]<class T>(T) {
-      packed = packWeights(w, s.groups, panels, [&](int64_t group, int64_t panel, float* out) {
-        const int64_t channel = panel * kPanelWidth, width = smaller(kPanelWidth, channels - channel);
-        for (int64_t t = 0; t < w.tapCount(); ++t, out += w.channels * kPanelWidth) {
-          const T* from = weights.as<const T>() + (tapAt(t) * channels + channel) * s.features + group * features;
-          packAlong<Product>(from, s.features, features, width, out, kPanelWidth);
-        }
-      });
+      correlate<Product>(
+          {w, s.groups, channels, nullptr, bias, activation, results}, [&](int64_t group, int64_t panel, float* out) {
+            const int64_t channel = panel * kPanelWidth, width = smaller(kPanelWidth, channels - channel);
+            for (int64_t t = 0; t < w.tapCount(); ++t, out += w.channels * kPanelWidth) {
+              const T* from = weights.as<const T>() + (tapAt(t) * channels + channel) * s.features + group * features;
+              packAlong<Product>(from, s.features, features, width, out, kPanelWidth);
+            }
+          });
     });
-    correlate<Product>({w,
-                        s.groups,
-                        channels,
-                        packed,
-                        bias,
-                        activation,
-                        {dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}}});
   });
 }
 
