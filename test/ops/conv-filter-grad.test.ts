@@ -1,4 +1,5 @@
-// The filter gradient of convolutions with 3x3 kernels, which the CPU computes by transformed tiles where there are channels enough: against the
+// The filter gradient of convolutions with 3x3 kernels, which the CPU computes by transformed tiles where channels, features and pixels are many enough
+// (16, 16 and 64): against the
 // definition in float64, with values that the transforms would spread.
 import { type DType, setPrecision } from '../../lib'
 import { filterGrad } from '../../lib/ops/conv'
@@ -66,10 +67,10 @@ const shapes: Record<string, Shape> = {
   'even sizes': { x: [3, 8, 6, 16], features: 32 },
   'odd sizes, numbers of channels and features': { x: [2, 7, 5, 17], features: 19 },
   'no padding': { x: [2, 9, 8, 18], features: 33, out: [7, 6], before: [0, 0] },
-  'asymmetric padding': { x: [2, 4, 5, 20], features: 16, out: [4, 7], before: [2, 1] },
+  'asymmetric padding': { x: [3, 4, 5, 20], features: 16, out: [4, 7], before: [2, 1] },
   'much padding': { x: [1, 3, 2, 16], features: 16, out: [9, 10], before: [4, 5] },
   'one pixel': { x: [64, 1, 1, 16], features: 16 },
-  'one result': { x: [9, 3, 3, 16], features: 24, out: [1, 1], before: [0, 0] },
+  'one result': { x: [64, 3, 3, 16], features: 24, out: [1, 1], before: [0, 0] },
   'more than a block of channels and of features': { x: [2, 6, 6, 70], features: 150 },
   'a row of tiles longer than a block': { x: [1, 3, 301, 16], features: 17 },
   'several blocks in each sum': { x: [4, 46, 47, 16], features: 16 }
