@@ -1,6 +1,5 @@
-// The filter gradient of convolutions with 3x3 kernels, which the CPU computes by transformed tiles where channels, features and pixels are many enough
-// (16, 16 and 64): against the
-// definition in float64, with values that the transforms would spread.
+// The filter gradient of convolutions with 3x3 kernels, which the CPU makes of transformed tiles where channels, features and pixels are many
+// enough (16, 16 and 64): against the definition in float64, with values that the transforms would spread.
 import { type DType, setPrecision } from '../../lib'
 import { filterGrad } from '../../lib/ops/conv'
 import { fill, input, onEveryDevice, toTensor } from '../support/op-suite'
