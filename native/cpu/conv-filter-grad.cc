@@ -2,6 +2,7 @@
 // windows.
 #include "../bfloat16-dots.h"
 #include "conv-filter-product.h"
+#include "conv-winograd-filter-grad.h"
 #include "gemm-table.h"
 #include "gemm.h"
 #include "kernels.h"
@@ -44,6 +45,7 @@ void convFilterGrad(const Call& call) {
   if (bfloat16Dots() && partsOf(x.dtype, dy.dtype, attributes.precision) == 1)
     return avx512bf16::multiplyWindowPairs(call);
 #endif
+  if (winogradFilterGradIsFaster(s) && multiplyWinogradTiles(x, dy, dw, s)) return;
   multiplyWindows<FloatProduct>(x, dy, dw, s);
 }
 
