@@ -56,6 +56,7 @@ template <int parts> class BlockOfTiles {
   template <int tilesB> void multiply(const float* packed) {
     using Sums = TileSums<2, tilesB>;
     alignas(64) float sums[kBlockLines * kBlockLines];
+    const int64_t pitch = plan_.pixelPitch, part = plan_.partPitch;
     for (int64_t tile = 0; tile < tiles_; tile += 2) {
       const int64_t second = smaller(tile + 1, tiles_ - 1);
       const int32_t *a = windows(tile), *a1 = windows(second), *b = reinterpret_cast<const int32_t*>(packed);
@@ -63,7 +64,7 @@ template <int parts> class BlockOfTiles {
       for (int64_t run = 0; run < plan_.runs; ++run) {
         const int64_t start = plan_.runStarts[run];
         for (int64_t word = start; word < start + plan_.runLength; word += kTileEdge, b += kStepWords<parts>) {
-          Sums::template multiplyStep<parts>(unit_, {a + word, a1 + word, plan_.pixelPitch, plan_.partPitch},
+          Sums::template multiplyStep<parts>(unit_, {a + word, a1 + word, pitch, part},
                                              {b, b + kTileEdge, kBlockLines, 2 * kTileWords});
         }
       }

@@ -53,15 +53,15 @@ template <int parts, int tilesA, int tilesB>
 void sumWindows(TileSession& tiles, const StripPlan& plan, int64_t lines, int64_t steps, const int32_t* a,
                 const int32_t* b, bool add, float* sums) {
   using Sums = TileSums<tilesA, tilesB>;
+  const int64_t pitch = plan.pixelPitch, part = plan.partPitch;
   if (add)
     Sums::load(tiles, sums);
   else
     Sums::zero(tiles);
   for (int64_t line = 0; line < lines; ++line) {
     const int32_t* pairs = b + plan.lineStarts[line];
-    for (int64_t step = 0; step < steps; ++step, a += kStepWords<parts>, pairs += kTileDepth * plan.pixelPitch) {
-      Sums::template multiplyStep<parts>(tiles, packedOperand(a),
-                                         {pairs, pairs + kTileEdge, 2 * plan.pixelPitch, plan.partPitch});
+    for (int64_t step = 0; step < steps; ++step, a += kStepWords<parts>, pairs += kTileDepth * pitch) {
+      Sums::template multiplyStep<parts>(tiles, packedOperand(a), {pairs, pairs + kTileEdge, 2 * pitch, part});
     }
   }
   Sums::store(tiles, sums);
