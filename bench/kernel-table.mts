@@ -1,6 +1,15 @@
-// Which CUDA kernel the tables of cuda/ pick for the convolutions of bench/networks.mts. Needs no GPU.
+// Which kernel the tables of cuda/ and native/cpu/ pick for the convolutions of bench/networks.mts. Needs neither a GPU nor AMX.
 import { spawnSync } from 'node:child_process'
-import { type Convolution, type Direction, directionsOf, type NetworkLayer, nameOf, networkLayers, outputSize } from './networks.mjs'
+import {
+  beforeOf,
+  type Convolution,
+  type Direction,
+  directionsOf,
+  type NetworkLayer,
+  nameOf,
+  networkLayers,
+  outputSize
+} from './networks.mjs'
 import { buildProgram } from './program.mjs'
 import { table } from './statistics.mjs'
 
@@ -20,24 +29,51 @@ function productOf(layer: NetworkLayer & Convolution, direction: Direction): [m:
   return [batch * product(size.map((n) => Math.ceil(n / stride))), channels, most * features, phases * groups]
 }
 
-/** A line for each direction of each convolution whose name is asked for; undefined where there is no compiler. */
-export function kernelTable(capability: number, asked: (name: string) => boolean): string | undefined {
-  const program = buildProgram('conv-table', 'cuda/conv-table.h', 'cuda/matmul-table.h')
-  if (program === undefined) return undefined
-  const cases = networkLayers.flatMap((layer) =>
+type Asked = (name: string) => boolean
+
+/** Each direction of each convolution whose name is asked for. */
+const casesOf = (asked: Asked) =>
+  networkLayers.flatMap((layer) =>
     layer.kind === 'conv' && asked(nameOf(layer)) ? directionsOf(layer).map((direction) => ({ layer, direction })) : []
   )
+
+/** The answers of a program to questions, a line each. */
+const ask = (program: string, questions: readonly string[]) =>
+  spawnSync(program, { input: questions.join('\n'), encoding: 'utf8' })
+    .stdout.trimEnd()
+    .split('\n')
+
+/** What multiplies on a CPU with AMX, by cost models that no measurement of these kernels stands behind yet; undefined where there is no compiler. */
+export function tileTable(asked: Asked): string | undefined {
+  const program = buildProgram('conv-unit-table', 'native/cpu/conv-tile-table.h', 'native/cpu/conv-strip.h', 'native/cpu/gemm-table.h')
+  if (program === undefined) return undefined
+  const cases = casesOf(asked)
+  const directions: readonly Direction[] = ['forward', 'data gradient', 'filter gradient']
+  const questions = cases.map(({ layer, direction }) => {
+    const { batch, channels, features, groups, kernel, stride, size } = layer
+    const numbers = [size.length, batch, channels, features, groups, kernel, stride, Math.floor(beforeOf(layer)), ...size]
+    return [directions.indexOf(direction), ...numbers].join(' ')
+  })
+  const kernels: Record<string, string> = { '-1': 'matmul or depthwise', '0': 'multiply-adds' }
+  const rows = ask(program, questions).map((answer, i) => {
+    const { layer, direction } = cases[i]!
+    return [`${nameOf(layer)}: ${direction}`, ...answer.split(' ').map((products) => kernels[products] ?? `tiles ×${products}`)]
+  })
+  return table(['CPU with AMX', 'float32, highest', 'float32, high', 'float32, medium; bfloat16'], rows)
+}
+
+/** What multiplies on a GPU: a line for each direction of each convolution whose name is asked for; undefined where there is no compiler. */
+export function kernelTable(capability: number, asked: Asked): string | undefined {
+  const program = buildProgram('conv-table', 'cuda/conv-table.h', 'cuda/matmul-table.h')
+  if (program === undefined) return undefined
+  const cases = casesOf(asked)
   const questions = (mayRound: 0 | 1) =>
     cases.map(({ layer, direction }) => {
       const everyPixelOnce = Number(layer.kernel === 1 && layer.stride === 1)
       const { groups, channels } = layer
       return [everyPixelOnce, groups, channels / groups, ...productOf(layer, direction), capability, mayRound].join(' ')
     })
-  const answers = (mayRound: 0 | 1) =>
-    spawnSync(program, { input: questions(mayRound).join('\n'), encoding: 'utf8' })
-      .stdout.trimEnd()
-      .split('\n')
-  const [exact, rounded] = [answers(0), answers(1)]
+  const [exact, rounded] = [ask(program, questions(0)), ask(program, questions(1))]
   const rows = cases.map(({ layer, direction }, i) => [`${nameOf(layer)}: ${direction}`, exact[i]!, rounded[i]!])
   return table([`compute capability ${(capability / 10).toFixed(1)}`, 'float32, highest', 'float32, high; bfloat16'], rows)
 }

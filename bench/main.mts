@@ -3,7 +3,7 @@
 //   --device cpu|cuda   only this device (default: all that are usable)
 //   --filter WORD       only groups and cases whose name contains WORD
 //   --quick             a smoke run: short, figures mean little
-//   --kernels           only prints which CUDA kernels the tables of cuda/ pick for the convolutions, for compute capability 8.0
+//   --kernels           only prints which kernels the tables pick for the convolutions: of cuda/ for compute capability 8.0, of native/cpu/ with AMX
 //   --json              writes bench/results/<machine>.json; cases that did not run keep their figures from before
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { devices, setDevice, tensor } from 'neurite'
 import { Ceilings } from './ceilings.mjs'
-import { kernelTable } from './kernel-table.mjs'
+import { kernelTable, tileTable } from './kernel-table.mjs'
 import { type OpCase, rateOf, Stopwatch, shareOf } from './measure.mjs'
 import { merged } from './merge.mjs'
 import { groups } from './op-cases.mjs'
@@ -28,7 +28,8 @@ const { values: options } = parseArgs({
   }
 })
 if (options.kernels) {
-  console.log(kernelTable(80, (name) => name.includes(options.filter!)) ?? 'The tables are C++, and there is no compiler.')
+  const asked = (name: string) => name.includes(options.filter!)
+  for (const lines of [kernelTable(80, asked), tileTable(asked)]) console.log(lines ?? 'The tables are C++, and there is no compiler.')
   process.exit()
 }
 const threads = Number(process.env.NEURITE_NUM_THREADS) || cpus().length

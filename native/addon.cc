@@ -112,7 +112,7 @@ class Addon {
     add("build", NEURITE_BUILD_INFO);
     add("CPU", cpuName());
     add("instruction set", instructionSetName(instructionSet()));
-    add("AMX", amxAvailable() ? "in use for matrix products" : "not in use: " + amxRefusal());
+    add("AMX", amxAvailable() ? "in use for matrix products and convolutions" : "not in use: " + amxRefusal());
     add("AVX512-BF16", bfloat16Dots() ? "in use for bfloat16 products" : "not in use: " + bfloat16DotsRefusal());
     add("threads", std::to_string(threadCount()));
     return list;

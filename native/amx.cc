@@ -1,4 +1,4 @@
-// Whether matrix products may use the tile unit of the CPU (AMX), and why not.
+// Whether matrix products and convolutions may use the tile unit of the CPU (AMX), and why not.
 #include "amx.h"
 
 #include <cerrno>

@@ -49,7 +49,7 @@ static InstructionSet choose() {
   if (!wanted || !*wanted) return best;
   // The scalar twin of AMX (amx.h) runs on any set.
   if (std::strcmp(wanted, "amx-emulated") == 0) return best;
-  // AMX is an addition to AVX-512 that only matrix products use.
+  // AMX is an addition to AVX-512 that only matrix products and convolutions use.
   if (std::strcmp(wanted, "amx") == 0) {
     if (!amxAvailable()) fail("ArgumentError", "NEURITE_CPU=amx: %s", amxRefusal().c_str());
     return InstructionSet::avx512;

@@ -23,8 +23,8 @@ for (const name of failed ? [] : readdirSync(join(root, 'build/native'))) {
     console.log(`${name}: not run, this CPU lacks ${missing.join(', ')}`)
     continue
   }
-  // Matrix products once more with the scalar twin of the tile unit, and with dot products of bfloat16 pairs.
-  const units = name.startsWith('gemm-test') ? ['amx-emulated'] : []
+  // Matrix products and convolutions once more with the scalar twin of the tile unit, and with dot products of bfloat16 pairs.
+  const units = /^(gemm|conv-tiles)-test/.test(name) ? ['amx-emulated'] : []
   if (name === 'gemm-test-avx512' && flags.includes('avx512_bf16')) units.push('avx512bf16')
   for (const cpu of [undefined, ...units]) {
     console.log(cpu ? `${name}, NEURITE_CPU=${cpu}` : name)

@@ -1,6 +1,7 @@
 // Correlation: the product that convolution and its data gradient are made of, with packed weights. Blocks of windows are the
 // chunks of the thread pool; each is a strip, and its lines are cut into tiles that the micro-kernel of matrix
 // multiplication makes, panel by panel. Product is what that kernel multiplies (gemm-kernel.h).
+// amx/correlate-tiles.h does the same with the tile unit.
 #pragma once
 #include "../pool.h"
 #include "conv-strip.h"
@@ -27,10 +28,20 @@ struct Results {
 // The packed weights of one group: panel p has its kPanelWidth features for each of the window's values, in order.
 inline int64_t packedPanel(const Windows& w) { return w.values() * kPanelWidth; }
 
+// Packs the panels of all groups, `words` each: pack(group, panel, out) writes one. Behind them and a vector is room for `more` words.
+template <class Pack> float* packPanels(int64_t groups, int64_t panels, int64_t words, Pack&& pack, int64_t more = 0) {
+  float* packed = static_cast<float*>(scratch(static_cast<size_t>(groups * panels * words + kLanes + more) * 4));
+  const Split parts = split(groups * panels, words);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) pack(i / panels, i % panels, packed + i * words);
+  });
+  return packed;
+}
+
 struct Correlation {
   Windows windows;           // `first` and the results' begin are those of group 0
   int64_t groups, features;  // of a group
-  float* packed;             // groups x panels x values x kPanelWidth; a narrow last panel is rearranged
+  float* packed;             // groups x panels, as the kernel wants them
   const float* bias;         // all features, or null
   Activation activation;
   Results results;
@@ -138,31 +149,40 @@ template <class Product> class BlockCorrelate {
   int64_t lines_, lineLength_;
 };
 
-template <class Product> void correlate(const Correlation& c) {
-  const Windows& w = c.windows;
-  const int64_t panels = ceilDivide(c.features, kPanelWidth);
-  const Offsets offsets(w);
-  const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), w.values() * c.features, kStripFloats,
-                       offsets.memory());
-  const int64_t lastPanel = (panels - 1) * kPanelWidth;
-  if (isNarrow(plan, c.features - lastPanel)) {
-    for (int64_t group = 0; group < c.groups; ++group)
-      interleavePanel(c.packed + (group * panels + panels - 1) * packedPanel(w), w.values());
-  }
+// f(index of a block, group, begin and end of panels) for all of them, as chunks. Each is `work` multiply-adds at the speed of vectors.
+template <class F> void forBlocks(const Correlation& c, const StripPlan& plan, int64_t panels, int64_t work, F&& f) {
   // Where there are few blocks, the panels are shared out too.
   const int64_t parts = smaller(panels, larger(1, kLeastBlocks / larger(1, plan.blocks() * c.groups)));
-  const bool half = c.results.dtype == DType::bfloat16;
-  const size_t floats = static_cast<size_t>(plan.stripFloats() + (half ? plan.mostPixels() * kPanelWidth : 0));
   const int64_t chunks = plan.blocks() * parts * c.groups;
-  const int64_t work = w.planes() * w.planeWindows() * w.values() * c.features * c.groups;
   const int64_t perChunk = larger(1, kInlineWork / 2 / larger(1, work / larger(1, chunks)));
   parallelFor(ceilDivide(chunks, perChunk), [&](int64_t begin) {
     for (int64_t chunk = begin * perChunk; chunk < smaller(chunks, (begin + 1) * perChunk); ++chunk) {
       const int64_t part = chunk % parts, index = chunk / parts % plan.blocks(), group = chunk / parts / plan.blocks();
-      float* memory = static_cast<float*>(threadScratch(floats * sizeof(float)));
-      BlockCorrelate<Product>(c, plan, plan.block(index), group, memory)
-          .run(panels * part / parts, panels * (part + 1) / parts);
+      f(index, group, panels * part / parts, panels * (part + 1) / parts);
     }
+  });
+}
+
+// packTap(group, column, width, tap, out, pitch) packs the words of a tap for the features from `column` on.
+template <class Product, class PackTap> void correlate(Correlation c, PackTap&& packTap) {
+  Windows& w = c.windows;
+  if (Product::kDepthPerWord == 2) w.word = StripWord::channelPair;
+  const int64_t panels = ceilDivide(c.features, kPanelWidth);
+  const Offsets offsets(w);
+  const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), w.values() * c.features, kStripFloats,
+                       offsets.memory());
+  c.packed = packPanels(c.groups, panels, packedPanel(w), [&](int64_t group, int64_t panel, float* out) {
+    const int64_t column = panel * kPanelWidth, width = smaller(kPanelWidth, c.features - column);
+    for (int64_t t = 0; t < w.tapCount(); ++t)
+      packTap(group, column, width, t, out + t * w.pixelWords() * kPanelWidth, kPanelWidth);
+    if (isNarrow(plan, width)) interleavePanel(out, w.values());
+  });
+  const bool half = c.results.dtype == DType::bfloat16;
+  const size_t floats = static_cast<size_t>(plan.stripFloats() + (half ? plan.mostPixels() * kPanelWidth : 0));
+  const int64_t work = w.planes() * w.planeWindows() * w.values() * c.features * c.groups;
+  forBlocks(c, plan, panels, work, [&](int64_t index, int64_t group, int64_t beginPanel, int64_t endPanel) {
+    float* memory = static_cast<float*>(threadScratch(floats * sizeof(float)));
+    BlockCorrelate<Product>(c, plan, plan.block(index), group, memory).run(beginPanel, endPanel);
   });
 }
 

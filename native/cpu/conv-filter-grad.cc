@@ -1,17 +1,11 @@
 // convFilterGrad: a matrix product over pixels where a pixel sees only itself, lanes of channels where a channel does, else a product of
 // windows.
-#include "../bfloat16-dots.h"
 #include "conv-filter-product.h"
+#include "conv-tile-table.h"
+#include "conv-units.h"
 #include "conv-winograd-filter-grad.h"
-#include "gemm-table.h"
 #include "gemm.h"
 #include "kernels.h"
-
-#if defined(__x86_64__) && defined(__AVX512F__)
-namespace neurite::cpu::avx512bf16 {
-void multiplyWindowPairs(const Call& call);
-}
-#endif
 
 namespace neurite::cpu::NEURITE_ISA {
 
@@ -41,9 +35,11 @@ void convFilterGrad(const Call& call) {
   const ConvShape s(x, dw, dy, attributes);
   if (s.pointwise()) return multiplyPixels(call, s, attributes.precision);
   if (s.depthwise()) return sumChannels(x, dy, dw, s);
+  const int parts = partsOf(x.dtype, dy.dtype, attributes.precision);
+  const auto faster = [&] { return tilesSumFaster(x, s, parts); };
+  if (byTiles(unit::sumWindowTiles, sumWindowTiles, faster, call, parts)) return;
 #if defined(__x86_64__) && defined(__AVX512F__)
-  if (bfloat16Dots() && partsOf(x.dtype, dy.dtype, attributes.precision) == 1)
-    return avx512bf16::multiplyWindowPairs(call);
+  if (bfloat16Dots() && parts == 1) return avx512bf16::multiplyWindowPairs(call);
 #endif
   if (winogradFilterGradIsFaster(s) && multiplyWinogradTiles(x, dy, dw, s)) return;
   multiplyWindows<FloatProduct>(x, dy, dw, s);

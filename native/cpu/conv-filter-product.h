@@ -33,6 +33,61 @@ inline void addPartials(const float* partials, int64_t sums, const Tensor& dw) {
   });
 }
 
+// What one chunk makes: dw's tiles of rows and panels of features from the blocks of images, one of the partial sums.
+struct FilterChunk {
+  int64_t sum, group, beginPanel, endPanel, beginTile, endTile, beginBlock, endBlock;
+};
+
+// How the work is cut: `tiles` of rows by `panels` of up to panelWidth features. By shape only.
+class FilterChunks {
+ public:
+  FilterChunks(const StripPlan& plan, int64_t tiles, int64_t panels, int64_t panelWidth, int64_t groups)
+      : tiles_(tiles), panels_(panels), groups_(groups), blocks_(plan.blocks()) {
+    const int64_t panelFloats = plan.runs * plan.runLength * panelWidth;
+    rowParts_ = smaller(tiles, ceilDivide(panelFloats, kPartFloats));
+    panelParts_ = ceilDivide(panels, larger(1, kPartFloats / panelFloats));
+    units_ = rowParts_ * panelParts_ * groups;
+    sums = smaller(blocks_, ceilDivide(kLeastChunks, units_));
+  }
+
+  int64_t sums;
+  int64_t count() const { return sums * units_; }
+  FilterChunk at(int64_t i) const {
+    const int64_t sum = i / units_, group = i % units_ / (rowParts_ * panelParts_);
+    const int64_t panelPart = i / rowParts_ % panelParts_, rowPart = i % rowParts_;
+    return {sum,
+            group,
+            panels_ * panelPart / panelParts_,
+            panels_ * (panelPart + 1) / panelParts_,
+            tiles_ * rowPart / rowParts_,
+            tiles_ * (rowPart + 1) / rowParts_,
+            blocks_ * sum / sums,
+            blocks_ * (sum + 1) / sums};
+  }
+
+ private:
+  int64_t tiles_, panels_, groups_, blocks_, rowParts_, panelParts_, units_;
+};
+
+// The partial sums; dw itself where there is one.
+class FilterSums {
+ public:
+  FilterSums(const Tensor& dw, int64_t sums) : dw_(dw), sums_(sums), direct_(sums == 1 && dw.dtype == DType::float32) {
+    partials_ =
+        direct_ ? dw.as<float>() : static_cast<float*>(scratch(static_cast<size_t>(sums * dw.size()) * sizeof(float)));
+  }
+  float* of(int64_t sum) const { return partials_ + sum * dw_.size(); }
+  void finish() const {
+    if (!direct_) addPartials(partials_, sums_, dw_);
+  }
+
+ private:
+  const Tensor& dw_;
+  int64_t sums_;
+  bool direct_;
+  float* partials_;
+};
+
 template <class Product> void multiplyWindows(const Tensor& x, const Tensor& dy, const Tensor& dw, const ConvShape& s) {
   constexpr bool kPairs = Product::kDepthPerWord == 2;
   Windows w = s.windows(x);
@@ -43,22 +98,13 @@ template <class Product> void multiplyWindows(const Tensor& x, const Tensor& dy,
   const StripPlan plan(w, form, true, kLeastChunks, w.values() * s.groupFeatures(), kPixelStripFloats,
                        offsets.memory());
   const int64_t features = s.groupFeatures(), panels = ceilDivide(features, kPanelWidth);
-  const int64_t tilesPerRun = ceilDivide(plan.runLength, kTileRows), tiles = tilesPerRun * plan.runs;
-  const int64_t panelFloats = w.values() * kPanelWidth;
-  const int64_t rowParts = smaller(tiles, ceilDivide(panelFloats, kPartFloats));
-  const int64_t panelParts = ceilDivide(panels, larger(1, kPartFloats / panelFloats));
-  const int64_t units = rowParts * panelParts * s.groups;
-  const int64_t sums = smaller(plan.blocks(), ceilDivide(kLeastChunks, units));
-  const bool direct = sums == 1 && dw.dtype == DType::float32;
-  const int64_t size = dw.size();
-  float* partials = direct ? dw.as<float>() : static_cast<float*>(scratch(static_cast<size_t>(sums * size) * 4));
+  const int64_t tilesPerRun = ceilDivide(plan.runLength, kTileRows);
+  const FilterChunks chunks(plan, tilesPerRun * plan.runs, panels, kPanelWidth, s.groups);
+  const FilterSums sums(dw, chunks.sums);
   const size_t floats = static_cast<size_t>(plan.stripFloats() + plan.mostPixels() * kPanelWidth + kTilePitch);
 
-  parallelFor(sums * units, [&](int64_t chunk) {
-    const int64_t sum = chunk / units, group = chunk % units / (rowParts * panelParts);
-    const int64_t panelPart = chunk / rowParts % panelParts, rowPart = chunk % rowParts;
-    const int64_t beginPanel = panels * panelPart / panelParts, endPanel = panels * (panelPart + 1) / panelParts;
-    const int64_t beginTile = tiles * rowPart / rowParts, endTile = tiles * (rowPart + 1) / rowParts;
+  parallelFor(chunks.count(), [&](int64_t i) {
+    const FilterChunk chunk = chunks.at(i);
     float* strip = static_cast<float*>(threadScratch(floats * 4));
     float* packed = strip + plan.stripFloats();
     Tile tile{};
@@ -68,16 +114,15 @@ template <class Product> void multiplyWindows(const Tensor& x, const Tensor& dy,
     tile.bStride = kPanelWidth;
     tile.ldc = s.features;
     tile.ahead = packed;
-    const int64_t beginBlock = plan.blocks() * sum / sums, endBlock = plan.blocks() * (sum + 1) / sums;
-    for (int64_t index = beginBlock; index < endBlock; ++index) {
+    for (int64_t index = chunk.beginBlock; index < chunk.endBlock; ++index) {
       const Block block = plan.block(index);
-      plan.fill(strip, block, group);
+      plan.fill(strip, block, chunk.group);
       const int64_t pixel = (block.plane * w.count[1] + block.row) * w.count[2] + block.column;
       tile.runs = plan.lines(block);
       tile.depth = wordsOf<Product>(plan.lineLength(block));
-      tile.accumulate = index > beginBlock;
-      for (int64_t panel = beginPanel; panel < endPanel; ++panel) {
-        const int64_t column = group * features + panel * kPanelWidth;
+      tile.accumulate = index > chunk.beginBlock;
+      for (int64_t panel = chunk.beginPanel; panel < chunk.endPanel; ++panel) {
+        const int64_t column = chunk.group * features + panel * kPanelWidth;
         tile.columns = smaller(kPanelWidth, features - panel * kPanelWidth);
         for (int64_t line = 0; line < tile.runs; ++line) {
           const int64_t at = (pixel + line * plan.lineLength(block)) * s.features + column;
@@ -87,17 +132,17 @@ template <class Product> void multiplyWindows(const Tensor& x, const Tensor& dy,
                                 kPanelWidth);
           });
         }
-        for (int64_t t = beginTile; t < endTile; ++t) {
+        for (int64_t t = chunk.beginTile; t < chunk.endTile; ++t) {
           const int64_t run = t / tilesPerRun, part = t % tilesPerRun;
           const int64_t first = plan.runLength * part / tilesPerRun, end = plan.runLength * (part + 1) / tilesPerRun;
           tile.a = strip + plan.runStarts[run] + first;
-          tile.c = partials + sum * size + (run * plan.runLength + first) * s.features + column;
+          tile.c = sums.of(chunk.sum) + (run * plan.runLength + first) * s.features + column;
           TileKernels<Product>::multiply(static_cast<int>(end - first), TileOrder::kByDepth, tile);
         }
       }
     }
   });
-  if (!direct) addPartials(partials, sums, dw);
+  sums.finish();
 }
 
 }  // namespace neurite::cpu::NEURITE_ISA

@@ -5,13 +5,16 @@
 //
 //   padded    the image itself with its padding, so windows share what they have in common: a run is a row of taps
 //             (kW * C floats) or, if the kernel is dilated along the row, one tap
+//   flat      padded, and the windows of a plane are one line: it runs on through the padding between two rows, where
+//             there is a window that nobody asked for. For strides of 1
 //   gathered  each window's values by themselves (what im2col makes of the block), one run: for lines too short to
 //             fill a tile
 //
-// Copying a float once costs a sixteenth of a cycle, multiplying it by a panel of 32 features one: both forms are
-// nearly free, and neither leaves a border to the kernels.
+// Copying a float once costs a sixteenth of a cycle, multiplying it by a panel of 32 features one: the forms are
+// nearly free, and none leaves a border to the kernels.
 //
-// "Float" stands for any word of 32 bits that a lane multiplies at a time (StripWord).
+// "Float" stands for any word of 32 bits that a lane multiplies at a time (StripWord). Where float32 is split in parts of
+// bfloat16 (amx/), each part has a strip of its own, partPitch after the one before.
 #pragma once
 #include <cstdlib>
 #include <cstring>
@@ -24,7 +27,7 @@ namespace neurite::cpu::NEURITE_ISA {
 // What a word of a strip holds: a float32, or two bfloat16 that a dot product of pairs takes at once.
 enum class StripWord {
   value,
-  channelPair,  // channels 2i (low half) and 2i + 1 of a pixel
+  channelPair,  // channels 2i (low half) and 2i + 1 of a pixel; zero after an odd last
   pixelPair     // a channel of the pixels that a window and the next of its line see; zero after the last
 };
 
@@ -35,15 +38,20 @@ struct Windows {
   DType dtype;
   int64_t size[3];          // of an image
   int64_t pitch;            // elements from one pixel to the next
-  int64_t first, channels;  // the channels that are read: the first element, and how many words
+  int64_t first, channels;  // the channels that are read: the first, and how many
   int64_t images;
   int64_t count[3];  // windows of an image
   int64_t taps[3], stride[3], dilation[3], before[3];
   StripWord word = StripWord::value;
+  int parts = 1;            // of bfloat16 that a value is split in
+  int64_t runMultiple = 1;  // runs have a multiple of so many words; zeros fill them up
+  // Lines may be read as if they had a multiple of so many windows. What lies behind the last one is zero if the words
+  // are pairs of pixels, and undefined else.
+  int64_t lineMultiple = 1;
 
-  int64_t channelsPerWord() const { return word == StripWord::channelPair ? 2 : 1; }
+  int64_t pixelWords() const { return word == StripWord::channelPair ? (channels + 1) / 2 : channels; }
   int64_t tapCount() const { return taps[0] * taps[1] * taps[2]; }
-  int64_t values() const { return tapCount() * channels; }
+  int64_t values() const { return tapCount() * pixelWords(); }  // in words
   int64_t planes() const { return images * count[0]; }
   int64_t planeWindows() const { return count[1] * count[2]; }
 };
@@ -54,7 +62,7 @@ struct Block {
   int64_t pixels() const { return planes * rows * columns; }
 };
 
-enum class StripForm { padded, gathered };
+enum class StripForm { padded, flat, gathered };
 
 // A strip that shares L2 with packed weights and what streams past.
 inline constexpr int64_t kStripFloats = 48 * 1024;
@@ -87,19 +95,24 @@ class StripPlan {
   // mostFloats: of a strip; with what else a chunk needs it shares L2.
   StripPlan(const Windows& windows, StripForm form, bool joinTaps, int64_t leastBlocks, int64_t workPerPixel,
             int64_t mostFloats, int64_t* offsets)
-      : w(windows), gathered(form == StripForm::gathered), mostFloats_(mostFloats) {
+      : w(windows), gathered(form == StripForm::gathered), flat(form == StripForm::flat), mostFloats_(mostFloats) {
     for (int i = 0; i < 3; ++i) {
       // An axis with a single tap is read with its stride; else the strip has what lies between, too.
       sourceStep[i] = w.taps[i] == 1 ? w.stride[i] : 1;
       windowStep[i] = w.taps[i] == 1 ? 1 : w.stride[i];
     }
-    const bool conflicts = !gathered && w.channels % 1024 == 0;  // pixels 4 KiB apart fall into the same sets of L1
-    channelPitch = conflicts ? w.channels + kLanes : w.channels;
+    const int64_t words = roundUp(w.pixelWords(), w.runMultiple);
+    const bool conflicts = !gathered && words % 1024 == 0;  // pixels 4 KiB apart fall into the same sets of L1
+    channelPitch = conflicts ? words + kLanes : words;
     const bool joined = joinTaps && !conflicts && w.dilation[2] == 1;
     runs = gathered ? 1 : w.taps[0] * w.taps[1] * (joined ? 1 : w.taps[2]);
-    runLength = gathered ? w.values() : joined ? w.taps[2] * w.channels : w.channels;
+    runLength = gathered ? roundUp(w.values(), w.runMultiple) : joined ? w.taps[2] * words : words;
+    tapPitch = gathered ? w.pixelWords() : words;
     cut(leastBlocks, workPerPixel);
     place(joined, offsets);
+    const int64_t longest = lineLength({0, planes, 0, rows, 0, columns});
+    tail = (roundUp(longest, w.lineMultiple) - longest) * pixelPitch;
+    partPitch = roundUp(planes * planePitch + tail, kLanes);
   }
 
   int64_t blocks() const { return planeBlocks * rowBlocks * columnBlocks; }
@@ -110,37 +123,56 @@ class StripPlan {
   }
   // Pixels of the largest block.
   int64_t mostPixels() const { return planes * rows * columns; }
-  int64_t stripFloats() const { return planes * planePitch; }
+  int64_t stripFloats() const { return w.parts * partPitch; }
 
   // Lines of a block: windows whose values lie pixelPitch apart.
-  int64_t lines(const Block& b) const { return gathered ? 1 : b.planes * b.rows; }
-  int64_t lineLength(const Block& b) const { return gathered ? b.pixels() : b.columns; }
+  int64_t lines(const Block& b) const { return gathered ? 1 : flat ? b.planes : b.planes * b.rows; }
+  int64_t lineLength(const Block& b) const {
+    return gathered ? b.pixels() : flat ? (b.rows - 1) * stripColumns + b.columns : b.columns;
+  }
+  // Line positions from one image row's first window to the next's.
+  int64_t rowPitch(const Block& b) const { return flat ? stripColumns : b.columns; }
 
-  // The channels of group `group`.
-  void fill(float* strip, const Block& b, int64_t group) const {
-    const int64_t first = w.first + group * w.channels * w.channelsPerWord();
+  // The channels of group `group`. Gives the bits of the largest magnitude that was copied, but for whole pairs of bfloat16;
+  // infinity and NaN come out largest.
+  int32_t fill(float* strip, const Block& b, int64_t group) const {
+    const int64_t first = w.first + group * w.channels;
+    I32 largest{};
+    if (w.word == StripWord::pixelPair && w.lineMultiple > 1) clearBehind(strip, b);
     for (int64_t p = 0; p < b.planes; ++p) {
       const int64_t plane = b.plane + p;
       float* to = strip + p * planePitch;
       if (gathered)
-        gatherPlane(to, plane, b, first);
+        gatherPlane(to, plane, b, first, largest);
       else
-        copyPlane(to, plane, b, first);
+        copyPlane(to, plane, b, first, largest);
     }
-    if (w.word == StripWord::pixelPair) pairPixels(strip, b);
+    if (w.word == StripWord::pixelPair) {
+      const int64_t last = gathered ? b.rows * b.columns * pixelPitch : planePitch;
+      for (int s = 0; s < w.parts; ++s) pairPixels(strip + s * partPitch, (b.planes - 1) * planePitch + last);
+    }
+    return largestLane(largest);
   }
 
   const Windows& w;
-  bool gathered;
+  bool gathered, flat;
   int64_t runs, runLength;
+  int64_t tapPitch;       // words from one tap's to the next one's, as a window passes through them
+  int64_t partPitch = 0;  // floats
   const int64_t* runStarts = nullptr;
   const int64_t* lineStarts = nullptr;
   int64_t pixelPitch = 0;
 
  private:
   int64_t floatsOf(int64_t rowCount, int64_t columnCount) const {
-    if (gathered) return rowCount * columnCount * w.values();
+    if (gathered) return rowCount * columnCount * runLength;
     return w.taps[0] * extent(1, rowCount) * extent(2, columnCount) * channelPitch;
+  }
+  // Of a block that does not fill its strip nothing is known beyond it.
+  void clearBehind(float* strip, const Block& b) const {
+    const int64_t from = b.pixels() < mostPixels() ? 0 : planes * planePitch;
+    for (int s = 0; s < w.parts; ++s)
+      memset(strip + s * partPitch + from, 0, static_cast<size_t>(partPitch - from) * 4);
   }
   int64_t extent(int axis, int64_t windowCount) const {
     return windowCount <= 0 || w.taps[axis] == 0
@@ -177,7 +209,7 @@ class StripPlan {
   void place(bool joined, int64_t* offsets) {
     int64_t* starts = offsets;
     if (gathered) {
-      pixelPitch = w.values();
+      pixelPitch = runLength;
       planePitch = rows * columns * pixelPitch;
       starts[0] = starts[1] = 0;
       runStarts = starts, lineStarts = starts + 1;
@@ -196,84 +228,89 @@ class StripPlan {
     }
     lineStarts = starts;
     for (int64_t p = 0; p < planes; ++p) {
-      for (int64_t h = 0; h < rows; ++h) *starts++ = p * planePitch + h * windowStep[1] * stripColumns * channelPitch;
+      for (int64_t h = 0; h < (flat ? 1 : rows); ++h)
+        *starts++ = p * planePitch + h * windowStep[1] * stripColumns * channelPitch;
     }
   }
 
   // n pixels from place (d, h, column) on, each `step` after the last, to pixels `pitch` apart; zeros outside.
   void copyPixels(float* to, int64_t pitch, int64_t first, int64_t image, int64_t d, int64_t h, int64_t column,
-                  int64_t step, int64_t n) const {
-    const int64_t c = w.channels;
-    if (d < 0 || d >= w.size[0] || h < 0 || h >= w.size[1]) return zero(to, pitch, n);
+                  int64_t step, int64_t n, I32& largest) const {
+    const int64_t c = w.channels, words = w.pixelWords();
+    if (d < 0 || d >= w.size[0] || h < 0 || h >= w.size[1]) return zero(to, n * pitch);
     const int64_t row = ((image * w.size[0] + d) * w.size[1] + h) * w.size[2];
     // Pixels [begin, end) lie inside.
     const int64_t begin = column >= 0 ? 0 : smaller(n, ceilDivide(-column, step));
     const int64_t end = column >= w.size[2] ? begin : larger(begin, smaller(n, ceilDivide(w.size[2] - column, step)));
-    zero(to, pitch, begin);
+    zero(to, begin * pitch);
     const int64_t from = (row + column + begin * step) * w.pitch + first;
-    if (step == 1 && w.pitch == c * w.channelsPerWord() && pitch == c) {
-      copy(to + begin * pitch, from, (end - begin) * c);
+    const bool wholeWords = w.word != StripWord::channelPair || c % 2 == 0;
+    if (step == 1 && w.pitch == c && pitch == words && wholeWords) {
+      copy(to + begin * pitch, from, (end - begin) * c, largest);
     } else {
-      for (int64_t i = begin; i < end; ++i) copy(to + i * pitch, from + (i - begin) * step * w.pitch, c);
+      for (int64_t i = begin; i < end; ++i) {
+        copy(to + i * pitch, from + (i - begin) * step * w.pitch, c, largest);
+        zero(to + i * pitch + words, pitch - words);
+      }
     }
-    zero(to + end * pitch, pitch, n - end);
+    zero(to + end * pitch, (n - end) * pitch);
   }
-  void zero(float* to, int64_t pitch, int64_t n) const {
-    if (n > 0) memset(to, 0, static_cast<size_t>(n * pitch) * 4);
+  // n words of all parts.
+  void zero(float* to, int64_t n) const {
+    if (n <= 0) return;
+    for (int s = 0; s < w.parts; ++s) memset(to + s * partPitch, 0, static_cast<size_t>(n) * 4);
   }
-  // n words from element `from` on.
-  void copy(float* to, int64_t from, int64_t n) const {
+  // n elements from `from` on.
+  void copy(float* to, int64_t from, int64_t n, I32& largest) const {
     if (w.dtype == DType::bfloat16)
-      copy(to, static_cast<const uint16_t*>(w.data) + from, n);
+      copy(to, static_cast<const uint16_t*>(w.data) + from, n, largest);
     else
-      copy(to, static_cast<const float*>(w.data) + from, n);
+      copy(to, static_cast<const float*>(w.data) + from, n, largest);
   }
-  template <class T> void copy(float* to, const T* p, int64_t n) const {
-    switch (w.word) {
-      case StripWord::value:
-        for (int64_t i = 0; i < n; i += kLanes) storePartial(to + i, loadFloats(p + i, n - i), n - i);
-        break;
-      case StripWord::channelPair:
-        if constexpr (sizeof(T) == 2) {
-          memcpy(to, p, static_cast<size_t>(n) * 4);
-        } else {
-          uint16_t* halves = reinterpret_cast<uint16_t*>(to);
-          for (int64_t i = 0; i < 2 * n; i += kLanes)
-            storeBfloat16Partial(halves + i, loadFloats(p + i, 2 * n - i), 2 * n - i);
-        }
-        break;
-      case StripWord::pixelPair:
-        for (int64_t i = 0; i < n; i += kLanes) storePartial(to + i, fromBits(lowHalves(p + i, n - i)), n - i);
+  template <class T> void copy(float* to, const T* p, int64_t n, I32& largest) const {
+    if (w.word == StripWord::value) {
+      for (int64_t i = 0; i < n; i += kLanes) storePartial(to + i, loadFloats(p + i, n - i), n - i);
+    } else if (w.word == StripWord::channelPair && w.parts == 1 && sizeof(T) == 2) {
+      memcpy(to, p, static_cast<size_t>(n) * 2);
+      if (n % 2 != 0) reinterpret_cast<uint16_t*>(to)[n] = 0;
+    } else if (w.parts == 1) {
+      copyParts<1>(to, p, n, largest);
+    } else if (w.parts == 2) {
+      copyParts<2>(to, p, n, largest);
+    } else {
+      copyParts<3>(to, p, n, largest);
     }
   }
-  // bfloat16 values in the low halves of words.
-  static NEURITE_INLINE I32 lowHalves(const uint16_t* p, int64_t n) { return loadLow16(p, n); }
-  static NEURITE_INLINE I32 lowHalves(const float* p, int64_t n) {
-    return shiftRightLogical(bitsOf(roundToBfloat16(loadPartial(p, n))), 16);
+  // Halves of words: those of pixel pairs are the low ones.
+  template <int parts, class T> void copyParts(float* to, const T* p, int64_t n, I32& largest) const {
+    const bool channelPairs = w.word == StripWord::channelPair;
+    for (int64_t i = 0; i < n; i += kLanes) {
+      F32 rest = loadFloats(p + i, n - i);
+      const I32 size = bitsOf(abs(rest));
+      largest = select(less(largest, size), size, largest);
+      NEURITE_UNROLL
+      for (int s = 0; s < parts; ++s) {
+        float* strip = to + s * partPitch;
+        if (channelPairs) storeBfloat16Partial(reinterpret_cast<uint16_t*>(strip) + i, rest, roundUp(n - i, 2));
+        if (channelPairs && s + 1 == parts) break;
+        const F32 part = sizeof(T) == 2 ? rest : roundToBfloat16(rest);
+        if (!channelPairs) storePartial(strip + i, fromBits(shiftRightLogical(bitsOf(part), 16)), n - i);
+        rest -= part;
+      }
+    }
   }
 
-  // The high halves of pairs of pixels, in place: the low half of what the next window sees.
-  void pairPixels(float* strip, const Block& b) const {
-    const int64_t line = gathered ? b.rows * b.columns * pixelPitch : stripColumns * channelPitch;
-    const int64_t lines = gathered ? 1 : w.taps[0] * stripRows;
-    if (gathered) {  // one line over all planes
-      join(strip, (b.planes - 1) * planePitch + line);
-      return;
-    }
-    for (int64_t p = 0; p < b.planes; ++p) {
-      for (int64_t i = 0; i < lines; ++i) join(strip + p * planePitch + i * line, line);
-    }
-  }
-  void join(float* line, int64_t n) const {
+  // The high halves of pairs of pixels, in place: the low half of what the next window of the line sees.
+  void pairPixels(float* strip, int64_t n) const {
     const int64_t paired = n - pixelPitch;
     for (int64_t i = 0; i < paired; i += kLanes) {
-      const I32 low = bitsOf(loadPartial(line + i, paired - i));
-      const I32 next = bitsOf(loadPartial(line + i + pixelPitch, paired - i));
-      storePartial(line + i, fromBits(low | next << 16), paired - i);
+      const I32 low = bitsOf(loadPartial(strip + i, paired - i));
+      const I32 next = bitsOf(loadPartial(strip + i + pixelPitch, paired - i));
+      storePartial(strip + i, fromBits(low | next << 16), paired - i);
     }
   }
 
-  void copyPlane(float* to, int64_t plane, const Block& b, int64_t first) const {
+  void copyPlane(float* to, int64_t plane, const Block& b, int64_t first, I32& largest) const {
     const int64_t image = plane / w.count[0], q = plane % w.count[0];
     const int64_t h = b.row * w.stride[1] - w.before[1], column = b.column * w.stride[2] - w.before[2];
     const int64_t used = extent(1, b.rows), width = extent(2, b.columns);
@@ -281,28 +318,31 @@ class StripPlan {
       const int64_t d = q * w.stride[0] + tap * w.dilation[0] - w.before[0];
       for (int64_t r = 0; r < used; ++r) {
         copyPixels(to + (tap * stripRows + r) * stripColumns * channelPitch, channelPitch, first, image, d,
-                   h + r * sourceStep[1], column, sourceStep[2], width);
+                   h + r * sourceStep[1], column, sourceStep[2], width, largest);
       }
     }
   }
 
-  void gatherPlane(float* to, int64_t plane, const Block& b, int64_t first) const {
-    const int64_t image = plane / w.count[0], q = plane % w.count[0], c = w.channels;
+  void gatherPlane(float* to, int64_t plane, const Block& b, int64_t first, I32& largest) const {
+    const int64_t image = plane / w.count[0], q = plane % w.count[0], c = w.pixelWords();
     for (int64_t row = b.row; row < b.row + b.rows; ++row) {
       for (int64_t column = b.column; column < b.column + b.columns; ++column) {
         for (int64_t td = 0; td < w.taps[0]; ++td) {
           const int64_t d = q * w.stride[0] + td * w.dilation[0] - w.before[0];
           for (int64_t th = 0; th < w.taps[1]; ++th, to += w.taps[2] * c) {
             const int64_t h = row * w.stride[1] + th * w.dilation[1] - w.before[1];
-            copyPixels(to, c, first, image, d, h, column * w.stride[2] - w.before[2], w.dilation[2], w.taps[2]);
+            copyPixels(to, c, first, image, d, h, column * w.stride[2] - w.before[2], w.dilation[2], w.taps[2],
+                       largest);
           }
         }
+        zero(to, runLength - w.values());
+        to += runLength - w.values();
       }
     }
   }
 
   int64_t mostFloats_;
-  int64_t sourceStep[3], windowStep[3], channelPitch;
+  int64_t sourceStep[3], windowStep[3], channelPitch, tail = 0;
   int64_t planes = 1, rows = 1, columns = 1;  // of a block at most
   int64_t planeBlocks = 0, rowBlocks = 0, columnBlocks = 0;
   int64_t stripRows = 0, stripColumns = 0, planePitch = 0;
@@ -310,7 +350,8 @@ class StripPlan {
 
 // Tiles of at most kTileRows windows from lines of so many: long lines are cut evenly, short ones leave a tile half empty.
 inline StripForm formFor(const Windows& w) {
-  return w.count[2] < kTileRows / 2 - 1 && w.channels * w.taps[2] >= kLanes ? StripForm::gathered : StripForm::padded;
+  return w.count[2] < kTileRows / 2 - 1 && w.pixelWords() * w.taps[2] >= kLanes ? StripForm::gathered
+                                                                                : StripForm::padded;
 }
 
 }  // namespace neurite::cpu::NEURITE_ISA

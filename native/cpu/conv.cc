@@ -1,17 +1,10 @@
 // conv and convDataGrad: matrix products of pixels where a pixel sees only itself, lanes of channels where a channel does, else
 // correlations with packed weights.
-#include "../bfloat16-dots.h"
 #include "conv-products.h"
-#include "gemm-table.h"
+#include "conv-tile-table.h"
+#include "conv-units.h"
 #include "gemm.h"
 #include "kernels.h"
-
-#if defined(__x86_64__) && defined(__AVX512F__)
-namespace neurite::cpu::avx512bf16 {
-void convolvePairs(const Call& call, const float* bias);
-void convolveDataPairs(const Call& call, const float* bias);
-}  // namespace neurite::cpu::avx512bf16
-#endif
 
 namespace neurite::cpu::NEURITE_ISA {
 
@@ -42,11 +35,14 @@ void conv(const Call& call) {
   const Bias bias(call.in[2]);
   if (s.pointwise()) return multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
   if (s.depthwise()) return convolveChannels(call, s, attributes.activation, bias.values());
+  const int parts = partsOf(x.dtype, call.in[1].dtype, attributes.precision);
+  const auto faster = [&] { return tilesConvolveFaster(x, s, parts); };
+  if (byTiles(unit::convolveTiles, convolveTiles, faster, call, parts, bias.values())) return;
 #if defined(__x86_64__) && defined(__AVX512F__)
-  if (bfloat16Dots() && partsOf(x.dtype, call.in[1].dtype, attributes.precision) == 1 && s.groupChannels() % 2 == 0)
-    return avx512bf16::convolvePairs(call, bias.values());
+  if (bfloat16Dots() && parts == 1 && s.groupChannels() % 2 == 0) return avx512bf16::convolvePairs(call, bias.values());
 #endif
-  convolve<FloatProduct>(call, s, attributes.activation, bias.values());
+  if (convolve<WinogradCorrelator>(call, s, attributes.activation, bias.values())) return;
+  convolve<VectorCorrelator<FloatProduct>>(call, s, attributes.activation, bias.values());
 }
 
 void convDataGrad(const Call& call) {
@@ -57,11 +53,15 @@ void convDataGrad(const Call& call) {
   const Bias bias(call.in[2]);
   if (s.pointwise()) return multiplyPixels(call, s, true, attributes.activation, attributes.precision, bias.values());
   if (s.depthwise()) return convolveChannelsData(call, s, attributes.activation, bias.values());
+  const int parts = partsOf(dy.dtype, call.in[1].dtype, attributes.precision);
+  const auto faster = [&] { return tilesConvolveDataFaster(dy, s, parts); };
+  if (byTiles(unit::convolveDataTiles, convolveDataTiles, faster, call, parts, bias.values())) return;
 #if defined(__x86_64__) && defined(__AVX512F__)
-  if (bfloat16Dots() && partsOf(dy.dtype, call.in[1].dtype, attributes.precision) == 1 && s.groupFeatures() % 2 == 0)
+  if (bfloat16Dots() && parts == 1 && s.groupFeatures() % 2 == 0)
     return avx512bf16::convolveDataPairs(call, bias.values());
 #endif
-  convolveData<FloatProduct>(call, s, attributes.activation, bias.values());
+  if (convolveData<WinogradCorrelator>(call, s, attributes.activation, bias.values())) return;
+  convolveData<VectorCorrelator<FloatProduct>>(call, s, attributes.activation, bias.values());
 }
 
 }  // namespace neurite::cpu::NEURITE_ISA

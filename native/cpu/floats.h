@@ -7,6 +7,14 @@ namespace neurite::cpu::NEURITE_ISA {
 NEURITE_INLINE F32 loadFloats(const float* p, int64_t n) { return loadUpTo(p, n); }
 NEURITE_INLINE F32 loadFloats(const uint16_t* p, int64_t n) { return loadBfloat16Partial(p, n); }
 
+NEURITE_INLINE int32_t largestLane(I32 v) {
+  int32_t lanes[kLanes], largest;
+  store(lanes, v);
+  largest = lanes[0];
+  for (int32_t lane : lanes) largest = lane > largest ? lane : largest;
+  return largest;
+}
+
 // `stream`: past the caches, for full vectors on 64-byte boundaries.
 NEURITE_INLINE void storeFloats(float* p, F32 v, int64_t n, bool stream) { storeResult<F32>(p, v, n, stream); }
 NEURITE_INLINE void storeFloats(uint16_t* p, F32 v, int64_t n, bool) { storeBfloat16Partial(p, v, n); }

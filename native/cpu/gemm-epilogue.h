@@ -46,13 +46,13 @@ NEURITE_INLINE F32 activate(Activation activation, F32 x) {
   return x;
 }
 
-// What the micro-kernel does not do itself, over a tile that is still in L1: sigmoid and tanh, conversion to bfloat16.
-// from and to may be the same.
+// What the micro-kernel does not do itself, over a tile that is still in L1: sigmoid and tanh, conversion to bfloat16;
+// the bias where tiles are sums alone. from and to may be the same.
 template <class To>
 void finishTile(const float* from, int64_t fromStride, To* to, int64_t toStride, int64_t rows, int64_t columns,
-                Activation activation) {
+                Activation activation, const float* bias = nullptr) {
   if constexpr (sizeof(To) == 2) {
-    if (activation == Activation::none && columns == kPanelWidth) {  // only the conversion, of whole vectors
+    if (activation == Activation::none && !bias && columns == kPanelWidth) {  // only the conversion, of whole vectors
       for (int64_t i = 0; i < rows; ++i, from += fromStride, to += toStride) {
         NEURITE_UNROLL
         for (int j = 0; j < kTileVectors; ++j) storeBfloat16(to + j * kLanes, load(from + j * kLanes));
@@ -62,7 +62,8 @@ void finishTile(const float* from, int64_t fromStride, To* to, int64_t toStride,
   }
   for (int64_t i = 0; i < rows; ++i, from += fromStride, to += toStride) {
     for (int64_t j = 0; j < columns; j += kLanes) {
-      const F32 y = activate(activation, loadFloats(from + j, columns - j));
+      const F32 sum = loadFloats(from + j, columns - j);
+      const F32 y = activate(activation, bias ? sum + loadFloats(bias + j, columns - j) : sum);
       if constexpr (sizeof(To) == 2) {
         storeBfloat16Partial(to + j, y, columns - j);
       } else {

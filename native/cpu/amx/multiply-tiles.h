@@ -6,10 +6,10 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 
 #include "../../pool.h"
 #include "../gemm-blocks.h"
+#include "magnitudes.h"
 #include "split-pack.h"
 
 namespace neurite::cpu::NEURITE_ISA {
@@ -17,31 +17,6 @@ namespace neurite::cpu::NEURITE_ISA {
 inline constexpr int64_t kSumSteps = 32;                    // steps of 32 k that one sum in tiles covers
 inline constexpr int64_t kGroupBytes = int64_t{900} << 10;  // packed A of a chunk, to stay in L2
 inline constexpr int64_t kSlabBytes = int64_t{64} << 20;    // packed A or B at a time
-// Magnitudes that splitting in parts cannot represent: parts of 2^127 and more may round to infinity, and products of
-// parts below 2^-126 are flushed. Compared by exponent: 2^127 has 254, and a product of 2^-100 two that add up to 154.
-inline constexpr int32_t kHugeExponent = 254, kTinyProduct = 2 * 127 - 100;
-
-// Products of parts s of A and t of B with s + t < parts; each A part is loaded once where the order allows.
-template <int parts> NEURITE_INLINE void multiplyStep(TileSession& tiles, const int32_t* a, const int32_t* b) {
-  const auto loadA = [&](int s) __attribute__((always_inline)) {
-    tiles.load<4>(a + s * 2 * kTileWords);
-    tiles.load<5>(a + s * 2 * kTileWords + kTileWords);
-  };
-  const auto multiplyB = [&](int s) __attribute__((always_inline)) {
-    tiles.load<6>(b + s * 2 * kTileWords);
-    tiles.load<7>(b + s * 2 * kTileWords + kTileWords);
-    tiles.multiplyAdd<0, 4, 6>();
-    tiles.multiplyAdd<1, 4, 7>();
-    tiles.multiplyAdd<2, 5, 6>();
-    tiles.multiplyAdd<3, 5, 7>();
-  };
-  NEURITE_UNROLL
-  for (int s = parts - 1; s >= 0; --s) {
-    loadA(s);
-    NEURITE_UNROLL
-    for (int t = parts - 1 - s; t >= 0; --t) multiplyB(t);
-  }
-}
 
 template <int parts, class A, class B, class C> class TileMultiply {
  public:
@@ -68,23 +43,6 @@ template <int parts, class A, class B, class C> class TileMultiply {
   const A* matrixA(int64_t matrix) const { return static_cast<const A*>(g_.a) + matrix * g_.batchStrideA; }
   const B* matrixB(int64_t matrix) const { return static_cast<const B*>(g_.b) + matrix * g_.batchStrideB; }
 
-  // The largest magnitude of all blocks packed so far, and the smallest of the blocks' largest ones.
-  struct Extremes {
-    std::atomic<int32_t> largest{0}, smallestBlock{0x7fffffff};
-    void add(int32_t bits) {
-      int32_t seen = largest.load(std::memory_order_relaxed);
-      while (bits > seen && !largest.compare_exchange_weak(seen, bits, std::memory_order_relaxed)) {}
-      if (bits == 0) return;  // zeros are exact
-      seen = smallestBlock.load(std::memory_order_relaxed);
-      while (bits < seen && !smallestBlock.compare_exchange_weak(seen, bits, std::memory_order_relaxed)) {}
-    }
-    int32_t largestExponent() const { return largest >> 23; }
-    int32_t smallestExponent() const { return smallestBlock >> 23; }
-  };
-  static bool allow(const Extremes& a, const Extremes& b) {
-    return parts == 1 || (a.largestExponent() < kHugeExponent && b.largestExponent() < kHugeExponent &&
-                          a.smallestExponent() + b.smallestExponent() >= kTinyProduct);
-  }
   int32_t packA(int64_t matrix, int64_t row, int64_t lines, int32_t* out) const {
     const A* source = matrixA(matrix) + (g_.transposeA ? row : row * g_.lda);
     return packBlock<parts>(source, g_.lda, !g_.transposeA, true, lines, g_.k, out);
@@ -96,7 +54,7 @@ template <int parts, class A, class B, class C> class TileMultiply {
 
   // The magnitudes alone, for products that are packed in several goes.
   bool magnitudesAllow() const {
-    Extremes a, b;
+    Magnitudes a, b;
     const int64_t blocksA = ceilDivide(g_.m, kBlockLines), blocksB = ceilDivide(g_.n, kBlockLines);
     parallelFor((blocksA + blocksB) * g_.batch, [&](int64_t chunk) {
       const int64_t matrix = chunk / (blocksA + blocksB), block = chunk % (blocksA + blocksB);
@@ -109,7 +67,7 @@ template <int parts, class A, class B, class C> class TileMultiply {
         b.add(packB(matrix, column, std::min<int64_t>(kBlockLines, g_.n - column), unused));
       }
     });
-    return allow(a, b);
+    return splits(parts, a, b);
   }
 
   bool multiplySlab(int64_t matrix, int64_t row, int64_t rows, int64_t column, int64_t columns) {
@@ -117,7 +75,7 @@ template <int parts, class A, class B, class C> class TileMultiply {
     const int64_t blockWords = steps_ * kStepWords<parts>;
     int32_t* packedA = static_cast<int32_t*>(scratch(static_cast<size_t>((blocksA + blocksB) * blockWords * 4)));
     int32_t* packedB = packedA + blocksA * blockWords;
-    Extremes a, b;
+    Magnitudes a, b;
     parallelFor(blocksA + blocksB, [&](int64_t block) {
       if (block < blocksA) {
         const int64_t first = block * kBlockLines;
@@ -128,7 +86,7 @@ template <int parts, class A, class B, class C> class TileMultiply {
                     packedB + (block - blocksA) * blockWords));
       }
     });
-    if (!allow(a, b)) return false;
+    if (!splits(parts, a, b)) return false;
 
     // A chunk is a group of row blocks whose packed A stays in L2, times one column block.
     const int64_t sumSteps =
@@ -156,17 +114,11 @@ template <int parts, class A, class B, class C> class TileMultiply {
   }
 
   static void sumBlock(TileSession& tiles, const int32_t* a, const int32_t* b, int64_t steps, float* sums) {
-    tiles.zero<0>();
-    tiles.zero<1>();
-    tiles.zero<2>();
-    tiles.zero<3>();
-    for (int64_t step = 0; step < steps; ++step, a += kStepWords<parts>, b += kStepWords<parts>) {
-      multiplyStep<parts>(tiles, a, b);
-    }
-    tiles.store<0>(sums, kBlockLines);
-    tiles.store<1>(sums + kTileEdge, kBlockLines);
-    tiles.store<2>(sums + kTileEdge * kBlockLines, kBlockLines);
-    tiles.store<3>(sums + kTileEdge * kBlockLines + kTileEdge, kBlockLines);
+    using Sums = TileSums<2, 2>;
+    Sums::zero(tiles);
+    for (int64_t step = 0; step < steps; ++step, a += kStepWords<parts>, b += kStepWords<parts>)
+      Sums::multiplyStep<parts>(tiles, packedOperand(a), packedOperand(b));
+    Sums::store(tiles, sums);
   }
 
   void finishBlock(const float* sums, C* c, int64_t row, int64_t rows, int64_t column, int64_t columns, bool add,

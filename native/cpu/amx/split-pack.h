@@ -12,6 +12,9 @@ namespace neurite::cpu::NEURITE_ISA {
 
 inline constexpr int kBlockLines = 2 * kTileEdge;
 template <int parts> inline constexpr int64_t kStepWords = parts * 2 * kTileWords;
+NEURITE_INLINE TileOperand packedOperand(const int32_t* step) {
+  return {step, step + kTileWords, kTileEdge, 2 * kTileWords};
+}
 
 // The parts of two vectors, as words: part s at out + s * 2 tiles.
 template <int parts> NEURITE_INLINE void splitWords(F32 low, F32 high, int32_t* out, I32& largest) {
@@ -73,10 +76,7 @@ int32_t packBlock(const Source* source, int64_t ld, bool along, bool rowsAreLine
       }
     }
   }
-  int32_t lane[kLanes], most = 0;
-  store(lane, largest);
-  for (int32_t bits : lane) most = bits > most ? bits : most;
-  return most;
+  return largestLane(largest);
 }
 
 }  // namespace neurite::cpu::NEURITE_ISA

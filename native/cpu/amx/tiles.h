@@ -1,4 +1,4 @@
-// AMX tile registers behind five wrappers, or their scalar twin where the compiler is not told that there is AMX.
+// AMX tile registers behind five wrappers, and the block of sums that they make; or their scalar twin where the compiler is not told that there is AMX.
 //
 // A tile is 16 rows of 64 bytes. As an operand a row holds 16 words, each a pair of bfloat16; as a sum, 16 float32.
 #pragma once
@@ -31,10 +31,10 @@ class TileSession {
   TileSession& operator=(const TileSession&) = delete;
 
   template <int tile> NEURITE_INLINE void zero() { asm volatile("tilezero %%tmm%c0" : : "i"(tile)); }
-  template <int tile> NEURITE_INLINE void load(const int32_t* words) {
-    asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(words), "r"(int64_t{64}), "i"(tile) : "memory");
+  // rows of the tile, `stride` words apart
+  template <int tile> NEURITE_INLINE void load(const void* from, int64_t stride = kTileEdge) {
+    asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(stride * 4), "i"(tile) : "memory");
   }
-  // rows of the tile, `stride` floats apart
   template <int tile> NEURITE_INLINE void store(float* to, int64_t stride) {
     asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(stride * 4), "i"(tile) : "memory");
   }
@@ -49,7 +49,10 @@ class TileSession {
 class TileSession {
  public:
   template <int tile> void zero() { memset(tiles_[tile], 0, sizeof tiles_[tile]); }
-  template <int tile> void load(const int32_t* words) { memcpy(tiles_[tile], words, sizeof tiles_[tile]); }
+  template <int tile> void load(const void* from, int64_t stride = kTileEdge) {
+    for (int i = 0; i < kTileEdge; ++i)
+      memcpy(&tiles_[tile][i * kTileEdge], static_cast<const char*>(from) + i * stride * 4, kTileEdge * 4);
+  }
   template <int tile> void store(float* to, int64_t stride) {
     for (int i = 0; i < kTileEdge; ++i) memcpy(to + i * stride, &tiles_[tile][i * kTileEdge], kTileEdge * 4);
   }
@@ -79,5 +82,57 @@ class TileSession {
 };
 
 #endif
+
+// Where an operand of a step lies, k being 32 values: two tiles of each part.
+struct TileOperand {
+  const int32_t *first, *second;
+  int64_t stride;  // words from one row of a tile to the next
+  int64_t part;    // words from one part to the next
+};
+
+// A block of sums in tiles 0 to 3: `tilesA` by `tilesB` of them, two at most.
+template <int tilesA, int tilesB> struct TileSums {
+  static NEURITE_INLINE void zero(TileSession& tiles) {
+    tiles.zero<0>();
+    if (tilesB == 2) tiles.zero<1>();
+    if (tilesA == 2) tiles.zero<2>();
+    if (tilesA == 2 && tilesB == 2) tiles.zero<3>();
+  }
+  // The block in memory: rows of two tiles.
+  static NEURITE_INLINE void load(TileSession& tiles, const float* sums) {
+    tiles.load<0>(sums, kRow);
+    if (tilesB == 2) tiles.load<1>(sums + kTileEdge, kRow);
+    if (tilesA == 2) tiles.load<2>(sums + kTileEdge * kRow, kRow);
+    if (tilesA == 2 && tilesB == 2) tiles.load<3>(sums + kTileEdge * kRow + kTileEdge, kRow);
+  }
+  static NEURITE_INLINE void store(TileSession& tiles, float* sums) {
+    tiles.store<0>(sums, kRow);
+    if (tilesB == 2) tiles.store<1>(sums + kTileEdge, kRow);
+    if (tilesA == 2) tiles.store<2>(sums + kTileEdge * kRow, kRow);
+    if (tilesA == 2 && tilesB == 2) tiles.store<3>(sums + kTileEdge * kRow + kTileEdge, kRow);
+  }
+
+  // Adds the products of parts s of A and t of B with s + t < parts, the smallest first.
+  template <int parts>
+  static NEURITE_INLINE void multiplyStep(TileSession& tiles, const TileOperand& a, const TileOperand& b) {
+    NEURITE_UNROLL
+    for (int s = parts - 1; s >= 0; --s) {
+      tiles.load<4>(a.first + s * a.part, a.stride);
+      if (tilesA == 2) tiles.load<5>(a.second + s * a.part, a.stride);
+      NEURITE_UNROLL
+      for (int t = parts - 1 - s; t >= 0; --t) {
+        tiles.load<6>(b.first + t * b.part, b.stride);
+        if (tilesB == 2) tiles.load<7>(b.second + t * b.part, b.stride);
+        tiles.multiplyAdd<0, 4, 6>();
+        if (tilesB == 2) tiles.multiplyAdd<1, 4, 7>();
+        if (tilesA == 2) tiles.multiplyAdd<2, 5, 6>();
+        if (tilesA == 2 && tilesB == 2) tiles.multiplyAdd<3, 5, 7>();
+      }
+    }
+  }
+
+ private:
+  static constexpr int kRow = 2 * kTileEdge;
+};
 
 }  // namespace neurite::cpu::NEURITE_ISA
