@@ -45,7 +45,17 @@ export function* movement(): Generator<OpCase> {
     yield { name: name('concat columns'), run: () => ops.concat([x, x], 1), streams: of(1, 2, floats) }
     yield { name: name('split columns'), run: () => ops.split(x, 2, 1), streams: one }
     yield { name: name('slice rows'), run: () => ops.slice(x, [0, 16], [height, width - 32]), streams: one }
-    yield { name: name('pad images'), run: () => ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]]), streams: one }
+    yield {
+      name: name('pad images'),
+      run: () =>
+        ops.pad(images, [
+          [0, 0],
+          [1, 1],
+          [1, 1],
+          [0, 0]
+        ]),
+      streams: one
+    }
     yield { name: name('tile rows'), run: () => ops.tile(x.reshape([height, width]), [1, 2]), streams: of(1, 2, floats) }
     const mask = ops.greater(x, 0)
     yield { name: name('greater 0'), run: () => ops.greater(x, 0), streams: of(4, 1, floats / 4) }
@@ -83,8 +93,16 @@ export function* reductions(): Generator<OpCase> {
     }
     for (const [what, tensor, axis] of shapes.slice(0, 3)) {
       yield { name: name(`argmax of ${what}`), run: () => ops.argmax(tensor, axis as number), streams: read }
-      yield { name: name(`variance of ${what}`), run: () => ops.variance(tensor, axis), streams: of(axis === 1 && tensor === x ? 1 : 2, 0, floats) }
-      yield { name: name(`logSumExp of ${what}`), run: () => ops.logSumExp(tensor, axis), streams: of(axis === 1 && tensor === x ? 1 : 2, 0, floats) }
+      yield {
+        name: name(`variance of ${what}`),
+        run: () => ops.variance(tensor, axis),
+        streams: of(axis === 1 && tensor === x ? 1 : 2, 0, floats)
+      }
+      yield {
+        name: name(`logSumExp of ${what}`),
+        run: () => ops.logSumExp(tensor, axis),
+        streams: of(axis === 1 && tensor === x ? 1 : 2, 0, floats)
+      }
     }
     const half = x.cast('bfloat16')
     yield { name: name('sum of rows bfloat16'), run: () => half.sum(1), streams: of(1, 0, floats / 2) }
