@@ -156,7 +156,7 @@ class Reader {
       case Operand::direct: {
         const char* p = source.data + next_ * source.bytes;
         next_ += n;
-        prefetchNext(p + n * source.bytes);
+        prefetchRun(p + n * source.bytes, kBlock * source.bytes);
         return widened(p, n);
       }
       case Operand::periodic: {
@@ -188,11 +188,6 @@ class Reader {
   }
 
  private:
-  // A block that is asked for while the one before it is worked on.
-  void prefetchNext(const char* p) const {
-    for (int64_t i = 0; i < kBlock * operand_->bytes; i += 64) prefetch(p + i);
-  }
-
   const void* widened(const char* p, int64_t n) {
     if (!operand_->widen) return p;
     operand_->widen(p, block_, n);

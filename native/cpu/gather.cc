@@ -82,8 +82,7 @@ void gather(const Call& call) {
       const char* const matrix = x.as<const char>() + outer * shape.limit * rowBytes;
       const int64_t index = checkedIndex(call, indexAt(indices, k), shape.limit);
       if (asked > 0 && k + ahead < shape.count) {
-        const char* next = matrix + clampedIndex(indexAt(indices, k + ahead), shape.limit) * rowBytes;
-        for (int64_t j = 0; j < asked; j += 64) prefetch(next + j);
+        prefetchRun(matrix + clampedIndex(indexAt(indices, k + ahead), shape.limit) * rowBytes, asked);
       }
       const char* from = matrix + index * rowBytes;
       char* to = y.as<char>() + i * inner * toBytes;

@@ -269,4 +269,26 @@ template <class Op> void reduceTo(const Geometry& g, const void* params, void* r
   });
 }
 
+// Two reductions in a row of float32 values, the second with finish(first result) as its parameter, which is left in `first`: row
+// by row while a row is in the caches and the beginning of the next is on its way, where rows are contiguous and not cut.
+template <class First, class Second, class F>
+void reduceTwice(const Geometry& g, float* first, float* second, void* partials, F&& finish) {
+  if (g.inner == 1 && g.reduce > kLanes && planOf(g).slices == 1) {
+    const Split rows = split(g.outer, 2 * g.reduce + 16);
+    const int64_t bytes = g.reduce * static_cast<int64_t>(dtypeBytes(g.dtype));
+    parallelFor(rows.chunks, [&](int64_t chunk) {
+      for (int64_t i = rows.begin(chunk); i < rows.end(chunk); ++i) {
+        const char* row = static_cast<const char*>(g.data) + i * bytes;
+        first[i] = finish(reduceRun<First>(row, g.dtype, g.reduce, 0.0f));
+        prefetchRun(row + bytes, smaller(bytes, 4096));
+        second[i] = reduceRun<Second>(row, g.dtype, g.reduce, first[i]);
+      }
+    });
+    return;
+  }
+  reduceTo<First>(g, nullptr, first, partials);
+  for (int64_t i = 0; i < g.outer * g.inner; ++i) first[i] = finish(first[i]);
+  reduceTo<Second>(g, first, second, partials);
+}
+
 }  // namespace neurite::cpu::NEURITE_ISA

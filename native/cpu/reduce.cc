@@ -147,12 +147,8 @@ void variance(const Call& call) {
   const Workspace space = reserve(x, a, 2);
   move(x, a, space);
   float *means = reinterpret_cast<float*>(space.first), *sums = reinterpret_cast<float*>(space.second);
-  reduceTo<Sum>(a.geometry, nullptr, means, space.partials);
   const float count = static_cast<float>(a.geometry.reduce);
-  for (int64_t i = 0; i < y.size(); i += kLanes) {
-    storePartial(means + i, loadPartial(means + i, y.size() - i) / broadcast(count), y.size() - i);
-  }
-  reduceTo<SquaredDeviations>(a.geometry, means, sums, space.partials);
+  reduceTwice<Sum, SquaredDeviations>(a.geometry, means, sums, space.partials, [&](float sum) { return sum / count; });
   finishInto(y, sums, [&](int64_t, F32 v, int64_t) { return v / broadcast(count); });
 }
 
@@ -163,11 +159,8 @@ void logSumExp(const Call& call) {
   const Workspace space = reserve(x, a, 2);
   move(x, a, space);
   float *maxima = reinterpret_cast<float*>(space.first), *sums = reinterpret_cast<float*>(space.second);
-  reduceTo<Max>(a.geometry, nullptr, maxima, space.partials);
-  for (int64_t i = 0; i < a.geometry.outer * a.geometry.inner; ++i) {
-    if (__builtin_fabsf(maxima[i]) == __builtin_inff()) maxima[i] = 0;
-  }
-  reduceTo<Exponentials>(a.geometry, maxima, sums, space.partials);
+  reduceTwice<Max, Exponentials>(a.geometry, maxima, sums, space.partials,
+                                 [](float max) { return __builtin_fabsf(max) == __builtin_inff() ? 0.0f : max; });
   finishInto(call.out[0], sums, [&](int64_t i, F32 v, int64_t n) { return loadPartial(maxima + i, n) + log(v); });
 }
 

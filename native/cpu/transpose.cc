@@ -117,13 +117,13 @@ template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
     parallelFor(parts.chunks, [&](int64_t chunk) {
       Runs here(axes, parts.begin(chunk)), later(axes, parts.begin(chunk) + ahead);
       for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i, here.advance(), later.advance()) {
-        const T *from = x + here.source, *next = x + later.source;
+        const T* from = x + here.source;
         T* to = y + i * run;
         if (run < 16) {
           for (int64_t k = 0; k < run; ++k) to[k] = from[k];
           continue;
         }
-        for (int64_t k = 0; k < smaller(bytes, 4096); k += 64) prefetch(reinterpret_cast<const char*>(next) + k);
+        prefetchRun(x + later.source, smaller(bytes, 4096));
         if (stream)
           streamCopy(to, from, bytes);
         else
