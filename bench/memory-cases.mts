@@ -21,7 +21,8 @@ export function* movement(): Generator<OpCase> {
     const images = x.reshape([height / 64, 32, 32, 64])
     const bytes = ops.cast(ops.mul(x, 100), 'uint8')
     const [row, column, half] = [random.normal([width]), random.normal([height, 1]), x.cast('bfloat16')]
-    const [order, few] = [shuffled(height), shuffled(32)]
+    const [order, shortOrder, few] = [shuffled(height), shuffled(height * 16), shuffled(32)]
+    const channels = random.normal([64])
     const one = of(1, 1, floats)
     yield { name: name('transpose'), run: () => x.transpose(), streams: one }
     yield { name: name('transpose bfloat16'), run: () => half.transpose(), streams: of(1, 1, floats / 2) }
@@ -30,7 +31,7 @@ export function* movement(): Generator<OpCase> {
     yield { name: name('transpose channels last'), run: () => planes.transpose([0, 2, 3, 1]), streams: one }
     yield { name: name('transpose heads'), run: () => x.reshape([height / 64, 64, 16, 64]).transpose([0, 2, 1, 3]), streams: one }
     yield { name: name('gather rows'), run: () => ops.gather(x, order), streams: one }
-    yield { name: name('gather short rows'), run: () => ops.gather(x.reshape([height * 16, 64]), order16(height)), streams: one }
+    yield { name: name('gather short rows'), run: () => ops.gather(x.reshape([height * 16, 64]), shortOrder), streams: one }
     yield { name: name('gather columns'), run: () => ops.gather(x.reshape([height * 32, 32]), few, 1), streams: one }
     yield {
       name: name('gather bytes as float32'),
@@ -40,7 +41,7 @@ export function* movement(): Generator<OpCase> {
     yield { name: name('broadcastTo rows'), run: () => ops.broadcastTo(row, [height, width]), streams: of(0, 1, floats) }
     yield { name: name('broadcastTo columns'), run: () => ops.broadcastTo(column, [height, width]), streams: of(0, 1, floats) }
     yield { name: name('add row'), run: () => x.add(row), streams: one }
-    yield { name: name('add channel'), run: () => images.add(random64()), streams: one }
+    yield { name: name('add channel'), run: () => images.add(channels), streams: one }
     yield { name: name('mul column'), run: () => x.mul(column), streams: one }
     yield { name: name('concat columns'), run: () => ops.concat([x, x], 1), streams: of(1, 2, floats) }
     yield { name: name('split columns'), run: () => ops.split(x, 2, 1), streams: one }
@@ -68,11 +69,6 @@ export function* movement(): Generator<OpCase> {
     yield { name: name('oneHot'), run: () => ops.oneHot(order, width), streams: of(0, 1, floats) }
   }
 }
-const orders = new Map<number, Tensor>()
-const order16 = (height: number) => orders.get(height) ?? (orders.set(height, shuffled(height * 16)), orders.get(height)!)
-let channels: Tensor | undefined
-const random64 = () => (channels ??= random.normal([64]))
-
 export function* reductions(): Generator<OpCase> {
   for (const height of heights) {
     const x = random.normal([height, width])
