@@ -3,6 +3,7 @@ import { ops, optimizers, random, tensor, valueAndGrad, variable } from 'neurite
 import type { Streams } from './ceilings.mjs'
 import { layerCases } from './layer-cases.mjs'
 import type { OpCase } from './measure.mjs'
+import { draws, functions, movement, reductions } from './memory-cases.mjs'
 
 const million = 2 ** 20
 /** Elements: in the second-level cache, in the last, and larger than any. */
@@ -184,6 +185,10 @@ export const groups: Record<string, (asked: Asked) => Generator<OpCase>> = {
   convolution,
   elementwise,
   rows,
+  functions,
+  movement,
+  reductions,
+  draws,
   pooling,
   images,
   normalization,

@@ -3,7 +3,7 @@
 // Centres of elements lie at halves, as in keras.ops.image.resize and PyTorch (align_corners=False, antialias=False): place o of
 // `out` lies at (o + 1/2) * in / out of the input's axis. nearest takes the place that this point is in; bilinear weighs the two
 // centres around it by their nearness; bicubic four centres by Keys' kernel with a = -3/4, as PyTorch does. What lies beyond an end
-// is the element at that end.
+// is the element at that end. Functions are static: each instruction set's kernels keep the copies that were compiled for it.
 #pragma once
 #include "host-device.h"
 #include "tensor.h"
@@ -11,16 +11,16 @@
 namespace neurite {
 
 // How many places an element is made of, away from the ends.
-NEURITE_HOST_DEVICE inline constexpr int widthOf(Interpolation interpolation) {
+NEURITE_HOST_DEVICE static constexpr int widthOf(Interpolation interpolation) {
   return interpolation == Interpolation::nearest ? 1 : interpolation == Interpolation::bilinear ? 2 : 4;
 }
 
 // Keys' kernel at distance d: up to 1, and from 1 to 2.
 inline constexpr float kCubic = -0.75f;
-NEURITE_HOST_DEVICE inline constexpr float cubicNear(float d) {
+NEURITE_HOST_DEVICE static constexpr float cubicNear(float d) {
   return ((kCubic + 2.0f) * d - (kCubic + 3.0f)) * d * d + 1.0f;
 }
-NEURITE_HOST_DEVICE inline constexpr float cubicFar(float d) {
+NEURITE_HOST_DEVICE static constexpr float cubicFar(float d) {
   return ((kCubic * d - 5.0f * kCubic) * d + 8.0f * kCubic) * d - 4.0f * kCubic;
 }
 
@@ -32,7 +32,7 @@ struct Taps {
 };
 
 // In whole numbers as far as it decides between places: both devices agree, and a point on a centre reads that element alone.
-NEURITE_HOST_DEVICE inline Taps tapsOf(Interpolation interpolation, int64_t in, int64_t out, int64_t o) {
+NEURITE_HOST_DEVICE static Taps tapsOf(Interpolation interpolation, int64_t in, int64_t out, int64_t o) {
   Taps taps;
   const int64_t unit = 2 * out, point = (2 * o + 1) * in;  // in units of 1 / unit
   if (interpolation == Interpolation::nearest) {

@@ -46,7 +46,7 @@ void seluGrad(const Call& call) {
 }
 
 // erf form: Phi(x) + x phi(x). tanh form: (1 + t) / 2 + x (1 - t^2) / 2 * u', with t = tanh(u). Both are settled
-// (0 or 1) long before |x| = 20, so x may be bounded there.
+// (0 or 1) long before |x| = 14, so x may be bounded there.
 void geluGrad(const Call& call) {
   if (attributesOf<attributes::geluGrad>(call).approximate) {
     gradient<FROM_X {
@@ -57,7 +57,7 @@ void geluGrad(const Call& call) {
     }>(call, kHeavy);
   } else {
     gradient<FROM_X {
-      const F32 z = bounded(x, 20.0f);
+      const F32 z = bounded(x, 14.4f);
       const NormalTail tail(abs(z));
       const F32 distribution = select(less(z, zeros()), tail.q, one() - tail.q);
       return dy * fma(z * broadcast(kInvSqrt2Pi), tail.density, distribution);

@@ -125,8 +125,7 @@ void iota(const Call& call) {
 }
 
 void copyBytes(void* to, const void* from, int64_t bytes) {
-  const bool stream =
-      bytes >= kStreamBytes && (reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) % 64 == 0;
+  const bool stream = bytes >= kStreamBytes;
   const Split lines = split(ceilDivide(bytes, 64), 16);
   parallelFor(lines.chunks, [&](int64_t chunk) {
     const int64_t begin = lines.begin(chunk) * 64, length = smaller(bytes, lines.end(chunk) * 64) - begin;

@@ -8,7 +8,7 @@ namespace neurite::cpu::NEURITE_ISA {
 namespace {
 
 template <auto f> void floats(const Call& call, int64_t cost = kLight, const Params& params = {}) {
-  elementwise(call, 1, loop1<F32, F32, f>, params, cost);
+  elementwise(call, 1, unaryLoops<f>, params, cost);
 }
 
 // Floats and int32.
@@ -89,7 +89,7 @@ void softsign(const Call& call) {
     return select(equal(magnitude, broadcast(__builtin_inff())), copySign(one(), x), x / (one() + magnitude));
   }>(call);
 }
-void relu(const Call& call) { elementwise(call, 1, unaryLoops<UNARY { return relu(x); }>); }
+void relu(const Call& call) { floats<UNARY { return relu(x); }>(call); }
 void leakyRelu(const Call& call) {
   const Params params{static_cast<float>(attributesOf<attributes::leakyRelu>(call).negativeSlope)};
   floats<UNARY { return select(less(x, zeros()), x * broadcast(p.a), x); }>(call, kLight, params);
@@ -112,7 +112,7 @@ void gelu(const Call& call) {
   } else {
     // x Phi(x) as max(x, 0) - |x| Phi(-|x|), whose tail below zero keeps its relative accuracy.
     floats<UNARY {
-      const F32 a = secondIfUnorderedMin(broadcast(20.0f), abs(x));
+      const F32 a = secondIfUnorderedMin(broadcast(14.4f), abs(x));
       return negFma(a, NormalTail(a).q, relu(x));
     }>(call, kHeavy);
   }

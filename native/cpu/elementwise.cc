@@ -156,6 +156,7 @@ class Reader {
       case Operand::direct: {
         const char* p = source.data + next_ * source.bytes;
         next_ += n;
+        prefetchRun(p + n * source.bytes, kBlock * source.bytes);
         return widened(p, n);
       }
       case Operand::periodic: {
@@ -292,12 +293,18 @@ int32_t saturate(double value) {
 }
 
 void streamCopy(void* to, const void* from, int64_t bytes) {
-  auto* y = static_cast<float*>(to);
-  const auto* x = static_cast<const float*>(from);
-  const int64_t n = bytes / 4;
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) storeStream(y + i, load(x + i));
-  memcpy(y + i, x + i, static_cast<size_t>(bytes - i * 4));
+  auto* y = static_cast<char*>(to);
+  const auto* x = static_cast<const char*>(from);
+  const int64_t head = smaller(bytes, static_cast<int64_t>(-reinterpret_cast<uintptr_t>(y) % 64));
+  memcpy(y, x, static_cast<size_t>(head));
+  int64_t i = head;
+  for (; i + 64 <= bytes; i += 64) {
+    prefetch(x + smaller(i + 4096, bytes - 1));
+    NEURITE_UNROLL
+    for (int k = 0; k < 64; k += kLanes * 4)
+      storeStream(reinterpret_cast<float*>(y + i + k), load(reinterpret_cast<const float*>(x + i + k)));
+  }
+  memcpy(y + i, x + i, static_cast<size_t>(bytes - i));
 }
 
 void elementwise(const Call& call, int operands, FloatLoop loop, const Params& params, int64_t cost, double scalar) {
@@ -330,7 +337,7 @@ void elementwise(const Call& call, int operands, FloatLoop loop, const Params& p
     }
     job.buffered |= operand.buffered || operand.kind != Operand::direct;
   }
-  if (loop.half && out.dtype == DType::bfloat16 && !job.stream) {
+  if (loop.half && out.dtype == DType::bfloat16) {
     bool whole = true;
     for (int k = 0; k < operands; ++k) {
       whole &= job.operand[k].kind == Operand::direct && call.in[k].present() && call.in[k].dtype == DType::bfloat16;
@@ -338,6 +345,7 @@ void elementwise(const Call& call, int operands, FloatLoop loop, const Params& p
     if (whole) {
       job.loop = loop.half;
       job.buffered = false;
+      job.params.stream = job.stream;
     }
   }
   const Split parts = split(size, cost, kBlock);

@@ -48,14 +48,18 @@ using Convert = void (*)(const void* from, void* to, int64_t n);
 extern const Convert kWiden[kDTypes];
 extern const Convert kNarrow[kDTypes];
 
-// Copies n bytes past the caches; both ends are 64-byte aligned.
+// Copies n bytes; whole lines bypass the caches, whatever the alignment of either end.
 void streamCopy(void* to, const void* from, int64_t bytes);
 
-// Outputs from this many bytes on bypass the caches.
-inline constexpr int64_t kStreamBytes = int64_t{24} << 20;
+// Outputs from this many bytes on bypass the caches, in runs that are not so short that lines would be written in parts.
+inline constexpr int64_t kStreamBytes = int64_t{24} << 20, kStreamRun = 256;
 inline bool streams(const Tensor& y) {
   return static_cast<int64_t>(y.bytes()) >= kStreamBytes && reinterpret_cast<uintptr_t>(y.data) % 64 == 0;
 }
+
+// How many elements ahead of their use the loops ask for operands: the arithmetic in between fills the CPU's window long before it
+// reaches that far by itself.
+inline constexpr int64_t kAhead = 1024;
 
 // Loops over one, two and three operands. `f` takes vectors (and the params) and returns a vector of type R.
 template <class V> NEURITE_INLINE void storeResult(Lane<V>* p, V v, int64_t n, bool stream) {
@@ -71,7 +75,10 @@ template <class R, class A, auto f> void loop1(const void* const* in, void* out,
   const auto* a = static_cast<const Lane<A>*>(in[0]);
   auto* y = static_cast<Lane<R>*>(out);
   eachVector(
-      n, EACH_VECTOR { storeResult<R>(y + i, f(loadUpTo(a + i, left), params), left, params.stream); });
+      n, EACH_VECTOR {
+        prefetch(a + i + kAhead);
+        storeResult<R>(y + i, f(loadUpTo(a + i, left), params), left, params.stream);
+      });
 }
 
 template <class R, class A, auto f> void loop2(const void* const* in, void* out, int64_t n, const Params& params) {
@@ -80,6 +87,8 @@ template <class R, class A, auto f> void loop2(const void* const* in, void* out,
   auto* y = static_cast<Lane<R>*>(out);
   eachVector(
       n, EACH_VECTOR {
+        prefetch(a + i + kAhead);
+        prefetch(b + i + kAhead);
         storeResult<R>(y + i, f(loadUpTo(a + i, left), loadUpTo(b + i, left), params), left, params.stream);
       });
 }
@@ -97,11 +106,20 @@ template <class R, class A, auto f> void loop3(const void* const* in, void* out,
 }
 
 // The loops over bfloat16 in memory.
+NEURITE_INLINE void storeHalf(uint16_t* p, F32 v, int64_t n, bool stream) {
+  if (n >= kLanes && stream)
+    storeStreamBfloat16(p, v);
+  else
+    storeBfloat16Partial(p, v, n);
+}
 template <auto f> void halfLoop1(const void* const* in, void* out, int64_t n, const Params& params) {
   const auto* a = static_cast<const uint16_t*>(in[0]);
   auto* y = static_cast<uint16_t*>(out);
   eachVector(
-      n, EACH_VECTOR { storeBfloat16Partial(y + i, f(loadBfloat16Partial(a + i, left), params), left); });
+      n, EACH_VECTOR {
+        prefetch(a + i + 2 * kAhead);
+        storeHalf(y + i, f(loadBfloat16Partial(a + i, left), params), left, params.stream);
+      });
 }
 template <auto f> void halfLoop2(const void* const* in, void* out, int64_t n, const Params& params) {
   const auto* a = static_cast<const uint16_t*>(in[0]);
@@ -109,8 +127,10 @@ template <auto f> void halfLoop2(const void* const* in, void* out, int64_t n, co
   auto* y = static_cast<uint16_t*>(out);
   eachVector(
       n, EACH_VECTOR {
-        storeBfloat16Partial(y + i, f(loadBfloat16Partial(a + i, left), loadBfloat16Partial(b + i, left), params),
-                             left);
+        prefetch(a + i + 2 * kAhead);
+        prefetch(b + i + 2 * kAhead);
+        const F32 v = f(loadBfloat16Partial(a + i, left), loadBfloat16Partial(b + i, left), params);
+        storeHalf(y + i, v, left, params.stream);
       });
 }
 template <auto f> constexpr FloatLoop unaryLoops{loop1<F32, F32, f>, halfLoop1<f>};

@@ -47,6 +47,8 @@ struct ScaledRun {
   }
 };
 
+constexpr int64_t kPrefetchBytes = 4096;  // how much lies between asking for rows and copying them
+
 // y (outer, count, inner) from x (outer, limit, inner).
 struct RowsByIndex {
   int64_t outer = 1, count, limit, inner = 1;
@@ -69,13 +71,20 @@ void gather(const Call& call) {
   const bool plain = x.dtype == y.dtype && a.scale == 1 && a.offset == 0;
   const ScaledRun convert{x.dtype, y.dtype, static_cast<float>(a.scale), static_cast<float>(a.offset)};
   const int64_t rowBytes = inner * fromBytes;
-  const bool stream = plain && streams(y) && rowBytes % 64 == 0;
+  const bool stream = plain && streams(y) && rowBytes >= kStreamRun;
+  // Rows that come next are asked for early: no CPU guesses where they lie.
+  const int64_t ahead = ceilDivide(kPrefetchBytes, rowBytes),
+                asked = rowBytes < 64 ? 0 : smaller(rowBytes, kPrefetchBytes);
   const Split rows = split(shape.outer * shape.count, inner + 4);
   parallelFor(rows.chunks, [&](int64_t chunk) {
+    int64_t outer = rows.begin(chunk) / shape.count, k = rows.begin(chunk) % shape.count;
     for (int64_t i = rows.begin(chunk); i < rows.end(chunk); ++i) {
-      const int64_t outer = i / shape.count,
-                    index = checkedIndex(call, indexAt(indices, i - outer * shape.count), shape.limit);
-      const char* from = x.as<const char>() + (outer * shape.limit + index) * inner * fromBytes;
+      const char* const matrix = x.as<const char>() + outer * shape.limit * rowBytes;
+      const int64_t index = checkedIndex(call, indexAt(indices, k), shape.limit);
+      if (asked > 0 && k + ahead < shape.count) {
+        prefetchRun(matrix + clampedIndex(indexAt(indices, k + ahead), shape.limit) * rowBytes, asked);
+      }
+      const char* from = matrix + index * rowBytes;
       char* to = y.as<char>() + i * inner * toBytes;
       if (!plain)
         convert(from, to, inner);
@@ -85,6 +94,7 @@ void gather(const Call& call) {
         memcpy(to, from, 4);
       else
         memcpy(to, from, static_cast<size_t>(rowBytes));
+      if (++k == shape.count) k = 0, ++outer;
     }
     if (stream) streamFence();
   });

@@ -183,18 +183,20 @@ template <class Product, class A, class B> class BlockMultiply {
       tile.bias = last && g_.bias ? g_.bias + column_ + column : nullptr;
       tile.relu = last && g_.activation == Activation::relu;
       tile.stream = streams_;
-      const bool prefetchNext = !(packsB && g_.transposeB) && column + kPanelWidth < columns_;
+      // The panel that comes next, packed or not: the first of the next k behind the last.
+      const bool lastPanel = column + kPanelWidth >= columns_;
+      const bool asks = packsB ? !g_.transposeB && !(lastPanel && last) : !lastPanel;
       for (int64_t i = 0; i < sliceTiles_; ++i) {
         tile.ahead = packedB_;
         tile.aheadStride = 0;
-        if (prefetchNext && i < 8) {  // eight tiles ask for the next panel, packed or not
-          if (packsB) {               // two lines of four rows each, every fourth k
-            const B* next = sourceB(k, column_ + column + kPanelWidth) + (i & 1) * 16 + (i >> 1) * g_.ldb;
-            tile.ahead = reinterpret_cast<const float*>(next);
+        if (asks && i < 4) {  // four tiles ask for it, every fourth row each
+          if (packsB) {
+            const B* next = lastPanel ? sourceB(k + depth, column_) : sourceB(k, column_ + column + kPanelWidth);
+            tile.ahead = reinterpret_cast<const float*>(next + i * g_.ldb);
             tile.aheadStride = 4 * g_.ldb * static_cast<int64_t>(sizeof(B)) / 4;
           } else {
-            tile.ahead = panelB(column + kPanelWidth) + i * (panelSize_ / 8);
-            tile.aheadStride = 16;
+            tile.ahead = panelB(column + kPanelWidth) + i * (panelSize_ / 4);
+            tile.aheadStride = 32;
           }
         }
         multiplyTileAt(tile, i, k, column, last);

@@ -38,7 +38,7 @@ struct Tile {
   bool accumulate;    // C += instead of C =
   bool relu;
   bool stream;         // store C past the caches
-  const float* ahead;  // source of the next panel: one line is asked for every four k
+  const float* ahead;  // source of the next panel: two lines are asked for every four k
   int64_t aheadStride;
 };
 
@@ -121,6 +121,7 @@ __attribute__((noinline)) void multiplyTile(const Tile& tile) {
       for (int step = 0; step < 4; ++step) multiplyDepth(step);
       if constexpr (order == TileOrder::kByRow) row.advance(4);
       __builtin_prefetch(ahead, 0, 2);
+      __builtin_prefetch(ahead + 16, 0, 2);
       ahead += aheadStride;
     }
     for (; left > 0; --left) {

@@ -28,6 +28,8 @@ void packAcross(const Source* source, int64_t ld, int64_t depth, int64_t width, 
   }
 }
 
+constexpr int64_t kAlongAhead = 64;  // values: more rows lie side by side than the CPU follows
+
 // Lines are rows of the source (A as it is, B transposed): source[line * ld + k]. Blocks of kLanes x kLanes words are
 // transposed in registers.
 template <class Product, class Source>
@@ -39,6 +41,7 @@ void packAlong(const Source* source, int64_t ld, int64_t depth, int64_t width, f
       F32 words[kLanes];
       NEURITE_UNROLL
       for (int i = 0; i < kLanes; ++i) {
+        if (line + i < width) prefetch(source + (line + i) * ld + kAlongAhead);
         words[i] = line + i < width ? Product::along(source + (line + i) * ld, left) : zeros();
       }
       transpose(words);

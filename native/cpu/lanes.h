@@ -25,6 +25,10 @@ template <class T, class V> NEURITE_INLINE void storeUpTo(T* p, V v, int64_t n) 
     storePartial(p, v, n);
 }
 
+NEURITE_INLINE void prefetchRun(const void* p, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) prefetch(static_cast<const char*>(p) + i);
+}
+
 // Calls f(i, lanes) for the vectors of n elements: with kLanes, which the compiler sees, and once with the rest.
 template <class F> NEURITE_INLINE void eachVector(int64_t n, F&& f) {
   int64_t i = 0;

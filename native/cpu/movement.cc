@@ -109,12 +109,35 @@ struct Copy {
   }
 };
 
+// n bytes; with `stream` past the caches, where there are enough.
+NEURITE_INLINE void copyRun(void* to, const void* from, int64_t bytes, bool stream) {
+  if (stream && bytes >= kStreamRun)
+    streamCopy(to, from, bytes);
+  else
+    memcpy(to, from, static_cast<size_t>(bytes));
+}
+
+// n times the same value, likewise.
+template <class T> void fillRun(T* to, T value, int64_t n, bool stream) {
+  int64_t i = 0;
+  if (stream && n * static_cast<int64_t>(sizeof(T)) >= kStreamRun) {
+    for (; reinterpret_cast<uintptr_t>(to + i) % 64 != 0; ++i) to[i] = value;
+    constexpr int64_t kPerVector = kLanes * 4 / static_cast<int64_t>(sizeof(T));
+    alignas(64) T values[kPerVector];
+    for (T& v : values) v = value;
+    const F32 pattern = load(reinterpret_cast<const float*>(values));
+    for (; i + kPerVector <= n; i += kPerVector) storeStream(reinterpret_cast<float*>(to + i), pattern);
+  }
+  for (; i < n; ++i) to[i] = value;
+}
+
 // to[k] = from[k * step] for elements of `unit` words; kUnit is that number, or 0 where it is not known.
-template <int64_t kUnit, class T> void copyUnits(T* to, const T* from, int64_t n, int64_t step, int64_t unit) {
+template <int64_t kUnit, class T>
+void copyUnits(T* to, const T* from, int64_t n, int64_t step, int64_t unit, bool stream = false) {
   const int64_t words = kUnit > 0 ? kUnit : unit;
   if (kUnit == 0 && words >= 16) {
     for (int64_t k = 0; k < n; ++k)
-      memcpy(to + k * words, from + k * step * words, static_cast<size_t>(words) * sizeof(T));
+      copyRun(to + k * words, from + k * step * words, words * static_cast<int64_t>(sizeof(T)), stream);
     return;
   }
   for (int64_t k = 0; k < n; ++k)
@@ -123,7 +146,7 @@ template <int64_t kUnit, class T> void copyUnits(T* to, const T* from, int64_t n
 
 // Elements from begin to end, of `unit` words each.
 template <class T>
-void runCopy(const Copy& copy, int64_t unit, const T* from, T* to, T value, int64_t begin, int64_t end) {
+void runCopy(const Copy& copy, int64_t unit, const T* from, T* to, T value, bool stream, int64_t begin, int64_t end) {
   const int inner = copy.rank - 1;
   int64_t place[kMaxRank], source[kMaxRank];  // source: offset of the axes up to this one, or -1
   int64_t rest = begin;
@@ -146,11 +169,13 @@ void runCopy(const Copy& copy, int64_t unit, const T* from, T* to, T value, int6
     const int64_t n = smaller(segment.count, limit), words = n * unit;
     T* y = to + i * unit;
     if (segment.source < 0) {
-      for (int64_t k = 0; k < words; ++k) y[k] = value;
+      fillRun(y, value, words, stream);
     } else {
       const T* x = from + (row + segment.source) * unit;
       if (segment.step == 1 && words >= 16)
-        memcpy(y, x, static_cast<size_t>(words) * sizeof(T));
+        copyRun(y, x, words * static_cast<int64_t>(sizeof(T)), stream);
+      else if (unit == 1 && segment.step == 0)
+        fillRun(y, *x, words, stream);
       else if (unit == 1)
         copyUnits<1>(y, x, n, segment.step, unit);
       else if (unit == 2)
@@ -160,7 +185,7 @@ void runCopy(const Copy& copy, int64_t unit, const T* from, T* to, T value, int6
       else if (unit == 4)
         copyUnits<4>(y, x, n, segment.step, unit);
       else
-        copyUnits<0>(y, x, n, segment.step, unit);
+        copyUnits<0>(y, x, n, segment.step, unit, stream);
     }
     i += n;
     place[inner] += n;
@@ -180,8 +205,10 @@ template <class T> void runCopy(const Copy& copy, int64_t unit, const Tensor& x,
   T fill;
   memcpy(&fill, value, sizeof fill);
   const Split parts = split(y.size() / unit, kMedium * unit, ceilDivide(kBlock, unit));
+  const bool stream = streams(y);
   parallelFor(parts.chunks, [&](int64_t chunk) {
-    runCopy(copy, unit, x.as<const T>(), y.as<T>(), fill, parts.begin(chunk), parts.end(chunk));
+    runCopy(copy, unit, x.as<const T>(), y.as<T>(), fill, stream, parts.begin(chunk), parts.end(chunk));
+    if (stream) streamFence();
   });
 }
 
@@ -344,15 +371,16 @@ void concat(const Call& call) {
     return;
   }
   const Split rows = split(outer, larger(1, pitch / 4));
+  const bool stream = streams(y);
   parallelFor(rows.chunks, [&](int64_t chunk) {
     int64_t place = 0;
     for (int k = 0; k < call.inputs; ++k) {
       const int64_t bytes = call.in[k].dims[axis] * inner;
-      for (int64_t o = rows.begin(chunk); o < rows.end(chunk); ++o) {
-        memcpy(y.as<char>() + o * pitch + place, call.in[k].as<const char>() + o * bytes, static_cast<size_t>(bytes));
-      }
+      for (int64_t o = rows.begin(chunk); o < rows.end(chunk); ++o)
+        copyRun(y.as<char>() + o * pitch + place, call.in[k].as<const char>() + o * bytes, bytes, stream);
       place += bytes;
     }
+    if (stream) streamFence();
   });
 }
 

@@ -18,6 +18,8 @@ namespace {
 
 constexpr int kFixedInputs = 3;   // learningRate, iterations, squaredNorms
 constexpr int64_t kPiece = 8192;  // weights that one chunk updates
+constexpr int64_t kAheadOfUse =
+    512;  // weights between asking for the arrays and their use: a root and a quotient fill the CPU's window
 constexpr int kMostSlots = 3;
 
 // One variable's arrays from some weight on.
@@ -98,7 +100,12 @@ NEURITE_INLINE void updatePiece(const Place& place, const Step& step, float fact
   const F32 scale = broadcast(factor), limit = broadcast(step.limit), decay = broadcast(step.decay);
   const bool clipsValues = step.clip == Clip::value, scales = step.clip == Clip::norm || step.clip == Clip::globalNorm;
   const bool wide = place.gType == DType::float32;
+  const int64_t gBytes = static_cast<int64_t>(dtypeBytes(place.gType));
   const auto at = [&](int64_t i, int64_t left) __attribute__((always_inline)) {
+    prefetch(place.w + i + kAheadOfUse);
+    prefetch(static_cast<const char*>(place.g) + (i + kAheadOfUse) * gBytes);
+    NEURITE_UNROLL
+    for (int k = 0; k < slots; ++k) prefetch(place.slot[k] + i + kAheadOfUse);
     F32 g = wide ? loadPartial(static_cast<const float*>(place.g) + i, left)
                  : loadBfloat16Partial(static_cast<const uint16_t*>(place.g) + i, left);
     if (scales) g = g * scale;

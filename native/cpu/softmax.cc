@@ -1,7 +1,7 @@
 // softmax and logSoftmax with their gradients, along any axis.
 //
 // A row is read once from memory and stays in the caches: maximum, exponentials and their sum, result. The row after it
-// is fetched meanwhile. Large results bypass the caches; their exponentials wait in a buffer. With inner > 1 the "row" is
+// is fetched meanwhile, half with the sum and half with the result, so that memory is read while it is written. Large results bypass the caches; their exponentials wait in a buffer. With inner > 1 the "row" is
 // a column, and kLanes neighbouring columns are handled at once.
 #include "../pool.h"
 #include "kernels.h"
@@ -27,22 +27,29 @@ void row(Forward f, const float* x, const float*, float* y, int64_t n, float* he
   if (f.logarithm) {
     const float total = sumOver(
         n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
+          prefetch(x + n + i / 2);
           return firstLanesOr(exp(loadUpTo(x + i, left) - max), zeros(), left);
         });
     const F32 shift = log(broadcast(total));
     eachVector(
-        n, EACH_VECTOR { storeResult<F32>(y + i, (loadUpTo(x + i, left) - max) - shift, left, stream); });
+        n, EACH_VECTOR {
+          prefetch(x + n + (n + i) / 2);
+          storeResult<F32>(y + i, (loadUpTo(x + i, left) - max) - shift, left, stream);
+        });
   } else {
     const float total = sumOver(
         n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
-          prefetch(x + n + i);
+          prefetch(x + n + i / 2);
           const F32 e = exp(loadUpTo(x + i, left) - max);
           storeUpTo(held + i, e, left);
           return firstLanesOr(e, zeros(), left);
         });
     const F32 scale = broadcast(1.0f / total);
     eachVector(
-        n, EACH_VECTOR { storeResult<F32>(y + i, loadUpTo(held + i, left) * scale, left, stream); });
+        n, EACH_VECTOR {
+          prefetch(x + n + (n + i) / 2);
+          storeResult<F32>(y + i, loadUpTo(held + i, left) * scale, left, stream);
+        });
   }
 }
 

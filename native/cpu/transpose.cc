@@ -51,16 +51,23 @@ template <bool stream> NEURITE_INLINE void storeBits(uint32_t* p, F32 v) {
 template <bool stream> NEURITE_INLINE void storeBits(uint16_t* p, F32 v) { storeLow16(p, bitsOf(v), kLanes); }
 template <bool stream> NEURITE_INLINE void storeBits(uint8_t* p, F32 v) { storeLow8(p, bitsOf(v), kLanes); }
 
-// y[r * pitchY + c] = x[c * pitchX + r] for r < rows, c < columns: both walk along their own contiguous axis in turn.
+// Square tiles of this side: a tile's two ends are 64 lines each, which the first-level cache holds.
+constexpr int64_t kTile = 64;
+
+// y[r * pitchY + c] = x[c * pitchX + r] for r < rows, c < columns: both walk along their own contiguous axis in turn. What lies
+// `ahead` of the tile is asked for: it is the next tile's, which is in more rows than the CPU follows.
 template <bool stream, class T>
-void transposeTile(const T* x, int64_t pitchX, T* y, int64_t pitchY, int64_t rows, int64_t columns) {
+void transposeTile(const T* x, int64_t pitchX, T* y, int64_t pitchY, int64_t rows, int64_t columns, int64_t ahead) {
   int64_t r = 0;
   for (; r + kLanes <= rows; r += kLanes) {
     int64_t c = 0;
     for (; c + kLanes <= columns; c += kLanes) {
       F32 block[kLanes];
       NEURITE_UNROLL
-      for (int i = 0; i < kLanes; ++i) block[i] = loadBits(x + (c + i) * pitchX + r);
+      for (int i = 0; i < kLanes; ++i) {
+        prefetch(x + (c + i) * pitchX + r + ahead);
+        block[i] = loadBits(x + (c + i) * pitchX + r);
+      }
       transpose(block);
       NEURITE_UNROLL
       for (int i = 0; i < kLanes; ++i) storeBits<stream>(y + (r + i) * pitchY + c, block[i]);
@@ -74,8 +81,26 @@ void transposeTile(const T* x, int64_t pitchX, T* y, int64_t pitchY, int64_t row
   }
 }
 
-// Square tiles of this side: a tile's two ends are 64 lines each, which the first-level cache holds.
-constexpr int64_t kTile = 64;
+// Where the source of run i begins, for one i after the other.
+struct Runs {
+  const Axes& axes;
+  int64_t source = 0, place[kMaxRank] = {};
+  Runs(const Axes& a, int64_t i) : axes(a) {
+    for (int d = axes.rank - 2; d >= 0; --d) {
+      place[d] = i % axes.dims[d];
+      source += place[d] * axes.strides[d];
+      i /= axes.dims[d];
+    }
+  }
+  void advance() {
+    for (int d = axes.rank - 2; d >= 0; --d) {
+      source += axes.strides[d];
+      if (++place[d] < axes.dims[d]) return;
+      source -= place[d] * axes.strides[d];
+      place[d] = 0;
+    }
+  }
+};
 
 template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
   const int last = axes.rank - 1;
@@ -87,19 +112,24 @@ template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
   if (axes.strides[last] == 1) {  // whole runs move
     const int64_t run = axes.dims[last], runs = size / larger(run, 1);
     const Split parts = split(runs, run + kMedium);
+    const int64_t bytes = run * static_cast<int64_t>(sizeof(T)), ahead = ceilDivide(4096, bytes);
+    const bool stream = size * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && bytes >= kStreamRun;
     parallelFor(parts.chunks, [&](int64_t chunk) {
-      for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
-        int64_t rest = i, source = 0;
-        for (int d = last - 1; d >= 0; --d) {
-          source += rest % axes.dims[d] * axes.strides[d];
-          rest /= axes.dims[d];
-        }
+      Runs here(axes, parts.begin(chunk)), later(axes, parts.begin(chunk) + ahead);
+      for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i, here.advance(), later.advance()) {
+        const T* from = x + here.source;
         T* to = y + i * run;
-        if (run < 16)
-          for (int64_t k = 0; k < run; ++k) to[k] = x[source + k];
+        if (run < 16) {
+          for (int64_t k = 0; k < run; ++k) to[k] = from[k];
+          continue;
+        }
+        prefetchRun(x + later.source, smaller(bytes, 4096));
+        if (stream)
+          streamCopy(to, from, bytes);
         else
-          memcpy(to, x + source, static_cast<size_t>(run) * sizeof(T));
+          memcpy(to, from, static_cast<size_t>(bytes));
       }
+      if (stream) streamFence();
     });
     return;
   }
@@ -115,7 +145,7 @@ template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
   const Split parts = split(tiles, smaller(rows, kTile) * smaller(columns, kTile) * 2);
   parallelFor(parts.chunks, [&](int64_t chunk) {
     for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
-      const int64_t c = i % columnTiles * kTile, r = i / columnTiles % rowTiles * kTile;
+      const int64_t r = i % rowTiles * kTile, c = i / rowTiles % columnTiles * kTile;
       int64_t rest = i / (columnTiles * rowTiles), source = 0, target = 0;
       for (int d = last - 1; d >= 0; --d) {
         if (d == near) continue;
@@ -125,7 +155,7 @@ template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
         target += place * pitch[d];
       }
       tile(x + source + c * axes.strides[last] + r, axes.strides[last], y + target + r * pitch[near] + c, pitch[near],
-           smaller(kTile, rows - r), smaller(kTile, columns - c));
+           smaller(kTile, rows - r), smaller(kTile, columns - c), rowTiles > 1 ? kTile : kTile * axes.strides[last]);
     }
     if (stream) streamFence();
   });

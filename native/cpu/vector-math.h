@@ -34,6 +34,9 @@ NEURITE_INLINE F32 clampKeepingNan(F32 x, float low, float high) {
 // 2^n for n in [-126, 127].
 NEURITE_INLINE F32 powerOfTwo(I32 n) { return fromBits((I32)(((U32)n + 127u) << 23)); }
 
+// x + 1.5 · 2^23 is rounded to whole numbers, and its low bits count them, for |x| < 2^22.
+inline constexpr float kWholeShift = 12582912.0f;
+
 // x 2^n for whole n in [-151, 129]; what lies below the normal numbers may be zero.
 NEURITE_INLINE F32 scaleByPower(F32 x, F32 n) {
 #if defined(__AVX512F__)
@@ -47,20 +50,39 @@ NEURITE_INLINE F32 scaleByPower(F32 x, F32 n) {
 
 // x = whole ln 2 + r with |r| <= ln 2 / 2; the upper part of ln 2 has 9 bits, so that n times it is exact.
 struct ExpReduction {
-  F32 whole, r;
+  F32 shifted, whole, r;
   explicit NEURITE_INLINE ExpReduction(F32 x) {
-    whole = roundToEven(x * broadcast(1.44269504f));
+    shifted = fma(x, broadcast(1.44269504f), broadcast(kWholeShift));
+    whole = shifted - broadcast(kWholeShift);
     r = negFma(whole, broadcast(0.693359375f), x);
     r = negFma(whole, broadcast(-2.12194440e-4f), r);
   }
+  // Of x = -a^2 / 2: the product is formed with the subtraction, so that nothing of it is lost.
+  static NEURITE_INLINE ExpReduction ofNegativeHalfSquare(F32 a) {
+    ExpReduction e;
+    e.shifted = fma(a * a, broadcast(-0.5f * 1.44269504f), broadcast(kWholeShift));
+    e.whole = e.shifted - broadcast(kWholeShift);
+    e.r = fma(a, broadcast(-0.5f) * a, e.whole * broadcast(-0.693359375f));
+    e.r = negFma(e.whole, broadcast(-2.12194440e-4f), e.r);
+    return e;
+  }
+  // 2^(whole + n), where that is a normal number.
+  NEURITE_INLINE F32 power(int32_t n) const {
+    return fromBits((I32)(((U32)bitsOf(shifted) << 23) + (static_cast<uint32_t>(127 + n) << 23)));
+  }
+
+ private:
+  ExpReduction() = default;
 };
 
-// e^x. 1.1 ulp (1.1).
-NEURITE_INLINE F32 exp(F32 x) {
+// e^x of a reduced x in [-104, 89].
+NEURITE_INLINE F32 expOf(const ExpReduction& e) {
   static constexpr float kQ[] = {5.e-01f, 1.6666509e-01f, 4.1666448e-02f, 8.369932e-03f, 1.3936601e-03f};
-  const ExpReduction e(clampKeepingNan(x, -104.0f, 89.0f));
   return scaleByPower(fma(e.r * e.r, polynomial(e.r, kQ), e.r) + broadcast(1.0f), e.whole);
 }
+
+// e^x. 1.1 ulp (1.1).
+NEURITE_INLINE F32 exp(F32 x) { return expOf(ExpReduction(clampKeepingNan(x, -104.0f, 89.0f))); }
 
 // e^r - 1 for |r| <= ln 2 / 2.
 NEURITE_INLINE F32 expm1OfRest(F32 r) {
@@ -71,7 +93,7 @@ NEURITE_INLINE F32 expm1OfRest(F32 r) {
 // e^x - 1 for x <= 0, without the sign of a zero. 2 ulp (2).
 NEURITE_INLINE F32 expm1OfNegative(F32 x) {
   const ExpReduction e(secondIfUnorderedMax(broadcast(-18.0f), x));
-  const F32 scale = powerOfTwo(roundToInt(e.whole));
+  const F32 scale = e.power(0);
   return fma(expm1OfRest(e.r), scale, scale - broadcast(1.0f));
 }
 
@@ -80,7 +102,7 @@ NEURITE_INLINE F32 expm1(F32 x) {
   const ExpReduction e(clampKeepingNan(x, -18.0f, 89.0f));
   const F32 p = expm1OfRest(e.r);
   // 2^n (p + 1) - 1, halved so that 2^128 does not overflow before the end.
-  const F32 scale = powerOfTwo(roundToInt(e.whole - broadcast(1.0f)));
+  const F32 scale = e.power(-1);
   const F32 half = fma(p, scale, scale - broadcast(0.5f));
   return copySign(half + half, x);
 }
@@ -124,7 +146,7 @@ NEURITE_INLINE F32 log1p(F32 x) {
 // (e^2x - 1) / (e^2x + 1), by e^-2|x| - 1. 3 ulp (3).
 NEURITE_INLINE F32 tanh(F32 x) {
   const F32 e = expm1OfNegative(broadcast(-2.0f) * abs(x));
-  return copySign(e / (e + broadcast(2.0f)), x);
+  return copySign(quotient(e, e + broadcast(2.0f)), x);
 }
 
 // 1 / (1 + e^-x). 3 ulp (3).
@@ -148,22 +170,20 @@ NEURITE_INLINE F32 erf(F32 x) {
   const F32 magnitude = abs(x);
   const F32 small = fma(x, polynomial(x * x, kSmall), x);
   const F32 capped = secondIfUnorderedMin(broadcast(4.0f), magnitude);
-  const F32 large = copySign(broadcast(1.0f) - exp(-polynomial(capped, kLarge)), x);
+  const F32 large = copySign(broadcast(1.0f) - expOf(ExpReduction(-polynomial(capped, kLarge))), x);
   return select(less(magnitude, broadcast(0.92f)), small, large);
 }
 
 // The normal distribution at -a <= 0: its value Q = Phi(-a), and e^(-a^2 / 2) on the way. Q = e^(-a^2 / 2) P(t) with
-// t = 1 / (1 + 0.3 a), P fitted for a <= 14; beyond, both are zero. The relative error of Q is 6e-7 (1e-5).
+// t = 1 / (1 + 0.3 a), P fitted for a <= 14. At 14.4, the most that a may be, both are zero. The relative error of Q is
+// 6e-7 (1e-5).
 struct NormalTail {
   F32 q, density;
   explicit NEURITE_INLINE NormalTail(F32 a) {
     static constexpr float kP[] = {9.06114656e-06f, 0.119452044f, 0.122199669f,  0.0934931114f, 0.1455587f,
                                    -0.0812041536f,  0.233035699f, -0.171407238f, 0.0388631448f};
-    const F32 square = a * a, t = reciprocal(fma(broadcast(0.3f), a, broadcast(1.0f)));
-    const F32 e = exp(broadcast(-0.5f) * square);
-    // What the rounding of a^2 lost, which a large exponent would make visible.
-    const F32 lost = fma(a, a, -square);
-    density = negFma(e * broadcast(0.5f), lost, e);
+    const F32 t = reciprocal(fma(broadcast(0.3f), a, broadcast(1.0f)));
+    density = expOf(ExpReduction::ofNegativeHalfSquare(a));
     q = density * polynomial(t, kP);
   }
 };

@@ -74,9 +74,68 @@ void testLarge() {
   expectClose("randomUniform, large", draw, e, 0);
 }
 
+// The same of movement, whose runs begin and end anywhere between two lines.
+void testLargeMovement() {
+  constexpr size_t kRows = 6700, kColumns = 1021;
+  const Dims dims{kRows, kColumns};
+  Value x = randomValue(F, dims), row = randomValue(F, {kColumns}), column = randomValue(F, {kRows, 1});
+  // expect(op, y, …): y[r][c] = value(r, c).
+  const auto expect = [](const std::string& name, Value& y, auto&& value) {
+    std::vector<double> e(y.values.size());
+    const size_t columns = static_cast<size_t>(y.dims.back());
+    for (size_t i = 0; i < e.size(); i++) e[i] = value(i / columns, i % columns);
+    expectClose(name + ", large", y, e, 0);
+  };
+  const auto at = [&](size_t r, size_t c) { return x.values[r * kColumns + c]; };
+  Value y(F, dims);
+  run(Op::broadcastTo, {&row}, {&y}, nullptr);
+  expect("broadcastTo of a row", y, [&](size_t, size_t c) { return row.values[c]; });
+  run(Op::broadcastTo, {&column}, {&y}, nullptr);
+  expect("broadcastTo of a column", y, [&](size_t r, size_t) { return column.values[r]; });
+  attributes::pad pad{};
+  pad.before.count = 2;
+  pad.before.values[0] = 70, pad.before.values[1] = 3;
+  pad.value = 7;
+  Value padded(F, {kRows + 140, kColumns + 4});
+  run(Op::pad, {&x}, {&padded}, &pad);
+  expect("pad", padded, [&](size_t r, size_t c) {
+    const bool inside = r >= 70 && r < 70 + kRows && c >= 3 && c < 3 + kColumns;
+    return inside ? at(r - 70, c - 3) : 7.0;
+  });
+  attributes::slice slice{};
+  slice.starts.count = slice.strides.count = 2;
+  slice.starts.values[0] = 5, slice.starts.values[1] = 2;
+  slice.strides.values[0] = slice.strides.values[1] = 1;
+  Value part(F, {kRows - 9, kColumns - 5});
+  run(Op::slice, {&x}, {&part}, &slice);
+  expect("slice", part, [&](size_t r, size_t c) { return at(r + 5, c + 2); });
+  attributes::concat concat{1};
+  Value both(F, {kRows, kColumns + 1});
+  run(Op::concat, {&column, &x}, {&both}, &concat);
+  expect("concat", both, [&](size_t r, size_t c) { return c == 0 ? column.values[r] : at(r, c - 1); });
+  Value order(I, {kRows});
+  for (size_t r = 0; r < kRows; r++) order.values[r] = static_cast<double>(r * 7 % kRows);
+  order.write();
+  attributes::gather gather{};
+  gather.scale = 1;
+  run(Op::gather, {&x, &order}, {&y}, &gather);
+  expect("gather of odd rows", y, [&](size_t r, size_t c) { return at(r * 7 % kRows, c); });
+  // Rows that change places whole: (100, 67, 1021) to (67, 100, 1021).
+  attributes::transpose transpose{};
+  transpose.permutation.count = 3;
+  transpose.permutation.values[0] = 1, transpose.permutation.values[2] = 2;
+  Value cube(F, {100, 67, kColumns}, x.values), turned(F, {67, 100, kColumns});
+  run(Op::transpose, {&cube}, {&turned}, &transpose);
+  expect("transpose of rows", turned, [&](size_t r, size_t c) { return at(r % 100 * 67 + r / 100, c); });
+  Value half = randomValue(H, {2 * kRows, kColumns}), result(H, {2 * kRows, kColumns});
+  run(Op::relu, {&half}, {&result}, nullptr);
+  expect("relu of bfloat16", result, [&](size_t r, size_t c) { return std::fmax(0, half.values[r * kColumns + c]); });
+}
+
 }  // namespace
 
 int main() {
   testLarge();
+  testLargeMovement();
   return finish();
 }
