@@ -113,26 +113,20 @@ Pool& pool() {
   return *pool;
 }
 
-// Memory that grows and is kept.
-struct Scratch {
-  void* data = nullptr;
-  size_t bytes = 0;
-  void* reserve(size_t wanted) {
-    if (wanted > bytes) {
-      std::free(data);
-      bytes = (wanted + wanted / 4 + 4095) / 4096 * 4096;
-      data = std::aligned_alloc(4096, bytes);
-      if (!data) {
-        bytes = 0;
-        fail("OutOfMemoryError", "%zu bytes of scratch memory are not there", wanted);
-      }
-    }
-    return data;
-  }
-  ~Scratch() { std::free(data); }
-};
-
 }  // namespace
+
+void* Memory::reserve(size_t bytes) {
+  if (bytes > bytes_) {
+    std::free(data_);
+    bytes_ = (bytes + bytes / 4 + 4095) / 4096 * 4096;
+    data_ = std::aligned_alloc(4096, bytes_);
+    if (!data_) {
+      bytes_ = 0;
+      fail("OutOfMemoryError", "%zu bytes of scratch memory are not there", bytes);
+    }
+  }
+  return data_;
+}
 
 int threadCount() {
   static const int count = [] {
@@ -153,12 +147,12 @@ void detail::parallelRun(int64_t chunks, void (*run)(void*, int64_t), void* argu
 }
 
 void* threadScratch(size_t bytes) {
-  thread_local Scratch scratch;
+  thread_local Memory scratch;
   return scratch.reserve(bytes);
 }
 
 void* scratch(size_t bytes) {
-  static Scratch* const scratch = new Scratch;  // one command runs at a time
+  static Memory* const scratch = new Memory;  // one command runs at a time
   return scratch->reserve(bytes);
 }
 

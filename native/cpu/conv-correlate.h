@@ -31,6 +31,7 @@ struct Correlation {
   Windows windows;           // `first` and the results' begin are those of group 0
   int64_t groups, features;  // of a group
   float* packed;             // groups x panels x values x kPanelWidth; a narrow last panel is rearranged
+  Kept* kept;                // whose memory `packed` is: if it is ready, all that has been done; or null
   const float* bias;         // all features, or null
   Activation activation;
   Results results;
@@ -145,10 +146,12 @@ template <class Product> void correlate(const Correlation& c) {
   const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), w.values() * c.features, kStripFloats,
                        offsets.memory());
   const int64_t lastPanel = (panels - 1) * kPanelWidth;
-  if (isNarrow(plan, c.features - lastPanel)) {
+  const bool ready = c.kept && c.kept->ready;
+  if (!ready && isNarrow(plan, c.features - lastPanel)) {
     for (int64_t group = 0; group < c.groups; ++group)
       interleavePanel(c.packed + (group * panels + panels - 1) * packedPanel(w), w.values());
   }
+  if (c.kept) c.kept->ready = true;
   // Where there are few blocks, the panels are shared out too.
   const int64_t parts = smaller(panels, larger(1, kLeastBlocks / larger(1, plan.blocks() * c.groups)));
   const bool half = c.results.dtype == DType::bfloat16;

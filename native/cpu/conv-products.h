@@ -8,9 +8,14 @@
 
 namespace neurite::cpu::NEURITE_ISA {
 
-// Packs `panels` panels per group: pack(group, panel, out) writes one.
-template <class Pack> float* packWeights(const Windows& w, int64_t groups, int64_t panels, Pack&& pack) {
-  float* packed = static_cast<float*>(scratch(static_cast<size_t>(groups * panels * packedPanel(w) + kLanes) * 4));
+// With more windows than this, packing the weights is nothing beside what is done with them: not worth keeping.
+inline constexpr int64_t kManyWindows = 4096;
+
+// Packs `panels` panels per group: pack(group, panel, out) writes one. If there is a `kept`, what was packed before may be ready there.
+template <class Pack> float* packWeights(Kept* kept, const Windows& w, int64_t groups, int64_t panels, Pack&& pack) {
+  const size_t bytes = static_cast<size_t>(groups * panels * packedPanel(w) + kLanes) * 4;
+  float* packed = static_cast<float*>(kept ? kept->memory.reserve(bytes) : scratch(bytes));
+  if (kept && kept->ready) return packed;
   const Split parts = split(groups * panels, packedPanel(w));
   parallelFor(parts.chunks, [&](int64_t chunk) {
     for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i)
@@ -50,10 +55,11 @@ template <class Product> void convolve(const Call& call, const ConvShape& s, Act
   const Tensor &x = call.in[0], &weights = call.in[1], &y = call.out[0];
   const Windows w = inWords<Product>(s.windows(x));
   const int64_t features = s.groupFeatures(), panels = ceilDivide(features, kPanelWidth);
+  Kept* kept = w.planes() * w.planeWindows() < kManyWindows ? call.kept : nullptr;
   float* packed = nullptr;
   withFloat(weights.dtype, [&]<class T>(T) {
     const T* values = weights.as<const T>();
-    packed = packWeights(w, s.groups, panels, [&](int64_t group, int64_t panel, float* out) {
+    packed = packWeights(kept, w, s.groups, panels, [&](int64_t group, int64_t panel, float* out) {
       const int64_t column = panel * kPanelWidth;
       packAcross<Product>(values + group * features + column, s.features, s.tapCount() * s.groupChannels(),
                           smaller(kPanelWidth, features - column), out, kPanelWidth);
@@ -64,6 +70,7 @@ template <class Product> void convolve(const Call& call, const ConvShape& s, Act
                       s.groups,
                       features,
                       packed,
+                      kept,
                       bias,
                       activation,
                       {y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}}});
@@ -103,7 +110,7 @@ void convolveData(const Call& call, const ConvShape& s, Activation activation, c
     const Windows w = inWords<Product>(phase);
     float* packed = nullptr;
     withFloat(weights.dtype, [&]<class T>(T) {
-      packed = packWeights(w, s.groups, panels, [&](int64_t group, int64_t panel, float* out) {
+      packed = packWeights(nullptr, w, s.groups, panels, [&](int64_t group, int64_t panel, float* out) {
         const int64_t channel = panel * kPanelWidth, width = smaller(kPanelWidth, channels - channel);
         for (int64_t t = 0; t < w.tapCount(); ++t, out += w.channels * kPanelWidth) {
           const T* from = weights.as<const T>() + (tapAt(t) * channels + channel) * s.features + group * features;
@@ -115,6 +122,7 @@ void convolveData(const Call& call, const ConvShape& s, Activation activation, c
                         s.groups,
                         channels,
                         packed,
+                        nullptr,
                         bias,
                         activation,
                         {dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}}});
