@@ -26,6 +26,7 @@ struct Block {
   uint64_t freedAt = 0;
   // Set when the command that should have written the block failed, cleared when a later one writes it. Touched in stream order only.
   std::shared_ptr<const Failure> failure;
+  uint64_t version = 0;  // how many times it was written in place; touched in stream order only
 };
 
 struct MemoryStatistics {

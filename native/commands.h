@@ -26,6 +26,9 @@ inline void runOp(Stream& stream, const Origin& origin, const Call& call, Block*
   std::shared_ptr<const Failure> failure;
   for (int i = 0; i < call.inputs; i++)
     if (blocks[i] && blocks[i]->failure) failure = blocks[i]->failure;
+  if (writesInPlace(call))
+    for (int i = 0; i < call.inputs; i++)
+      if (blocks[i]) blocks[i]->version++;
   bool computes = call.outputs == 0;
   for (int i = 0; i < call.outputs; i++) computes = computes || call.out[i].size() > 0;
   if (!failure && computes) {

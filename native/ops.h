@@ -40,6 +40,8 @@ inline constexpr const char* kOpNames[kOps] = {
 #undef OP
 };
 
+struct Kept;  // pool.h
+
 // One invocation of an op, as a kernel sees it. Memory of tensors and attributes outlives the kernel's run.
 struct Call {
   Op op{};
@@ -49,6 +51,7 @@ struct Call {
   Tensor* in = nullptr;
   Tensor* out = nullptr;
   const void* attributes = nullptr;
+  Kept* kept = nullptr;    // where a CPU kernel keeps what it makes of in[1], if that stays the same from run to run
   void* stream = nullptr;  // the CUDA device's execution context; unused on the CPU
 };
 

@@ -1,6 +1,7 @@
 // The process-wide thread pool. One command runs at a time, so one parallelFor runs at a time; its caller works along.
 #include "pool.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -24,8 +25,8 @@ constexpr auto kSpin = std::chrono::microseconds(200);
 
 class Pool {
  public:
-  explicit Pool(int threads) {
-    for (int i = 1; i < threads; i++) workers_.emplace_back([this] { work(); });
+  explicit Pool(int threads) : ranges_(static_cast<size_t>(threads)) {
+    for (int i = 1; i < threads; i++) workers_.emplace_back([this, i] { work(i); });
   }
 
   void run(int64_t chunks, void (*run)(void*, int64_t), void* argument) {
@@ -35,16 +36,19 @@ class Pool {
     }
     run_ = run;
     argument_ = argument;
-    chunks_ = chunks;
-    done_.store(0, std::memory_order_relaxed);
-    next_.store(0, std::memory_order_relaxed);
+    used_ = std::min(chunks, static_cast<int64_t>(ranges_.size()));
+    for (int64_t i = 0; i < used_; i++) {
+      Range& range = ranges_[static_cast<size_t>(i)];
+      range.next.store(chunks * i / used_, std::memory_order_relaxed);
+      range.end = chunks * (i + 1) / used_;
+    }
     open_.store(true);
     generation_.fetch_add(1);
     if (asleep_.load() > 0) wake();
-    drain();
+    drain(0);
     open_.store(false);
-    // Workers that entered after the close see open_ == false; those inside are counted.
-    for (unsigned round = 0; done_.load(std::memory_order_acquire) < chunks || inside_.load() > 0;) relax(round);
+    // Every chunk has been claimed. Workers that enter after the close see open_ == false; those inside may still run one.
+    for (unsigned round = 0; inside_.load() > 0;) relax(round);
   }
 
   void wake() {
@@ -53,14 +57,24 @@ class Pool {
   }
 
  private:
-  void drain() {
-    for (int64_t chunk; (chunk = next_.fetch_add(1, std::memory_order_relaxed)) < chunks_;) {
-      run_(argument_, chunk);
-      done_.fetch_add(1, std::memory_order_release);
+  // Chunks that one thread begins with, and the others help with when their own are done: a command that runs again finds its part of the weights
+  // in the caches of the same core.
+  struct alignas(64) Range {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+
+  void drain(int64_t thread) {
+    for (int64_t i = 0; i < used_; i++) {
+      Range& range = ranges_[static_cast<size_t>((thread + i) % used_)];
+      while (range.next.load(std::memory_order_relaxed) < range.end) {
+        const int64_t chunk = range.next.fetch_add(1, std::memory_order_relaxed);
+        if (chunk < range.end) run_(argument_, chunk);
+      }
     }
   }
 
-  void work() {
+  void work(int thread) {
     const FlushDenormals flush;
     for (unsigned seen = 0;;) {
       auto idleSince = Clock::now();
@@ -75,17 +89,16 @@ class Pool {
       }
       seen = generation_.load();
       inside_.fetch_add(1);
-      if (open_.load()) drain();
+      if (open_.load()) drain(thread);
       inside_.fetch_sub(1);
     }
   }
 
   void (*run_)(void*, int64_t) = nullptr;
   void* argument_ = nullptr;
-  int64_t chunks_ = 0;
+  int64_t used_ = 0;  // ranges, at least one chunk each
+  std::vector<Range> ranges_;
   alignas(64) std::atomic<unsigned> generation_{0};
-  alignas(64) std::atomic<int64_t> next_{0};
-  alignas(64) std::atomic<int64_t> done_{0};
   alignas(64) std::atomic<int> inside_{0};
   std::atomic<bool> open_{false};
   std::atomic<int> asleep_{0};
@@ -100,26 +113,20 @@ Pool& pool() {
   return *pool;
 }
 
-// Memory that grows and is kept.
-struct Scratch {
-  void* data = nullptr;
-  size_t bytes = 0;
-  void* reserve(size_t wanted) {
-    if (wanted > bytes) {
-      std::free(data);
-      bytes = (wanted + wanted / 4 + 4095) / 4096 * 4096;
-      data = std::aligned_alloc(4096, bytes);
-      if (!data) {
-        bytes = 0;
-        fail("OutOfMemoryError", "%zu bytes of scratch memory are not there", wanted);
-      }
-    }
-    return data;
-  }
-  ~Scratch() { std::free(data); }
-};
-
 }  // namespace
+
+void* Memory::reserve(size_t bytes) {
+  if (bytes > bytes_) {
+    std::free(data_);
+    bytes_ = (bytes + bytes / 4 + 4095) / 4096 * 4096;
+    data_ = std::aligned_alloc(4096, bytes_);
+    if (!data_) {
+      bytes_ = 0;
+      fail("OutOfMemoryError", "%zu bytes of scratch memory are not there", bytes);
+    }
+  }
+  return data_;
+}
 
 int threadCount() {
   static const int count = [] {
@@ -140,12 +147,12 @@ void detail::parallelRun(int64_t chunks, void (*run)(void*, int64_t), void* argu
 }
 
 void* threadScratch(size_t bytes) {
-  thread_local Scratch scratch;
+  thread_local Memory scratch;
   return scratch.reserve(bytes);
 }
 
 void* scratch(size_t bytes) {
-  static Scratch* const scratch = new Scratch;  // one command runs at a time
+  static Memory* const scratch = new Memory;  // one command runs at a time
   return scratch->reserve(bytes);
 }
 

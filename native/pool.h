@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <type_traits>
 
 namespace neurite {
@@ -23,6 +24,27 @@ template <class F> void parallelFor(int64_t chunks, F&& f) {
       chunks, [](void* g, int64_t chunk) { (*static_cast<Function*>(g))(chunk); },
       const_cast<void*>(static_cast<const void*>(&f)));
 }
+
+// Memory that grows and is kept, page aligned; contents undefined when it has grown.
+class Memory {
+ public:
+  Memory() = default;
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { std::free(data_); }
+  void* reserve(size_t bytes);
+
+ private:
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// What a kernel makes of an operand that stays the same from run to run, packed weights say: in memory that only the kernel knows to read, made
+// whenever it is not ready.
+struct Kept {
+  Memory memory;
+  bool ready = false;
+};
 
 // 64-byte aligned memory of the calling thread, kept between calls, contents undefined. A second call invalidates the first.
 void* threadScratch(size_t bytes);

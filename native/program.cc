@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 #include <numeric>
+#include <set>
 
 #include "check.h"
 #include "failure.h"
@@ -26,7 +27,7 @@ void Program::addCommand(const Call& call, size_t attributeBytes, const std::vec
   attributeAt_.push_back(attributes_.size());
   attributes_.resize(attributes_.size() + (attributeBytes + sizeof(double) - 1) / sizeof(double));
   if (attributeBytes) std::memcpy(attributes_.data() + attributeAt_.back(), call.attributes, attributeBytes);
-  const bool inPlace = call.outputs == 0 || call.op == Op::advanceRandom;
+  const bool inPlace = writesInPlace(call);
   for (const int32_t operand : operands) {
     if (operand == kAbsent) continue;
     Buffer& used = buffer(operand);
@@ -36,12 +37,12 @@ void Program::addCommand(const Call& call, size_t attributeBytes, const std::vec
   }
 }
 
-// Places the temporaries, largest first, each at the lowest offset where nothing that lives at the same time is. Returns the bytes needed.
-static size_t placeTemporaries(std::vector<Program::Buffer>& buffers) {
+// Places the buffers of a kind, largest first, each at the lowest offset where nothing that lives at the same time is. Returns the bytes needed.
+static size_t place(std::vector<Program::Buffer>& buffers, Program::Kind kind) {
   constexpr size_t kAlignment = 256;
   std::vector<Program::Buffer*> order;
   for (auto& buffer : buffers)
-    if (buffer.kind == Program::Kind::temporary && buffer.first >= 0) order.push_back(&buffer);
+    if (buffer.kind == kind && buffer.first >= 0) order.push_back(&buffer);
   std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->bytes > b->bytes; });
   size_t total = 0;
   std::vector<Program::Buffer*> placed;  // by offset
@@ -62,10 +63,60 @@ static size_t placeTemporaries(std::vector<Program::Buffer>& buffers) {
   return total;
 }
 
+// Whether it tells of indices that are out of range, every time that it runs.
+static bool reportsIndices(Op op) {
+  return op == Op::gather || op == Op::scatterAdd || op == Op::sparseSoftmaxCrossEntropy ||
+         op == Op::sparseSoftmaxCrossEntropyGrad;
+}
+
+void Program::findKept() {
+  for (size_t i = 0, operand = 0; i < calls_.size(); i++) {
+    for (int32_t j = 0; j < calls_[i].inputs + calls_[i].outputs; j++, operand++) {
+      const int32_t index = operands_[operand];
+      if (j >= calls_[i].inputs && buffer(index).kind == Kind::external) buffer(index).written = true;
+    }
+  }
+  const auto stays = [&](int32_t index) {
+    return index == kAbsent || buffer(index).kind == Kind::kept ||
+           (buffer(index).kind == Kind::external && !buffer(index).written);
+  };
+  std::set<const Block*> read;
+  const auto depend = [&](int32_t index) {
+    if (index != kAbsent && buffer(index).kind == Kind::external) read.insert(buffer(index).block);
+  };
+  for (size_t i = 0, operand = 0; i < calls_.size(); i++) {
+    Call& call = calls_[i];
+    const int32_t* in = operands_.data() + operand;
+    const int32_t* out = in + call.inputs;
+    const int32_t* end = out + call.outputs;
+    operand += static_cast<size_t>(end - in);
+    const bool keeps =
+        !writesInPlace(call) && !reportsIndices(call.op) && std::all_of(in, out, stays) &&
+        std::all_of(out, end, [&](int32_t o) { return buffer(o).kind == Kind::temporary && !buffer(o).written; });
+    (keeps ? keptCommands_ : replayedCommands_).push_back(i);
+    if (keeps) {
+      std::for_each(in, out, depend);
+      for (; out != end; out++) buffer(*out).kind = Kind::kept;
+      continue;
+    }
+    for (; in != out; in++)
+      if (*in != kAbsent && buffer(*in).kind == Kind::kept) buffer(*in).last = INT32_MAX;
+    if (call.inputs > 1 && *(out - call.inputs + 1) != kAbsent && stays(*(out - call.inputs + 1))) {
+      depend(*(out - call.inputs + 1));
+      call.kept = &keptByKernels_.emplace_back();
+    }
+  }
+  for (const Block* block : read) dependencies_.push_back({block, 0});
+  for (const Buffer& used : buffers_)
+    if (used.kind == Kind::external && used.written) written_.push_back(used.block);
+}
+
 void Program::finish(std::vector<int32_t> inputs, std::vector<int32_t> results) {
   inputs_ = std::move(inputs);
   results_ = std::move(results);
-  arenaBytes_ = placeTemporaries(buffers_);
+  findKept();
+  arenaBytes_ = place(buffers_, Kind::temporary);
+  keptBytes_ = place(buffers_, Kind::kept);
   size_t tensor = 0;
   for (size_t i = 0; i < calls_.size(); i++) {
     Call& call = calls_[i];
@@ -86,21 +137,37 @@ void Program::bind(Block* arena, const std::vector<Block*>& inputs, const std::v
   for (size_t i = 0; i < results.size(); i++) buffer(results_[i]).block = results[i];
   for (const auto& [tensor, used] : slots_) tensors_[tensor].data = buffer(used).block->data;
   void* base = arena ? arena->data : nullptr;
+  void* const kept = keptBlock_ ? keptBlock_->data : nullptr;
   if (bound_ && base == boundArena_) return;
   for (size_t i = 0; i < tensors_.size(); i++) {
     if (operands_[i] == kAbsent) continue;
     const Buffer& used = buffer(operands_[i]);
     if (used.kind == Kind::external) tensors_[i].data = used.block->data;
     if (used.kind == Kind::temporary) tensors_[i].data = static_cast<char*>(base) + used.offset;
+    if (used.kind == Kind::kept) tensors_[i].data = static_cast<char*>(kept) + used.offset;
   }
   boundArena_ = base;
   bound_ = true;
   graph_.reset();
 }
 
-void Program::runAll(Device& device, int reporter) {
-  for (current_ = 0; current_ < calls_.size(); current_++) device.run(calls_[current_], reporter);
+void Program::run(Device& device, int reporter, const std::vector<size_t>& commands) {
+  for (const size_t command : commands) {
+    current_ = command;
+    device.run(calls_[command], reporter);
+  }
   current_ = 0;
+}
+
+// Runs the commands whose results are kept, if what they depend on has been written since. On a device with graphs this is in front of the graph.
+void Program::refresh(Device& device, int reporter) {
+  const auto isOld = [](const Dependency& d) { return d.version != d.block->version; };
+  if (fresh_ && std::none_of(dependencies_.begin(), dependencies_.end(), isOld)) return;
+  fresh_ = false;
+  for (Dependency& d : dependencies_) d.version = d.block->version;
+  for (Kept& kept : keptByKernels_) kept.ready = false;
+  run(device, reporter, keptCommands_);
+  fresh_ = true;
 }
 
 std::shared_ptr<const Failure> Program::failure() const {
@@ -112,10 +179,14 @@ void Program::replay(Stream& stream, int reporter, Block* arena, const std::vect
                      const std::vector<Block*>& results) {
   Device& device = stream.device();
   if (calls_.empty()) return;
+  for (Block* block : written_) block->version++;
+  for (size_t i = 0; i < inputs.size(); i++)
+    if (buffer(inputs_[i]).written) inputs[i]->version++;
   if (!device.hasGraphs()) {
     const auto begin = std::chrono::steady_clock::now();
     bind(arena, inputs, results);
-    runAll(device, reporter);
+    refresh(device, reporter);
+    run(device, reporter, replayedCommands_);
     lastTime_.store(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count(),
                     std::memory_order_relaxed);
     return;
@@ -125,8 +196,9 @@ void Program::replay(Stream& stream, int reporter, Block* arena, const std::vect
   for (const int32_t index : inputs_) ownInputs.push_back(buffer(index).block);
   for (const int32_t index : results_) ownResults.push_back(buffer(index).block);
   bind(arena, ownInputs, ownResults);
+  refresh(device, reporter);
   for (size_t i = 0; i < inputs.size(); i++) device.copy(ownInputs[i]->data, inputs[i]->data, buffer(inputs_[i]).bytes);
-  if (!graph_) graph_ = device.record([this, &device, reporter] { runAll(device, reporter); });
+  if (!graph_) graph_ = device.record([this, &device, reporter] { run(device, reporter, replayedCommands_); });
   graph_->launch();
   for (size_t i = 0; i < inputs.size(); i++)
     if (buffer(inputs_[i]).written) device.copy(inputs[i]->data, ownInputs[i]->data, buffer(inputs_[i]).bytes);

@@ -2,28 +2,37 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <vector>
 
+#include "pool.h"
 #include "stream.h"
 
 namespace neurite {
 
+// Whether the inputs of a call may be written.
+inline bool writesInPlace(const Call& call) { return call.outputs == 0 || call.op == Op::advanceRandom; }
+
+// Commands that depend on nothing but memory that outlives the program and that it does not write (weights cast to bfloat16, a batch normalisation
+// folded into weights) run again only when that memory has been written since, as the versions of its blocks tell; their results are kept. So is what
+// kernels make of such operands (Kept).
 class Program {
  public:
   enum class Kind : uint8_t {
     input,      // bound at each replay
     result,     // a new block at each replay
     temporary,  // a place in the stream's arena
+    kept,       // a place in the program's own memory, which outlives a replay
     external,   // memory that outlives the program: variables, captured constants
   };
   struct Buffer {
     Kind kind = Kind::temporary;
     size_t bytes = 0;
     Block* block = nullptr;  // external: the memory; input and result on a device with graphs: the program's own copy
-    size_t offset = 0;       // temporary: place in the arena
-    int32_t first = -1, last = -1;  // temporary: commands between which it lives
-    bool written = false;           // input: some command writes it in place
+    size_t offset = 0;       // temporary: place in the arena; kept: in the program's memory
+    int32_t first = -1, last = -1;  // temporary, kept: commands between which it lives
+    bool written = false;           // some command writes it in place; external: or as its output
   };
   static constexpr int32_t kAbsent = -1;
 
@@ -36,6 +45,9 @@ class Program {
   void finish(std::vector<int32_t> inputs, std::vector<int32_t> results);
 
   size_t arenaBytes() const { return arenaBytes_; }
+  size_t keptBytes() const { return keptBytes_; }
+  // So many bytes for what is kept, before the first replay.
+  void setKept(Block* block) { keptBlock_ = block; }
   const std::vector<int32_t>& inputs() const { return inputs_; }
   const std::vector<int32_t>& results() const { return results_; }
 
@@ -49,7 +61,9 @@ class Program {
 
  private:
   void bind(Block* arena, const std::vector<Block*>& inputs, const std::vector<Block*>& results);
-  void runAll(Device& device, int reporter);
+  void findKept();
+  void refresh(Device& device, int reporter);
+  void run(Device& device, int reporter, const std::vector<size_t>& commands);
 
   std::vector<Buffer> buffers_;
   std::vector<Call> calls_;
@@ -58,7 +72,17 @@ class Program {
   std::vector<double> attributes_;  // attribute structs of all calls; doubles for their alignment
   std::vector<size_t> attributeAt_;
   std::vector<int32_t> inputs_, results_;
-  size_t arenaBytes_ = 0;
+  size_t arenaBytes_ = 0, keptBytes_ = 0;
+  std::vector<size_t> keptCommands_, replayedCommands_;
+  struct Dependency {
+    const Block* block;
+    uint64_t version;
+  };
+  std::vector<Dependency> dependencies_;  // of what is kept, with the versions that it was made of
+  std::vector<Block*> written_;           // externals
+  std::deque<Kept> keptByKernels_;
+  Block* keptBlock_ = nullptr;
+  bool fresh_ = false;  // what is kept has been made
   size_t current_ = 0;
   std::atomic<int64_t> lastTime_{INT64_MAX};
   void* boundArena_ = nullptr;

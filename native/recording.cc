@@ -86,6 +86,10 @@ int Environment::endRecording(const double* results, size_t count) {
           recorded->own.push_back(stream.allocate(program.buffer(index).bytes));
           program.buffer(index).block = recorded->own.back();
         }
+    if (program.keptBytes() > 0) {
+      recorded->own.push_back(stream.allocate(program.keptBytes()));
+      program.setKept(recorded->own.back());
+    }
     stream.growArena(program.arenaBytes());
   } catch (...) {
     for (Storage* storage : recorded->held) dropReference(storage);

@@ -22,7 +22,7 @@ struct Environment::Recorded {
   int device;
   std::shared_ptr<Program> program;
   std::vector<Storage*> held;  // externals
-  std::vector<Block*> own;     // copies of inputs and results on a device with graphs
+  std::vector<Block*> own;     // what is kept between replays; copies of inputs and results on a device with graphs
   // A result of a replay: a buffer of the program (a new block), an input, or an external, each with a shape of its own.
   struct Result {
     Program::Kind kind;

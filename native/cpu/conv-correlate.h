@@ -28,9 +28,13 @@ struct Results {
 // The packed weights of one group: panel p has its kPanelWidth features for each of the window's values, in order.
 inline int64_t packedPanel(const Windows& w) { return w.values() * kPanelWidth; }
 
-// Packs the panels of all groups, `words` each: pack(group, panel, out) writes one. Behind them and a vector is room for `more` words.
-template <class Pack> float* packPanels(int64_t groups, int64_t panels, int64_t words, Pack&& pack, int64_t more = 0) {
-  float* packed = static_cast<float*>(scratch(static_cast<size_t>(groups * panels * words + kLanes + more) * 4));
+// Packs the panels of all groups, `words` each: pack(group, panel, out) writes one. Behind them and a vector is room for `more` words. If there is a
+// `kept`, that is its memory, and what lies there may be ready already.
+template <class Pack>
+float* packPanels(Kept* kept, int64_t groups, int64_t panels, int64_t words, Pack&& pack, int64_t more = 0) {
+  const size_t bytes = static_cast<size_t>(groups * panels * words + kLanes + more) * 4;
+  float* packed = static_cast<float*>(kept ? kept->memory.reserve(bytes) : scratch(bytes));
+  if (kept && kept->ready) return packed;
   const Split parts = split(groups * panels, words);
   parallelFor(parts.chunks, [&](int64_t chunk) {
     for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) pack(i / panels, i % panels, packed + i * words);
@@ -42,6 +46,7 @@ struct Correlation {
   Windows windows;           // `first` and the results' begin are those of group 0
   int64_t groups, features;  // of a group
   float* packed;             // groups x panels, as the kernel wants them
+  Kept* kept;                // where they stay from run to run, or null
   const float* bias;         // all features, or null
   Activation activation;
   Results results;
@@ -171,12 +176,13 @@ template <class Product, class PackTap> void correlate(Correlation c, PackTap&& 
   const Offsets offsets(w);
   const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), w.values() * c.features, kStripFloats,
                        offsets.memory());
-  c.packed = packPanels(c.groups, panels, packedPanel(w), [&](int64_t group, int64_t panel, float* out) {
+  c.packed = packPanels(c.kept, c.groups, panels, packedPanel(w), [&](int64_t group, int64_t panel, float* out) {
     const int64_t column = panel * kPanelWidth, width = smaller(kPanelWidth, c.features - column);
     for (int64_t t = 0; t < w.tapCount(); ++t)
       packTap(group, column, width, t, out + t * w.pixelWords() * kPanelWidth, kPanelWidth);
     if (isNarrow(plan, width)) interleavePanel(out, w.values());
   });
+  if (c.kept) c.kept->ready = true;
   const bool half = c.results.dtype == DType::bfloat16;
   const size_t floats = static_cast<size_t>(plan.stripFloats() + (half ? plan.mostPixels() * kPanelWidth : 0));
   const int64_t work = w.planes() * w.planeWindows() * w.values() * c.features * c.groups;

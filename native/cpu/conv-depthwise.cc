@@ -129,6 +129,7 @@ void convolveChannels(const Call& call, const ConvShape& s, Activation activatio
                      1,
                      s.features,
                      packed,
+                     nullptr,
                      bias,
                      activation,
                      {y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}}});
@@ -143,6 +144,7 @@ void convolveChannelsData(const Call& call, const ConvShape& s, Activation activ
                        1,
                        s.channels,
                        packed,
+                       nullptr,
                        bias,
                        activation,
                        {dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}}});

@@ -6,6 +6,9 @@
 
 namespace neurite::cpu::NEURITE_ISA {
 
+// With more windows than this, packing the weights is nothing beside what is done with them: not worth keeping.
+inline constexpr int64_t kManyWindows = 4096;
+
 // A correlation by vectors of Product's words.
 template <class Product> struct VectorCorrelator {
   using Packing = Product;  // what packs the weights of a tap
@@ -21,31 +24,37 @@ struct WinogradCorrelator {
   using Packing = FloatProduct;
   // False if windows are faster, or if a result is not finite: results are undefined then.
   template <class PackTap> static bool run(Correlation c, PackTap&& packTap) {
-    if (!suitsTiles(c)) return false;
     const Windows& w = c.windows;
+    if (!suitsTiles(w, c.groups, c.features)) return false;
     const int64_t panels = ceilDivide(c.features, kPanelWidth);
+    const bool ready = c.kept && c.kept->ready;
     c.packed = packPanels(
-        1, panels, packedPanel(w),
+        c.kept, 1, panels, packedPanel(w),
         [&](int64_t, int64_t panel, float* out) {
           const int64_t column = panel * kPanelWidth, width = smaller(kPanelWidth, c.features - column);
           for (int64_t t = 0; t < w.tapCount(); ++t)
             packTap(0, column, width, t, out + t * w.channels * kPanelWidth, kPanelWidth);
         },
         tileWeights(c));
-    return correlateTiles(c, c.packed + panels * packedPanel(w) + kLanes);
+    float* weights = c.packed + panels * packedPanel(w) + kLanes;
+    if (!ready) transformWeights(c, weights);
+    if (c.kept) c.kept->ready = true;
+    return correlateTiles(c, weights);
   }
 };
 
-// y of conv. True if Correlator did the work; else y is undefined.
+// y of conv. True if Correlator did the work; else y is undefined. `kept`: for packed weights, or null.
 template <class Correlator>
-bool convolve(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
+bool convolve(const Call& call, const ConvShape& s, Activation activation, const float* bias, Kept* kept = nullptr) {
   const Tensor &x = call.in[0], &weights = call.in[1], &y = call.out[0];
   const int64_t channels = s.groupChannels(), features = s.groupFeatures(), row = s.out[2] * s.features;
   const Results results{y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}};
+  const Windows w = s.windows(x);
+  if (w.planes() * w.planeWindows() >= kManyWindows) kept = nullptr;
   bool done = false;
   withFloat(weights.dtype, [&]<class T>(T) {
     const T* values = weights.as<const T>();
-    done = Correlator::run({s.windows(x), s.groups, features, nullptr, bias, activation, results},
+    done = Correlator::run({w, s.groups, features, nullptr, kept, bias, activation, results},
                            [&](int64_t group, int64_t column, int64_t width, int64_t tap, float* out, int64_t pitch) {
                              packAcross<typename Correlator::Packing>(
                                  values + tap * channels * s.features + group * features + column, s.features, channels,
@@ -66,7 +75,7 @@ bool convolveData(const Call& call, const ConvShape& s, Activation activation, c
     withFloat(weights.dtype, [&]<class T>(T) {
       const T* values = weights.as<const T>();
       done = done && Correlator::run(
-                         {w, s.groups, channels, nullptr, bias, activation, results},
+                         {w, s.groups, channels, nullptr, nullptr, bias, activation, results},
                          [&](int64_t group, int64_t channel, int64_t width, int64_t tap, float* out, int64_t pitchOut) {
                            const T* from = values + (tapAt(tap) * channels + channel) * s.features;
                            packAlong<typename Correlator::Packing>(from + group * features, s.features, features, width,

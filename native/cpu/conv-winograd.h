@@ -158,14 +158,13 @@ class TileCorrelate {
 // Whether tiles are faster than windows, by multiply-adds: a tile takes 16 per channel and feature, besides the transforms of each of its
 // channels and features; the transformed weights count once. Measured with 16 to 512 channels and features on a fifth-generation
 // Xeon: what is worth it on paper gains from 10 % (24 of each) to 90 % (128 and more).
-inline bool suitsTiles(const Correlation& c) {
-  const Windows& w = c.windows;
-  bool suits = c.groups == 1 && w.taps[0] == 1 && w.stride[0] == 1 && w.before[0] == 0 && w.size[0] == w.count[0];
+inline bool suitsTiles(const Windows& w, int64_t groups, int64_t outputs) {
+  bool suits = groups == 1 && w.taps[0] == 1 && w.stride[0] == 1 && w.before[0] == 0 && w.size[0] == w.count[0];
   for (int axis = 1; axis < 3; ++axis)
     suits = suits && w.taps[axis] == 3 && w.stride[axis] == 1 && w.dilation[axis] == 1;
   if (!suits) return false;
   constexpr double kTransforms = 150, kWeights = 64, kAdvantage = 0.85;
-  const double channels = static_cast<double>(w.channels), features = static_cast<double>(c.features);
+  const double channels = static_cast<double>(w.channels), features = static_cast<double>(outputs);
   const double tiles = static_cast<double>(TileGrid(w).tiles());
   const double windows = static_cast<double>(w.planes() * w.planeWindows());
   const double perTile = kTilePlanes * channels * features + kTransforms * (channels + features);
@@ -174,9 +173,8 @@ inline bool suitsTiles(const Correlation& c) {
 
 // False if a result is not finite: a difference of infinities is NaN where the sum over the definition may be infinite, so the
 // results are to be made by `correlate`.
-inline bool correlateTiles(const Correlation& c, float* weights) {
+inline bool correlateTiles(const Correlation& c, const float* weights) {
   const Windows& w = c.windows;
-  transformWeights(c, weights);
   const int64_t total = TileGrid(w).tiles(), panels = ceilDivide(c.features, kPanelWidth);
   const int64_t most = kPlaneFloats / kTilePlanes / (tilePitch(w.channels) + kPanelWidth) / kTileRows;
   const int64_t size = smaller(total, larger(2, most) * kTileRows);

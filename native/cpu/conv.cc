@@ -41,8 +41,12 @@ void conv(const Call& call) {
 #if defined(__x86_64__) && defined(__AVX512F__)
   if (bfloat16Dots() && parts == 1 && s.groupChannels() % 2 == 0) return avx512bf16::convolvePairs(call, bias.values());
 #endif
-  if (convolve<WinogradCorrelator>(call, s, attributes.activation, bias.values())) return;
-  convolve<VectorCorrelator<FloatProduct>>(call, s, attributes.activation, bias.values());
+  Kept* kept = call.kept;
+  if (suitsTiles(s.windows(x), s.groups, s.groupFeatures())) {
+    if (convolve<WinogradCorrelator>(call, s, attributes.activation, bias.values(), kept)) return;
+    kept = nullptr;  // it holds what the tiles want
+  }
+  convolve<VectorCorrelator<FloatProduct>>(call, s, attributes.activation, bias.values(), kept);
 }
 
 void convDataGrad(const Call& call) {

@@ -124,7 +124,7 @@ template <int parts> struct TileCorrelator {
     const int64_t panels = ceilDivide(c.features, kBlockLines);
     const int64_t panelWords = plan.runs * plan.runLength / kTileEdge * kStepWords<parts>;
     Magnitudes weights, values;
-    c.packed = packPanels(c.groups, panels, panelWords, [&](int64_t group, int64_t panel, float* out) {
+    c.packed = packPanels(nullptr, c.groups, panels, panelWords, [&](int64_t group, int64_t panel, float* out) {
       const int64_t column = panel * kBlockLines, width = smaller(kBlockLines, c.features - column);
       const size_t stage = static_cast<size_t>(2 * w.pixelWords() * kBlockLines) * 4;
       float* rows = static_cast<float*>(threadScratch(stage));

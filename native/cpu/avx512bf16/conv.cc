@@ -10,7 +10,7 @@ namespace neurite::cpu::NEURITE_ISA {
 void convolvePairs(const Call& call, const float* bias) {
   const auto& attributes = attributesOf<attributes::conv>(call);
   convolve<VectorCorrelator<PairProduct>>(call, {call.in[0], call.in[1], call.out[0], attributes},
-                                          attributes.activation, bias);
+                                          attributes.activation, bias, call.kept);
 }
 
 void convolveDataPairs(const Call& call, const float* bias) {
