@@ -170,7 +170,7 @@ export function convCall(x: Tensor, { geometry, shape, activation }: ConvPlan): 
 }
 
 export function dataGrad(dy: Tensor, w: Tensor, bias: Tensor | null, geometry: Geometry, shape: readonly number[], activation = 0): Tensor {
-  return run('convDataGrad', [dy, w, bias], {
+  return run('convDataGrad', [dy, w, bias, null], {
     shape,
     dtype: dy.dtype,
     attributes: { ...geometry, activation, precision: precisionOn(dy.deviceIndex) },

@@ -93,29 +93,32 @@ function normalized(
 const channelGradient =
   (name: string, ofX: boolean): Gradient =>
   (dy, { inputs, outputs, attributes }) => {
-    const [x, mean, variance, gamma] = inputs as readonly [Tensor, Tensor, Tensor, Tensor | null]
+    const [x, mean, variance, gamma, beta, residual] = inputs as readonly [Tensor, Tensor, Tensor, ...(Tensor | null)[]]
     const { outer, groups, epsilon, relu } = attributes as { outer: number; groups: number; epsilon: number; relu: boolean }
     const channels = x.shape.at(-1)!
+    const affine = [mean, variance, gamma!, beta!]
+    // What relu let pass is found out again of x in either pass, except where a residual takes part in it and needs dz itself.
+    const makesDz = relu && residual !== null
     let results: Tensor[] | undefined
-    // dz if there is a relu, Σ dz and Σ dz · xhat by channel.
+    // dz where it is made, Σ dz and Σ dz · xhat by channel.
     const sums = (i: number): Tensor => {
       const byChannel = { shape: [outer, channels], dtype: 'float32' } as const
-      results ??= runAll('channelNormSums', [dy, relu ? outputs[0]! : null, x, mean, variance], {
-        outputs: [{ shape: relu ? x.shape : [0], dtype: x.dtype }, byChannel, byChannel],
-        attributes: { outer, groups, epsilon },
+      results ??= runAll('channelNormSums', [dy, makesDz ? outputs[0]! : null, x, ...affine], {
+        outputs: [{ shape: makesDz ? x.shape : [0], dtype: x.dtype }, byChannel, byChannel],
+        attributes,
         gradient: onlyOnce(name)
       })
       return results[i]!
     }
-    const dz = (): Tensor => (relu ? sums(0) : dy)
+    const dz = (): Tensor => (makesDz ? sums(0) : dy)
     const total = (i: number): Tensor => (outer === 1 ? view(sums(i), [channels]) : sum(sums(i), 0))
-    const scaled = (t: Tensor): Tensor => (gamma === null ? t : mul(t, gamma))
+    const scaled = (t: Tensor): Tensor => (gamma === null ? t : mul(t, gamma!))
     return [
       () =>
-        run('channelNormGrad', [dz(), x, mean, variance, gamma, ofX ? sums(1) : null, ofX ? sums(2) : null], {
+        run('channelNormGrad', [dz(), x, ...affine, ofX ? sums(1) : null, ofX ? sums(2) : null], {
           shape: x.shape,
           dtype: x.dtype,
-          attributes: { outer, groups, epsilon },
+          attributes: { outer, groups, epsilon, relu: relu && !makesDz },
           gradient: onlyOnce(name)
         }),
       ofX ? null : () => neg(mul(scaled(total(1)), rsqrt(add(variance, epsilon)))),

@@ -2,7 +2,7 @@
 // chunks of the thread pool; each is a strip, and its lines are cut into tiles that the micro-kernel of matrix
 // multiplication makes, panel by panel. Product is what that kernel multiplies (gemm-kernel.h).
 #pragma once
-#include "../pool.h"
+#include "conv-finish.h"
 #include "conv-strip.h"
 #include "gemm-epilogue.h"
 #include "gemm-narrow.h"
@@ -34,7 +34,22 @@ struct Correlation {
   const float* bias;         // all features, or null
   Activation activation;
   Results results;
+  Finish& finish;
 };
+
+// Finishes `width` features of a group, from `feature` on, of block number `index`.
+inline void finishBlock(const Correlation& c, const Block& b, int64_t index, int64_t group, int64_t feature,
+                        int64_t width) {
+  const Windows& w = c.windows;
+  feature += group * c.features;
+  const auto placeOf = [&](int64_t line) {
+    const int64_t plane = b.plane + line / b.rows;
+    return c.results.at(plane / w.count[0], plane % w.count[0], b.row + line % b.rows, b.column) + feature;
+  };
+  for (int64_t line = 0; c.finish.adds() && line < b.planes * b.rows; ++line)
+    c.finish.add(placeOf(line), b.columns, c.results.pitch[2], width);
+  if (c.finish.wantsMoments()) c.finish.takeMoments(index, placeOf(0) / c.results.pitch[2], b.pixels(), feature, width);
+}
 
 // Packed weights of a panel that pass under all tiles of a block before the next: they stay in L2 meanwhile.
 inline constexpr int64_t kPassFloats = 64 * 1024;
@@ -155,13 +170,16 @@ template <class Product> void correlate(const Correlation& c) {
   const size_t floats = static_cast<size_t>(plan.stripFloats() + (half ? plan.mostPixels() * kPanelWidth : 0));
   const int64_t chunks = plan.blocks() * parts * c.groups;
   const int64_t work = w.planes() * w.planeWindows() * w.values() * c.features * c.groups;
+  if (c.finish.wantsMoments()) c.finish.begin(plan.blocks());
   const int64_t perChunk = larger(1, kInlineWork / 2 / larger(1, work / larger(1, chunks)));
   parallelFor(ceilDivide(chunks, perChunk), [&](int64_t begin) {
     for (int64_t chunk = begin * perChunk; chunk < smaller(chunks, (begin + 1) * perChunk); ++chunk) {
       const int64_t part = chunk % parts, index = chunk / parts % plan.blocks(), group = chunk / parts / plan.blocks();
       float* memory = static_cast<float*>(threadScratch(floats * sizeof(float)));
-      BlockCorrelate<Product>(c, plan, plan.block(index), group, memory)
-          .run(panels * part / parts, panels * (part + 1) / parts);
+      const Block block = plan.block(index);
+      const int64_t first = panels * part / parts, end = panels * (part + 1) / parts;
+      BlockCorrelate<Product>(c, plan, block, group, memory).run(first, end);
+      finishBlock(c, block, index, group, first * kPanelWidth, smaller(c.features, end * kPanelWidth) - first * kPanelWidth);
     }
   });
 }

@@ -60,13 +60,16 @@ template <class Product> void convolve(const Call& call, const ConvShape& s, Act
     });
   });
   const int64_t row = s.out[2] * s.features;
+  Finish finish(call);
   correlate<Product>({w,
                       s.groups,
                       features,
                       packed,
                       bias,
                       activation,
-                      {y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}}});
+                      {y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}},
+                      finish});
+  finish.end();
 }
 
 // The data gradient as correlations of dy, one for each phase of the stride: f(windows over all features, tapAt, begin, pitch), where
@@ -99,6 +102,7 @@ template <class Product>
 void convolveData(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
   const Tensor &weights = call.in[1], &dx = call.out[0];
   const int64_t channels = s.groupChannels(), features = s.groupFeatures(), panels = ceilDivide(channels, kPanelWidth);
+  Finish finish(call);
   forPhases(call.in[0], s, [&](const Windows& phase, const auto& tapAt, int64_t begin, const int64_t(&pitch)[3]) {
     const Windows w = inWords<Product>(phase);
     float* packed = nullptr;
@@ -117,7 +121,8 @@ void convolveData(const Call& call, const ConvShape& s, Activation activation, c
                         packed,
                         bias,
                         activation,
-                        {dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}}});
+                        {dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}},
+                        finish});
   });
 }
 
