@@ -223,8 +223,7 @@ __global__ void __launch_bounds__(kThreads)
         if (y != nullptr) outputs = gpu::loadVec<V>(y + at);
 #pragma unroll
         for (int k = 0; k < V; k++) {
-          const float output =
-              y != nullptr ? static_cast<float>(outputs[k]) : affine(k, static_cast<float>(values[k]));
+          const float output = y != nullptr ? static_cast<float>(outputs[k]) : affine(k, static_cast<float>(values[k]));
           gradient[k] = static_cast<T>(reluGrad(static_cast<float>(gradient[k]), output));
         }
         if (y != nullptr) gpu::storeVec(dz + at, gradient);
@@ -277,8 +276,8 @@ __global__ void __launch_bounds__(kThreads)
 // dx = inverse * (gamma dz - mean of gamma dz - xhat * mean of gamma dz xhat).
 template <int V, class T>
 __global__ void __launch_bounds__(kThreads)
-    normalizeGradKernel(Cover<V> cover, Affine parameters, bool relu, const T* __restrict__ dy,
-                        const T* __restrict__ x, const Sums* __restrict__ means, T* __restrict__ dx) {
+    normalizeGradKernel(Cover<V> cover, Affine parameters, bool relu, const T* __restrict__ dy, const T* __restrict__ x,
+                        const Sums* __restrict__ means, T* __restrict__ dx) {
   if (!cover.active()) return;
   const AffineOf<V> affine(cover, parameters);
   float byDeviation[V], rest[V];

@@ -26,7 +26,8 @@ GPU_DEVICE float biasAt(const Output& output, int32_t column) {
 
 GPU_DEVICE float addendAt(const Output& output, int64_t at) {
   if (output.addend == nullptr) return 0.0f;
-  return output.bfloat16 ? load(static_cast<const bf16*>(output.addend) + at) : static_cast<const float*>(output.addend)[at];
+  return output.bfloat16 ? load(static_cast<const bf16*>(output.addend) + at)
+                         : static_cast<const float*>(output.addend)[at];
 }
 
 // What becomes of the sum at `at` of C, where bias number `column` belongs.

@@ -55,7 +55,10 @@ interface Groups {
   groups: number
 }
 
-function moments(x: Tensor, { outer, groups }: Groups): readonly [mean: Tensor, variance: Tensor] {
+/** Population variance. */
+export type Moments = readonly [mean: Tensor, variance: Tensor]
+
+function moments(x: Tensor, { outer, groups }: Groups): Moments {
   const statistic = { shape: outer === 1 ? [groups] : [outer, groups], dtype: 'float32' } as const
   const [mean, variance] = runAll('channelMoments', [x], { outputs: [statistic, statistic], attributes: { outer, groups } })
   return [mean!, variance!]
@@ -65,7 +68,7 @@ function moments(x: Tensor, { outer, groups }: Groups): readonly [mean: Tensor, 
 function normalized(
   name: string,
   x: Tensor,
-  statistics: readonly [mean: Tensor, variance: Tensor],
+  statistics: Moments,
   groups: Groups,
   ofX: boolean,
   { gamma, beta, epsilon = 1e-3, residual = null, activation = 'none' }: BatchNormOptions
@@ -151,10 +154,19 @@ export function batchNorm(x: Tensor, mean: Tensor, variance: Tensor, options: Ba
  */
 export function batchNormTraining(x: Tensor, options: BatchNormOptions = {}): [y: Tensor, mean: Tensor, variance: Tensor] {
   expectFloats('batchNormTraining', x, 2)
+  expectBatch(x)
+  const statistics = moments(x, { outer: 1, groups: x.shape.at(-1)! })
+  return [normalizedBatch(x, statistics, options), ...statistics]
+}
+
+function expectBatch(x: Tensor): void {
   if (x.size === 0) throw failure(ShapeError, 'batchNormTraining', `expected a batch that is not empty, received ${showShape(x.shape)}`)
-  const groups = { outer: 1, groups: x.shape.at(-1)! }
-  const statistics = moments(x, groups)
-  return [normalized('batchNormTraining', x, statistics, groups, true, options), ...statistics]
+}
+
+/** The result of {@link batchNormTraining} from x and its moments. */
+export function normalizedBatch(x: Tensor, statistics: Moments, options: BatchNormOptions): Tensor {
+  expectBatch(x)
+  return normalized('batchNormTraining', x, statistics, { outer: 1, groups: x.shape.at(-1)! }, true, options)
 }
 
 /**

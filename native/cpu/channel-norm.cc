@@ -95,7 +95,8 @@ class ColumnSums {
       const auto tile = [&]<int vectors>(int64_t c, std::integral_constant<int, vectors>, int64_t left)
           __attribute__((always_inline)) {
         F32 p[3][vectors], sums[2][vectors] = {};
-        for (int k = 0; k < 3; ++k) unrolled<vectors>(EACH { p[k][v] = loadUpTo(parameters[k] + c + v * kLanes, left); });
+        for (int k = 0; k < 3; ++k)
+          unrolled<vectors>(EACH { p[k][v] = loadUpTo(parameters[k] + c + v * kLanes, left); });
         for (int64_t line = begin; line < end; ++line) {
           unrolled<vectors>(EACH {
             const int64_t at = first + line * pitch + c + v * kLanes;

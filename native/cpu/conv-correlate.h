@@ -179,7 +179,8 @@ template <class Product> void correlate(const Correlation& c) {
       const Block block = plan.block(index);
       const int64_t first = panels * part / parts, end = panels * (part + 1) / parts;
       BlockCorrelate<Product>(c, plan, block, group, memory).run(first, end);
-      finishBlock(c, block, index, group, first * kPanelWidth, smaller(c.features, end * kPanelWidth) - first * kPanelWidth);
+      finishBlock(c, block, index, group, first * kPanelWidth,
+                  smaller(c.features, end * kPanelWidth) - first * kPanelWidth);
     }
   });
 }

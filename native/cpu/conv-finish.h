@@ -32,9 +32,8 @@ class Finish {
       if (pitch == width) width *= pixels, pixels = 1;
       for (int64_t i = 0; i < pixels; ++i, to += pitch, from += pitch) {
         eachVector(
-            width, EACH_VECTOR {
-              storeFloats(to + i, loadFloats(to + i, left) + loadFloats(from + i, left), left, false);
-            });
+            width,
+            EACH_VECTOR { storeFloats(to + i, loadFloats(to + i, left) + loadFloats(from + i, left), left, false); });
       }
     });
   }
