@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "activations.cuh"
+#include "channel-moments.h"
 #include "kernels.h"
 #include "tree.cuh"
 
@@ -17,7 +18,8 @@ constexpr int64_t kLeastRows = 16;   // of a thread
 struct Channels {
   int64_t outer, rows, channels, groups;
 
-  template <class A> Channels(const A& a, const Tensor& x) : outer(a.outer), groups(a.groups) {
+  template <class A> Channels(const A& a, const Tensor& x) : Channels(x, a.outer, a.groups) {}
+  Channels(const Tensor& x, int64_t outer, int64_t groups) : outer(outer), groups(groups) {
     channels = x.dims[x.rank - 1];
     rows = outer * channels > 0 ? x.size() / (outer * channels) : 0;
   }
@@ -146,22 +148,35 @@ __global__ void __launch_bounds__(kThreads)
   variance[i] = all.n > 0.0f ? all.squares / all.n : 0.0f;
 }
 
+// Of V channels of a block from `channel` on: channelNorm makes fmaf(x - center, scale, shift) of x, and the way back finds out with the
+// same numbers where that is positive.
+struct Affine {
+  const float *mean, *variance, *gamma, *beta;
+  float epsilon;
+};
+template <int V> struct AffineOf {
+  float center[V], scale[V], shift[V];
+
+  GPU_DEVICE AffineOf(const Cover<V>& cover, const Affine& a) {
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      const int64_t c = cover.channel() + k, group = cover.g.group(cover.outer(), c);
+      center[k] = a.mean[group];
+      scale[k] = inverseOf(a.variance[group], a.epsilon) * (a.gamma != nullptr ? a.gamma[c] : 1.0f);
+      shift[k] = a.beta != nullptr ? a.beta[c] : 0.0f;
+    }
+  }
+  GPU_DEVICE float operator()(int k, float x) const { return fmaf(x - center[k], scale[k], shift[k]); }
+};
+
 // ---- Forward
 
 template <int V, class T>
 __global__ void __launch_bounds__(kThreads)
-    normalizeKernel(Cover<V> cover, float epsilon, bool relu, const T* __restrict__ x, const float* __restrict__ mean,
-                    const float* __restrict__ variance, const float* __restrict__ gamma, const float* __restrict__ beta,
+    normalizeKernel(Cover<V> cover, Affine parameters, bool relu, const T* __restrict__ x,
                     const T* __restrict__ residual, T* __restrict__ y) {
   if (!cover.active()) return;
-  float center[V], scale[V], shift[V];
-#pragma unroll
-  for (int k = 0; k < V; k++) {
-    const int64_t c = cover.channel() + k, group = cover.g.group(cover.outer(), c);
-    center[k] = mean[group];
-    scale[k] = inverseOf(variance[group], epsilon) * (gamma != nullptr ? gamma[c] : 1.0f);
-    shift[k] = beta != nullptr ? beta[c] : 0.0f;
-  }
+  const AffineOf<V> affine(cover, parameters);
 #pragma unroll 4
   for (int64_t r = cover.begin(); r < cover.end(); r += cover.lines()) {
     const int64_t at = cover.at(r);
@@ -171,7 +186,7 @@ __global__ void __launch_bounds__(kThreads)
     gpu::Vec<T, V> result;
 #pragma unroll
     for (int k = 0; k < V; k++) {
-      float v = fmaf(static_cast<float>(values[k]) - center[k], scale[k], shift[k]);
+      float v = affine(k, static_cast<float>(values[k]));
       if (residual != nullptr) v += static_cast<float>(more[k]);
       result[k] = static_cast<T>(relu ? reluOf(v) : v);
     }
@@ -188,35 +203,36 @@ struct AddSums {
   GPU_DEVICE Sums operator()(const Sums& a, const Sums& b) const { return {a.sum + b.sum, a.product + b.product}; }
 };
 
-// y is null where there is no relu; then dz is not written.
+GPU_DEVICE float reluGrad(float gradient, float y) { return ActivationOf<Activation::relu>::gradient(gradient, y); }
+
+// With a relu dz is what its result lets pass: y, where there is one, and then dz is written; else what is normalised again.
 template <int V, class T>
 __global__ void __launch_bounds__(kThreads)
-    sumsKernel(Cover<V> cover, const T* __restrict__ dy, const T* __restrict__ y, const T* __restrict__ x,
-               const float* __restrict__ mean, T* __restrict__ dz, Sums* __restrict__ partials) {
+    sumsKernel(Cover<V> cover, Affine parameters, bool relu, const T* __restrict__ dy, const T* __restrict__ y,
+               const T* __restrict__ x, T* __restrict__ dz, Sums* __restrict__ partials) {
   Sums sums[V] = {};
   if (cover.active()) {
-    float center[V];
-#pragma unroll
-    for (int k = 0; k < V; k++) center[k] = mean[cover.g.group(cover.outer(), cover.channel() + k)];
+    const AffineOf<V> affine(cover, parameters);
 #pragma unroll 2
     for (int64_t r = cover.begin(); r < cover.end(); r += cover.lines()) {
       const int64_t at = cover.at(r);
       gpu::Vec<T, V> gradient = gpu::loadVec<V>(dy + at);
       const gpu::Vec<T, V> values = gpu::loadVec<V>(x + at);
-      if (y != nullptr) {
-        const gpu::Vec<T, V> outputs = gpu::loadVec<V>(y + at);
+      if (relu) {
+        gpu::Vec<T, V> outputs;
+        if (y != nullptr) outputs = gpu::loadVec<V>(y + at);
 #pragma unroll
         for (int k = 0; k < V; k++) {
-          gradient[k] = static_cast<T>(ActivationOf<Activation::relu>::gradient(static_cast<float>(gradient[k]),
-                                                                                static_cast<float>(outputs[k])));
+          const float output = y != nullptr ? static_cast<float>(outputs[k]) : affine(k, static_cast<float>(values[k]));
+          gradient[k] = static_cast<T>(reluGrad(static_cast<float>(gradient[k]), output));
         }
-        gpu::storeVec(dz + at, gradient);
+        if (y != nullptr) gpu::storeVec(dz + at, gradient);
       }
 #pragma unroll
       for (int k = 0; k < V; k++) {
         const auto d = static_cast<float>(gradient[k]);
         sums[k].sum += d;
-        sums[k].product += d * (static_cast<float>(values[k]) - center[k]);
+        sums[k].product += d * (static_cast<float>(values[k]) - affine.center[k]);
       }
     }
   }
@@ -260,30 +276,30 @@ __global__ void __launch_bounds__(kThreads)
 // dx = inverse * (gamma dz - mean of gamma dz - xhat * mean of gamma dz xhat).
 template <int V, class T>
 __global__ void __launch_bounds__(kThreads)
-    normalizeGradKernel(Cover<V> cover, float epsilon, const T* __restrict__ dz, const T* __restrict__ x,
-                        const float* __restrict__ mean, const float* __restrict__ variance,
-                        const float* __restrict__ gamma, const Sums* __restrict__ means, T* __restrict__ dx) {
+    normalizeGradKernel(Cover<V> cover, Affine parameters, bool relu, const T* __restrict__ dy, const T* __restrict__ x,
+                        const Sums* __restrict__ means, T* __restrict__ dx) {
   if (!cover.active()) return;
-  float center[V], byGradient[V], byDeviation[V], rest[V];
+  const AffineOf<V> affine(cover, parameters);
+  float byDeviation[V], rest[V];
 #pragma unroll
   for (int k = 0; k < V; k++) {
-    const int64_t c = cover.channel() + k, group = cover.g.group(cover.outer(), c);
-    const float inverse = inverseOf(variance[group], epsilon);
-    center[k] = mean[group];
-    byGradient[k] = inverse * (gamma != nullptr ? gamma[c] : 1.0f);
+    const int64_t group = cover.g.group(cover.outer(), cover.channel() + k);
+    const float inverse = inverseOf(parameters.variance[group], parameters.epsilon);
     byDeviation[k] = -inverse * inverse * means[group].product;
     rest[k] = -inverse * means[group].sum;
   }
 #pragma unroll 4
   for (int64_t r = cover.begin(); r < cover.end(); r += cover.lines()) {
     const int64_t at = cover.at(r);
-    const gpu::Vec<T, V> gradient = gpu::loadVec<V>(dz + at), values = gpu::loadVec<V>(x + at);
+    const gpu::Vec<T, V> gradient = gpu::loadVec<V>(dy + at), values = gpu::loadVec<V>(x + at);
     gpu::Vec<T, V> result;
 #pragma unroll
     for (int k = 0; k < V; k++) {
-      const float deviation = static_cast<float>(values[k]) - center[k];
-      result[k] = static_cast<T>(
-          fmaf(static_cast<float>(gradient[k]), byGradient[k], fmaf(deviation, byDeviation[k], rest[k])));
+      const auto value = static_cast<float>(values[k]);
+      auto d = static_cast<float>(gradient[k]);
+      if (relu) d = reluGrad(d, affine(k, value));
+      const float deviation = value - affine.center[k];
+      result[k] = static_cast<T>(fmaf(d, affine.scale[k], fmaf(deviation, byDeviation[k], rest[k])));
     }
     gpu::storeVec(dx + at, result);
   }
@@ -305,64 +321,72 @@ void withVectors(const Call& call, const Channels& g, std::initializer_list<cons
     fits ? f.template operator()<T, V>() : f.template operator()<T, 1>();
   });
 }
+// Of the operands mean, variance, gamma and beta.
+Affine affineOf(const Tensor* operands, double epsilon) {
+  return {operands[0].as<const float>(), operands[1].as<const float>(), operands[2].as<const float>(),
+          operands[3].as<const float>(), static_cast<float>(epsilon)};
+}
 unsigned threadsFor(int64_t items) { return static_cast<unsigned>(ceilDiv(items, kThreads)); }
 
 }  // namespace
 
-void channelMoments(const Call& call) {
-  const Tensor& x = call.in[0];
-  const Channels g(attributesOf<attributes::channelMoments>(call), x);
+void takeMoments(const Call& call, const Tensor& x, int64_t outer, int64_t groups, float* mean, float* variance) {
+  const Channels g(x, outer, groups);
   withVectors(call, g, {&x}, [&]<class T, int V>() {
     const Cover<V> cover(g);
     auto* partials = static_cast<Moments*>(
         contextOf(call).scratch(static_cast<size_t>(g.outer * cover.slices * g.channels) * sizeof(Moments)));
     launch(call, momentsKernel<V, T>, cover.grid(), kThreads, 0, cover, x.as<const T>(), partials);
-    launch(call, mergeMomentsKernel, threadsFor(g.outer * g.groups), kThreads, 0, g, cover.slices, partials,
-           call.out[0].as<float>(), call.out[1].as<float>());
+    launch(call, mergeMomentsKernel, threadsFor(g.outer * g.groups), kThreads, 0, g, cover.slices, partials, mean,
+           variance);
   });
+}
+
+void channelMoments(const Call& call) {
+  const auto& a = attributesOf<attributes::channelMoments>(call);
+  takeMoments(call, call.in[0], a.outer, a.groups, call.out[0].as<float>(), call.out[1].as<float>());
 }
 
 void channelNorm(const Call& call) {
   const auto& a = attributesOf<attributes::channelNorm>(call);
   const Tensor &x = call.in[0], &residual = call.in[5], &y = call.out[0];
   const Channels g(a, x);
+  const Affine affine = affineOf(&call.in[1], a.epsilon);
   withVectors(call, g, {&x, &residual, &y}, [&]<class T, int V>() {
     const Cover<V> cover(g);
-    launch(call, normalizeKernel<V, T>, cover.grid(), kThreads, 0, cover, static_cast<float>(a.epsilon), a.relu,
-           x.as<const T>(), call.in[1].as<const float>(), call.in[2].as<const float>(), call.in[3].as<const float>(),
-           call.in[4].as<const float>(), residual.as<const T>(), y.as<T>());
+    launch(call, normalizeKernel<V, T>, cover.grid(), kThreads, 0, cover, affine, a.relu, x.as<const T>(),
+           residual.as<const T>(), y.as<T>());
   });
 }
 
 void channelNormSums(const Call& call) {
   const auto& a = attributesOf<attributes::channelNormSums>(call);
   const Tensor &dy = call.in[0], &y = call.in[1], &x = call.in[2], &dz = call.out[0];
-  const float* variance = call.in[4].as<const float>();
   const Channels g(a, x);
+  const Affine affine = affineOf(&call.in[3], a.epsilon);
   withVectors(call, g, {&x, &dy, &y, &dz}, [&]<class T, int V>() {
     const Cover<V> cover(g);
     auto* partials = static_cast<Sums*>(
         contextOf(call).scratch(static_cast<size_t>(g.outer * cover.slices * g.channels) * sizeof(Sums)));
-    launch(call, sumsKernel<V, T>, cover.grid(), kThreads, 0, cover, dy.as<const T>(), y.as<const T>(), x.as<const T>(),
-           call.in[3].as<const float>(), dz.as<T>(), partials);
-    launch(call, mergeSumsKernel, threadsFor(g.outer * g.channels), kThreads, 0, g, cover.slices,
-           static_cast<float>(a.epsilon), partials, variance, call.out[1].as<float>(), call.out[2].as<float>());
+    launch(call, sumsKernel<V, T>, cover.grid(), kThreads, 0, cover, affine, a.relu, dy.as<const T>(), y.as<const T>(),
+           x.as<const T>(), dz.as<T>(), partials);
+    launch(call, mergeSumsKernel, threadsFor(g.outer * g.channels), kThreads, 0, g, cover.slices, affine.epsilon,
+           partials, affine.variance, call.out[1].as<float>(), call.out[2].as<float>());
   });
 }
 
 void channelNormGrad(const Call& call) {
   const auto& a = attributesOf<attributes::channelNormGrad>(call);
-  const Tensor &dz = call.in[0], &x = call.in[1], &dx = call.out[0];
-  const float* gamma = call.in[4].as<const float>();
+  const Tensor &dy = call.in[0], &x = call.in[1], &dx = call.out[0];
   const Channels g(a, x);
+  const Affine affine = affineOf(&call.in[2], a.epsilon);
   auto* means = static_cast<Sums*>(contextOf(call).scratch(static_cast<size_t>(g.outer * g.groups) * sizeof(Sums)));
-  launch(call, groupMeansKernel, threadsFor(g.outer * g.groups), kThreads, 0, g, gamma, call.in[5].as<const float>(),
-         call.in[6].as<const float>(), means);
-  withVectors(call, g, {&x, &dz, &dx}, [&]<class T, int V>() {
+  launch(call, groupMeansKernel, threadsFor(g.outer * g.groups), kThreads, 0, g, affine.gamma,
+         call.in[6].as<const float>(), call.in[7].as<const float>(), means);
+  withVectors(call, g, {&x, &dy, &dx}, [&]<class T, int V>() {
     const Cover<V> cover(g);
-    launch(call, normalizeGradKernel<V, T>, cover.grid(), kThreads, 0, cover, static_cast<float>(a.epsilon),
-           dz.as<const T>(), x.as<const T>(), call.in[2].as<const float>(), call.in[3].as<const float>(), gamma, means,
-           dx.as<T>());
+    launch(call, normalizeGradKernel<V, T>, cover.grid(), kThreads, 0, cover, affine, a.relu, dy.as<const T>(),
+           x.as<const T>(), means, dx.as<T>());
   });
 }
 

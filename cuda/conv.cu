@@ -1,6 +1,7 @@
 // conv, convDataGrad, convFilterGrad: prepare the product and let the table choose a kernel.
 #include <numeric>
 
+#include "channel-moments.h"
 #include "conv.h"
 #include "kernels.h"
 
@@ -169,7 +170,7 @@ template <class A> bool mayRound(const A& attributes, const Tensor& x) {
 
 }  // namespace
 
-void conv(const Call& call) {
+static void forward(const Call& call) {
   const auto& attributes = attributesOf<attributes::conv>(call);
   const Tensor &x = call.in[0], &w = call.in[1], &y = call.out[0];
   const Shape shape(attributes, x, w, y);
@@ -190,6 +191,14 @@ void conv(const Call& call) {
       conv.batches = conv.groups;
       runConv(call, conv, x.dtype == DType::bfloat16, mayRound(attributes, x));
   }
+}
+
+// The moments take a pass of their own: the kernels of the product know nothing of them.
+void conv(const Call& call) {
+  forward(call);
+  if (call.outputs == 1) return;
+  const Tensor& y = call.out[0];
+  takeMoments(call, y, 1, y.dims[y.rank - 1], call.out[1].as<float>(), call.out[2].as<float>());
 }
 
 void convFilterGrad(const Call& call) {
@@ -221,6 +230,7 @@ void convDataGrad(const Call& call) {
   const Shape shape(attributes, dx, w, dy);
   ConvDataGrad conv{};
   setOutput(conv, dx, &call.in[2], attributes.activation);
+  conv.addend = call.in[3].data;
   if (conv.size == 0) return;
   switch (chooseConv(shape.everyPixelOnce(), shape.groups, shape.channels / shape.groups)) {
     case ConvKernel::matmul:

@@ -1,4 +1,4 @@
-// What happens to sums before they are stored: bias, activation, rounding to the output's dtype.
+// What happens to sums before they are stored: bias, activation, another tensor, rounding to the output's dtype.
 #pragma once
 #include "activations.cuh"
 #include "matmul.h"
@@ -22,6 +22,17 @@ GPU_DEVICE float biasAt(const Output& output, int32_t column) {
   if (output.bias == nullptr) return 0.0f;
   return output.biasBfloat16 ? load(static_cast<const bf16*>(output.bias) + column)
                              : static_cast<const float*>(output.bias)[column];
+}
+
+GPU_DEVICE float addendAt(const Output& output, int64_t at) {
+  if (output.addend == nullptr) return 0.0f;
+  return output.bfloat16 ? load(static_cast<const bf16*>(output.addend) + at)
+                         : static_cast<const float*>(output.addend)[at];
+}
+
+// What becomes of the sum at `at` of C, where bias number `column` belongs.
+GPU_DEVICE float finished(const Output& output, int64_t at, int32_t column, float sum) {
+  return activate(output.activation, sum + biasAt(output, column)) + addendAt(output, at);
 }
 
 // Stores the first `valid` of N neighbouring sums at offset `at` of C, where bias number `column` belongs: as they are in the slice's part
@@ -50,7 +61,7 @@ GPU_DEVICE void storeSums(const Output& output, int32_t slice, int64_t at, int32
     gpu::Vec<T, N> values;
 #pragma unroll
     for (int i = 0; i < N; i++) {
-      values[i] = i < valid ? static_cast<T>(activate(output.activation, sums[i] + biasAt(output, column + i))) : T{};
+      values[i] = i < valid ? static_cast<T>(finished(output, at + i, column + i, sums[i])) : T{};
     }
     if (whole) {
       gpu::storeVec(p, values);

@@ -11,7 +11,7 @@ __global__ void __launch_bounds__(kThreads) sumSlicesKernel(Output output) {
        i += int64_t{gridDim.x} * blockDim.x) {
     float sum = output.partial[i];
     for (int32_t s = 1; s < output.slices; s++) sum += output.partial[s * output.size + i];
-    const float value = activate(output.activation, sum + biasAt(output, static_cast<int32_t>(i % output.width)));
+    const float value = finished(output, i, static_cast<int32_t>(i % output.width), sum);
     if (output.bfloat16)
       static_cast<bf16*>(output.c)[i] = static_cast<bf16>(value);
     else

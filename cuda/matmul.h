@@ -9,8 +9,9 @@ namespace neurite::cuda {
 struct Output {
   int64_t size;  // elements
   void* c;
-  const void* bias;  // null or (width)
-  int32_t width;     // of the last axis
+  const void* bias;    // null or (width)
+  const void* addend;  // null or as c: added last
+  int32_t width;       // of the last axis
   bool bfloat16, biasBfloat16;
   Activation activation;
   int32_t slices;

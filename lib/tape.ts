@@ -10,11 +10,15 @@ import { alias, type Tensor, Variable } from './tensor'
 
 /** Computes the gradient with respect to one input: dy itself, or a new tensor. */
 export type Thunk = () => Tensor
+/** The same plus the gradient that came to that input before, if one did: for ops that add to what they store. */
+export interface AddingThunk {
+  readonly addTo: (before: Tensor | null) => Tensor
+}
 /**
  * The gradient of an op: a thunk for each input, null where nothing flows. `dy` is the gradient of the first output; `node.dys` has
  * those of all outputs (undefined where none came).
  */
-export type Gradient = (dy: Tensor, node: TapeNode) => readonly (Thunk | null)[]
+export type Gradient = (dy: Tensor, node: TapeNode) => readonly (Thunk | AddingThunk | null)[]
 
 /** One op as the tape remembers it. */
 export interface TapeNode {
@@ -165,7 +169,7 @@ function forget(tape: Tape, { inputs, outputs }: TapeNode): void {
 function backward(tape: Tape, value: Tensor, variables: readonly Tensor[]): Tensor[] {
   const gradients = new Map<Tensor, Tensor>()
   try {
-    if ((value.tapes & tape.bit) !== 0) put(gradients, value, onesLike(value))
+    if ((value.tapes & tape.bit) !== 0) put(gradients, value, () => onesLike(value))
     for (let i = tape.nodes.length - 1; i >= 0; i--) {
       const mark = scopeMark()
       const node = tape.nodes[i]!
@@ -202,7 +206,7 @@ function step({ bit }: Tape, node: TapeNode, gradients: Map<Tensor, Tensor>): vo
   for (let i = 0; i < inputs.length; i++) {
     const input = inputs[i]
     const thunk = thunks[i]
-    if (input != null && thunk != null && (input.tapes & bit) !== 0) put(gradients, input, thunk())
+    if (input != null && thunk != null && (input.tapes & bit) !== 0) put(gradients, input, thunk)
   }
   for (let i = 0; i < outputs.length; i++) {
     const dy = dys[i]
@@ -212,12 +216,13 @@ function step({ bit }: Tape, node: TapeNode, gradients: Map<Tensor, Tensor>): vo
   }
 }
 
-function put(gradients: Map<Tensor, Tensor>, input: Tensor, gradient: Tensor): void {
+function put(gradients: Map<Tensor, Tensor>, input: Tensor, thunk: Thunk | AddingThunk): void {
+  const before = gradients.get(input)
+  const gradient = typeof thunk === 'function' ? thunk() : thunk.addTo(before ?? null)
   if (!sameShape(gradient.shape, input.shape) || gradient.dtype !== input.dtype) {
     throw new Error(`gradient of ${gradient.dtype} ${showShape(gradient.shape)} for an input of ${input.dtype} ${showShape(input.shape)}`)
   }
-  const before = gradients.get(input)
-  const total = before === undefined ? gradient : add(before, gradient)
+  const total = before === undefined || typeof thunk !== 'function' ? gradient : add(before, gradient)
   total.holds++
   gradients.set(input, total)
   if (before !== undefined) letGo(before)

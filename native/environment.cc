@@ -126,10 +126,11 @@ void Environment::submit(double* buffer, size_t length) {
   static thread_local std::vector<Tensor> tensors;
   static thread_local std::vector<Block*> blocks;
   static thread_local std::vector<Storage*> storages;
-  tensors.assign(static_cast<size_t>(inputs + info.outputs), Tensor{});
-  blocks.assign(tensors.size(), nullptr);
-  storages.assign(tensors.size(), nullptr);
-  for (size_t i = 0; i < static_cast<size_t>(inputs); i++) {
+  const auto first = static_cast<size_t>(inputs);  // output
+  tensors.assign(first, Tensor{});
+  blocks.assign(first, nullptr);
+  storages.assign(first, nullptr);
+  for (size_t i = 0; i < first; i++) {
     const double handle = reader.next();
     if (handle == 0) continue;
     const Slot& operand = slot(handle);
@@ -138,9 +139,12 @@ void Environment::submit(double* buffer, size_t length) {
     storages[i] = operand.storage;
     blocks[i] = operand.storage->block;
   }
-  const int64_t outputs = reader.integer();
-  NEURITE_CHECK(outputs == info.outputs);
-  for (size_t i = static_cast<size_t>(inputs); i < tensors.size(); i++) {
+  const auto outputs = static_cast<int32_t>(reader.integer());
+  NEURITE_CHECK(info.outputs == kAny ? outputs >= 0 && outputs <= 16 : outputs == info.outputs);
+  tensors.resize(first + static_cast<size_t>(outputs));
+  blocks.resize(tensors.size());
+  storages.resize(tensors.size());
+  for (size_t i = first; i < tensors.size(); i++) {
     const int64_t dtype = reader.integer();
     NEURITE_CHECK(dtype >= 0 && dtype < kDTypes);
     tensors[i].dtype = static_cast<DType>(dtype);
@@ -150,7 +154,6 @@ void Environment::submit(double* buffer, size_t length) {
   info.decode(reader, &attributes);
 
   Stream& stream = streamOf(device);
-  const auto first = static_cast<size_t>(inputs);
   try {
     for (size_t i = first; i < tensors.size(); i++) {
       storages[i] = makeStorage(device, tensors[i].bytes());
@@ -167,12 +170,12 @@ void Environment::submit(double* buffer, size_t length) {
   Call call;
   call.op = op;
   call.inputs = inputs;
-  call.outputs = info.outputs;
+  call.outputs = outputs;
   call.layer = layer;
   call.in = tensors.data();
   call.out = tensors.data() + inputs;
   call.attributes = &attributes;
-  bool empty = info.outputs > 0;
+  bool empty = outputs > 0;
   for (size_t i = first; i < tensors.size(); i++) empty = empty && tensors[i].size() == 0;
   if (!empty && recorder_ && recorder_->device == device) {
     std::vector<int32_t> operands;

@@ -1,5 +1,5 @@
 // valueAndGrad: what flows, what does not, higher derivatives, and what is left behind.
-import { memory, ops, random, scope, stopGradient, tensor, valueAndGrad, variable } from '../lib'
+import { memory, ops, random, scope, stopGradient, type Tensor, tensor, valueAndGrad, variable } from '../lib'
 import { collected } from './support/collected'
 import { onEveryDevice } from './support/op-suite'
 
@@ -72,6 +72,27 @@ onEveryDevice(() => {
     )
     near(await numbers(slope(() => x.relu().square().sum())), [2, 0, 2])
     near(await numbers(slope(() => x.variance())), [0, 0, 0])
+  })
+
+  test('second derivatives of a convolution whose gradient is added to another', async () => {
+    const [w, x] = [random.normal([2, 2, 3, 3]), variable(random.normal([1, 4, 4, 3]))]
+    const same = variable(x)
+    const loss = (a: Tensor, b: Tensor) => ops.conv(a, w).square().sum().add(b.square().mul(b).sum())
+    // Of the squared gradient: once with one tensor for both uses, once with two that are the same.
+    const together = valueAndGrad(
+      () =>
+        valueAndGrad(() => loss(x, x), [x])
+          .grads[0]!.square()
+          .sum(),
+      [x]
+    ).grads
+    const apart = valueAndGrad(() => {
+      const [a, b] = valueAndGrad(() => loss(x, same), [x, same]).grads
+      return a!.add(b!).square().sum()
+    }, [x, same]).grads
+    const [received, expected] = [await numbers(together[0]!), await numbers(apart[0]!.add(apart[1]!))]
+    const scale = Math.max(...expected.map(Math.abs))
+    for (const [i, value] of expected.entries()) expect(Math.abs(received[i]! - value) / scale).toBeLessThan(1e-5)
   })
 
   test('second derivatives of softmax against differences', async () => {

@@ -4,6 +4,7 @@ import { inDType } from '../dtype'
 import { ArgumentError, failure, show } from '../errors'
 import * as initializers from '../initializers'
 import * as ops from '../ops'
+import { normalizedBatch } from '../ops/normalization'
 import { movingAverages } from '../ops/training'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
@@ -109,13 +110,18 @@ export class BatchNormalization extends AffineLayer {
     return this.isLast(rank) && !this.renorm ? { kind: 'normalization' } : undefined
   }
 
-  override callFused(x: Tensor, { training }: CallContext, { residual, activation = 'none' }: Epilogue = {}): Tensor {
+  /** @internal Whether it normalises with the moments of what it is given. */
+  usesMoments({ training }: CallContext): boolean {
+    return training && this.trainable
+  }
+
+  override callFused(x: Tensor, context: CallContext, { moments, residual, activation = 'none' }: Epilogue = {}): Tensor {
     const { gamma, beta, epsilon } = this
     const options = { gamma, beta, epsilon, residual, activation: activation as 'none' | 'relu' }
     const [movingMean, movingVariance] = [this.movingMean!, this.movingVariance!]
-    if (!training || !this.trainable) return ops.batchNorm(x, movingMean, movingVariance, options)
+    if (!this.usesMoments(context)) return ops.batchNorm(x, movingMean, movingVariance, options)
     if (this.renormWeights) return this.renormalize(x, this.renormWeights)
-    const [y, mean, variance] = ops.batchNormTraining(x, options)
+    const [y, mean, variance] = moments ? [normalizedBatch(x, moments, options), ...moments] : ops.batchNormTraining(x, options)
     movingAverages([movingMean, movingVariance], [mean, variance], this.momentum)
     return y
   }

@@ -2,6 +2,7 @@
 import { numberOption } from '../arguments'
 import { ArgumentError, ShapeError } from '../errors'
 import * as ops from '../ops'
+import { convMoments } from '../ops/conv'
 import { convMaxPool } from '../ops/conv-pool'
 import type { FusedActivation } from '../ops/fused'
 import type { Config } from '../serialization'
@@ -61,10 +62,18 @@ abstract class Conv extends Convolution {
     return true
   }
 
-  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation, pool?: Epilogue['pool']): Tensor {
+  private get options(): ops.ConvOptions {
     const { strides, padding, dilationRate, groups } = this
-    const options = { strides, padding, dilationRate, groups, bias, activation }
+    return { strides, padding, dilationRate, groups }
+  }
+
+  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation, pool?: Epilogue['pool']): Tensor {
+    const options = { ...this.options, bias, activation }
     return pool ? convMaxPool(x, weight, options, pool) : ops.conv(x, weight, options)
+  }
+
+  override callMoments(x: Tensor): [y: Tensor, mean: Tensor, variance: Tensor] {
+    return convMoments(x, this.cast(this.weight), { ...this.options, bias: this.bias && this.cast(this.bias) })
   }
 
   override getConfig(): Config {

@@ -1,5 +1,6 @@
 // How layers that follow each other become one op: the parts that they can take in it.
 import type { FusedActivation } from '../ops/fused'
+import type { Moments } from '../ops/normalization'
 import type { PoolOptions } from '../ops/pool'
 import type { Tensor } from '../tensor'
 import type { BatchNormalization } from './batch-normalization'
@@ -8,6 +9,8 @@ import type { BatchNormalization } from './batch-normalization'
 export interface Epilogue {
   /** Outside of training: the normalisation that follows a product, folded into its weights. */
   normalization?: BatchNormalization | undefined
+  /** In training: what a normalisation normalises with, where the product in front of it took the moments of its result. */
+  moments?: Moments | undefined
   /** Added to the result. */
   residual?: Tensor | undefined
   /** Default: the layer's own. */

@@ -155,6 +155,9 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** @internal As `call`, with what follows in the same op. Layers whose part is a product or a normalisation have it. */
   callFused?(x: LayerInput, context: CallContext, epilogue: Epilogue): Tensor
 
+  /** @internal As `call`, with mean and population variance of the result's channels, float32: of products that take them in passing. */
+  callMoments?(x: LayerInput): [y: Tensor, mean: Tensor, variance: Tensor]
+
   /** @internal Whether a product of `x` is more work to scale and shift than the layer's weights. */
   canFold(_x: Tensor): boolean {
     return false
@@ -194,6 +197,11 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** @internal As `apply`, with what follows in the same op. */
   applyFused(x: LayerInput, context: CallContext, epilogue: Epilogue): Tensor {
     return this.use(x, (input) => this.callFused!(input, context, epilogue))
+  }
+
+  /** @internal As `apply`, with the moments of the result. */
+  applyMoments(x: LayerInput): [y: Tensor, mean: Tensor, variance: Tensor] {
+    return this.use(x, (input) => this.callMoments!(input))
   }
 
   /** @internal Refuses what `apply` refuses, where the layer's work is part of another's op. */

@@ -2,8 +2,8 @@
 //
 // Fused are: a product (dense or convolution) or a batch normalisation with the activation behind it; a batch normalisation with the sum
 // and relu behind it, the end of a residual block; and, outside of training, a product with the batch normalisation behind it, whose scale
-// and shift become part of the product's weights; a convolution, with its activation, and the maximum pooling behind it. Nothing else may
-// read what is between them.
+// and shift become part of the product's weights; a convolution, with its activation, and the maximum pooling behind it. In
+// training a convolution takes the moments for the batch normalisation behind it. Nothing else may read what is between them.
 import { inDType } from '../dtype'
 import type { BatchNormalization } from '../layers/batch-normalization'
 import type { FusedPart } from '../layers/fusion'
@@ -136,12 +136,14 @@ export function computeGroup(
     pool: pool && { ...pool.options, layer: pool.node.layer.name }
   } as const
   if (normalization === undefined) return layer.applyFused(x, context, epilogue)
+  const normalizer = normalization.layer as BatchNormalization
   if (!context.training && sum === undefined && layer.canFold(x)) {
-    return layer.applyFused(x, context, { ...epilogue, normalization: normalization.layer as BatchNormalization })
+    return layer.applyFused(x, context, { ...epilogue, normalization: normalizer })
   }
-  const product = layer.applyFused(x, context, {})
-  const result = normalization.layer.applyFused(product, context, epilogue)
-  product.dispose()
+  const takesMoments = layer.callMoments !== undefined && normalizer.usesMoments(context)
+  const [product, ...moments] = takesMoments ? layer.applyMoments(x) : [layer.applyFused(x, context, {})]
+  const result = normalizer.applyFused(product, context, { ...epilogue, moments: takesMoments ? (moments as [Tensor, Tensor]) : undefined })
+  for (const t of [product, ...moments]) t.dispose()
   return result
 }
 

@@ -5,7 +5,7 @@ import { record, run, runAll } from '../op'
 import { abstractly } from '../state'
 import type { Gradient } from '../tape'
 import type { Tensor } from '../tensor'
-import { type ConvOptions, convCall, dataGrad, filterGrad, planConv } from './conv'
+import { type ConvOptions, convCall, dataGradThunk, filterGrad, planConv } from './conv'
 import { beforeActivation } from './fused'
 import { maxPoolGrad, maxPoolOutputs, type PoolOptions, planPool } from './pool'
 import { unbroadcast } from './rules'
@@ -32,7 +32,7 @@ export function convMaxPool(x: Tensor, w: Tensor, options: ConvOptions, { layer,
       return spread
     }
     return [
-      () => dataGrad(dConvolved(), w, null, plan.geometry, x.shape),
+      dataGradThunk(dConvolved, w, plan.geometry, x.shape),
       () => filterGrad(x, dConvolved(), plan.geometry, w.shape),
       () => db ?? unbroadcast(dz, bias!.shape)
     ]

@@ -1,9 +1,9 @@
 // Convolution over one to three spatial axes, channels last, with bias and activation in its epilogue; and its transposition.
 import { precisionOn } from '../config'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
-import { expectTensor, type Plan, run } from '../op'
+import { expectTensor, type Plan, run, runAll } from '../op'
 import { sameDim } from '../shape'
-import type { Gradient } from '../tape'
+import type { AddingThunk, Gradient } from '../tape'
 import type { Tensor } from '../tensor'
 import { beforeActivation, type FusedActivation, fusedCode } from './fused'
 import { expectDType, expectSameDType, floats, unbroadcast } from './rules'
@@ -64,6 +64,15 @@ export interface ConvPlan {
 export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
   const { geometry, shape, activation } = planConv(x, w, options)
   return forward(x, w, options.bias ?? null, geometry, shape, activation)
+}
+
+/** {@link conv}, and the mean and the population variance of each feature of its result, float32 [F], through which no gradient flows. */
+export function convMoments(x: Tensor, w: Tensor, options: ConvOptions): [y: Tensor, mean: Tensor, variance: Tensor] {
+  const plan = planConv(x, w, options)
+  const { shape, dtype, attributes } = convCall(x, plan)
+  const statistic = { shape: shape.slice(-1), dtype: 'float32' } as const
+  const outputs = [{ shape, dtype }, statistic, statistic]
+  return runAll('conv', [x, w, options.bias ?? null], { outputs, attributes, gradient: convGradient }) as [Tensor, Tensor, Tensor]
 }
 
 /** What a convolution with these options is; checks all operands. */
@@ -133,7 +142,9 @@ export function convTranspose(x: Tensor, w: Tensor, options: ConvTransposeOption
   }
   const features = w.shape[axes]!
   checkBias(op, bias, x, features)
-  return dataGrad(x, w, bias, { strides, dilation, before, groups: 1 }, [x.shape[0]!, ...sizes, features], fusedCode(op, activation))
+  return dataGrad(x, w, bias, { strides, dilation, before, groups: 1 }, [x.shape[0]!, ...sizes, features], {
+    activation: fusedCode(op, activation)
+  })
 }
 
 /** Checks what both have in common and returns the number of spatial axes. */
@@ -169,13 +180,25 @@ export function convCall(x: Tensor, { geometry, shape, activation }: ConvPlan): 
   return { shape, dtype: x.dtype, attributes: { ...geometry, activation, precision: precisionOn(x.deviceIndex) } }
 }
 
-export function dataGrad(dy: Tensor, w: Tensor, bias: Tensor | null, geometry: Geometry, shape: readonly number[], activation = 0): Tensor {
-  return run('convDataGrad', [dy, w, bias], {
+function dataGrad(
+  dy: Tensor,
+  w: Tensor,
+  bias: Tensor | null,
+  geometry: Geometry,
+  shape: readonly number[],
+  { activation = 0, addend = null }: { activation?: number; addend?: Tensor | null } = {}
+): Tensor {
+  return run('convDataGrad', [dy, w, bias, addend], {
     shape,
     dtype: dy.dtype,
     attributes: { ...geometry, activation, precision: precisionOn(dy.deviceIndex) },
     gradient: dataGradGradient
   })
+}
+
+/** The gradient with respect to x, of dy as `dz` gives it. */
+export function dataGradThunk(dz: () => Tensor, w: Tensor, geometry: Geometry, shape: readonly number[]): AddingThunk {
+  return { addTo: (before) => dataGrad(dz(), w, null, geometry, shape, { addend: before }) }
 }
 
 export function filterGrad(x: Tensor, dy: Tensor, geometry: Geometry, shape: readonly number[]): Tensor {
@@ -196,7 +219,7 @@ const convGradient: Gradient = (dy, { inputs, outputs, attributes }) => {
   const geometry = geometryOf(attributes)
   const { dz, db } = beforeActivation(dy, outputs[0]!, attributes.activation as number)
   return [
-    () => dataGrad(dz, w, null, geometry, x.shape),
+    dataGradThunk(() => dz, w, geometry, x.shape),
     () => filterGrad(x, dz, geometry, w.shape),
     () => db ?? unbroadcast(dz, bias!.shape)
   ]
@@ -209,12 +232,14 @@ const dataGradGradient: Gradient = (ddx, { inputs, outputs, attributes }) => {
   return [
     () => forward(dz, w, null, geometry, dy.shape),
     () => filterGrad(dz, dy, geometry, w.shape),
-    () => db ?? unbroadcast(dz, bias!.shape)
+    () => db ?? unbroadcast(dz, bias!.shape),
+    // Where there is an addend, there is no activation.
+    () => ddx
   ]
 }
 
 const filterGradGradient: Gradient = (ddw, { inputs, attributes }) => {
   const [x, dy] = inputs as readonly [Tensor, Tensor]
   const geometry = geometryOf(attributes)
-  return [() => dataGrad(dy, ddw, null, geometry, x.shape), () => forward(x, ddw, null, geometry, dy.shape)]
+  return [dataGradThunk(() => dy, ddw, geometry, x.shape), () => forward(x, ddw, null, geometry, dy.shape)]
 }

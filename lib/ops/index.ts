@@ -7,7 +7,16 @@ export * from './elementwise-unary'
 export * from './indexing'
 export * from './matmul'
 export * from './movement'
-export * from './normalization'
+export {
+  type AffineOptions,
+  type BatchNormOptions,
+  batchNorm,
+  batchNormTraining,
+  groupNorm,
+  layerNorm,
+  rmsNorm,
+  unitNorm
+} from './normalization'
 export { adaptiveAveragePool, adaptiveMaxPool, averagePool, maxPool, type PoolOptions, sumPool } from './pool'
 export * from './reduce'
 export { depthToSpace, type Interpolation, type ResizeOptions, resize, spaceToDepth, type UpsampleOptions, upsample } from './resize'

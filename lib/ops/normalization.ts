@@ -55,7 +55,10 @@ interface Groups {
   groups: number
 }
 
-function moments(x: Tensor, { outer, groups }: Groups): readonly [mean: Tensor, variance: Tensor] {
+/** Population variance. */
+export type Moments = readonly [mean: Tensor, variance: Tensor]
+
+function moments(x: Tensor, { outer, groups }: Groups): Moments {
   const statistic = { shape: outer === 1 ? [groups] : [outer, groups], dtype: 'float32' } as const
   const [mean, variance] = runAll('channelMoments', [x], { outputs: [statistic, statistic], attributes: { outer, groups } })
   return [mean!, variance!]
@@ -65,7 +68,7 @@ function moments(x: Tensor, { outer, groups }: Groups): readonly [mean: Tensor, 
 function normalized(
   name: string,
   x: Tensor,
-  statistics: readonly [mean: Tensor, variance: Tensor],
+  statistics: Moments,
   groups: Groups,
   ofX: boolean,
   { gamma, beta, epsilon = 1e-3, residual = null, activation = 'none' }: BatchNormOptions
@@ -93,29 +96,32 @@ function normalized(
 const channelGradient =
   (name: string, ofX: boolean): Gradient =>
   (dy, { inputs, outputs, attributes }) => {
-    const [x, mean, variance, gamma] = inputs as readonly [Tensor, Tensor, Tensor, Tensor | null]
+    const [x, mean, variance, gamma, beta, residual] = inputs as readonly [Tensor, Tensor, Tensor, ...(Tensor | null)[]]
     const { outer, groups, epsilon, relu } = attributes as { outer: number; groups: number; epsilon: number; relu: boolean }
     const channels = x.shape.at(-1)!
+    const affine = [mean, variance, gamma!, beta!]
+    // What relu let pass is found out again of x in either pass, except where a residual takes part in it and needs dz itself.
+    const makesDz = relu && residual !== null
     let results: Tensor[] | undefined
-    // dz if there is a relu, Σ dz and Σ dz · xhat by channel.
+    // dz where it is made, Σ dz and Σ dz · xhat by channel.
     const sums = (i: number): Tensor => {
       const byChannel = { shape: [outer, channels], dtype: 'float32' } as const
-      results ??= runAll('channelNormSums', [dy, relu ? outputs[0]! : null, x, mean, variance], {
-        outputs: [{ shape: relu ? x.shape : [0], dtype: x.dtype }, byChannel, byChannel],
-        attributes: { outer, groups, epsilon },
+      results ??= runAll('channelNormSums', [dy, makesDz ? outputs[0]! : null, x, ...affine], {
+        outputs: [{ shape: makesDz ? x.shape : [0], dtype: x.dtype }, byChannel, byChannel],
+        attributes,
         gradient: onlyOnce(name)
       })
       return results[i]!
     }
-    const dz = (): Tensor => (relu ? sums(0) : dy)
+    const dz = (): Tensor => (makesDz ? sums(0) : dy)
     const total = (i: number): Tensor => (outer === 1 ? view(sums(i), [channels]) : sum(sums(i), 0))
-    const scaled = (t: Tensor): Tensor => (gamma === null ? t : mul(t, gamma))
+    const scaled = (t: Tensor): Tensor => (gamma === null ? t : mul(t, gamma!))
     return [
       () =>
-        run('channelNormGrad', [dz(), x, mean, variance, gamma, ofX ? sums(1) : null, ofX ? sums(2) : null], {
+        run('channelNormGrad', [dz(), x, ...affine, ofX ? sums(1) : null, ofX ? sums(2) : null], {
           shape: x.shape,
           dtype: x.dtype,
-          attributes: { outer, groups, epsilon },
+          attributes: { outer, groups, epsilon, relu: relu && !makesDz },
           gradient: onlyOnce(name)
         }),
       ofX ? null : () => neg(mul(scaled(total(1)), rsqrt(add(variance, epsilon)))),
@@ -148,10 +154,19 @@ export function batchNorm(x: Tensor, mean: Tensor, variance: Tensor, options: Ba
  */
 export function batchNormTraining(x: Tensor, options: BatchNormOptions = {}): [y: Tensor, mean: Tensor, variance: Tensor] {
   expectFloats('batchNormTraining', x, 2)
+  expectBatch(x)
+  const statistics = moments(x, { outer: 1, groups: x.shape.at(-1)! })
+  return [normalizedBatch(x, statistics, options), ...statistics]
+}
+
+function expectBatch(x: Tensor): void {
   if (x.size === 0) throw failure(ShapeError, 'batchNormTraining', `expected a batch that is not empty, received ${showShape(x.shape)}`)
-  const groups = { outer: 1, groups: x.shape.at(-1)! }
-  const statistics = moments(x, groups)
-  return [normalized('batchNormTraining', x, statistics, groups, true, options), ...statistics]
+}
+
+/** The result of {@link batchNormTraining} from x and its moments. */
+export function normalizedBatch(x: Tensor, statistics: Moments, options: BatchNormOptions): Tensor {
+  expectBatch(x)
+  return normalized('batchNormTraining', x, statistics, { outer: 1, groups: x.shape.at(-1)! }, true, options)
 }
 
 /**

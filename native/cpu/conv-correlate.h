@@ -3,7 +3,7 @@
 // multiplication makes, panel by panel. Product is what that kernel multiplies (gemm-kernel.h).
 // amx/correlate-tiles.h does the same with the tile unit.
 #pragma once
-#include "../pool.h"
+#include "conv-finish.h"
 #include "conv-strip.h"
 #include "gemm-epilogue.h"
 #include "gemm-narrow.h"
@@ -50,7 +50,22 @@ struct Correlation {
   const float* bias;         // all features, or null
   Activation activation;
   Results results;
+  Finish& finish;
 };
+
+// Finishes `width` features of a group, from `feature` on, of block number `index`.
+inline void finishBlock(const Correlation& c, const Block& b, int64_t index, int64_t group, int64_t feature,
+                        int64_t width) {
+  const Windows& w = c.windows;
+  feature += group * c.features;
+  const auto placeOf = [&](int64_t line) {
+    const int64_t plane = b.plane + line / b.rows;
+    return c.results.at(plane / w.count[0], plane % w.count[0], b.row + line % b.rows, b.column) + feature;
+  };
+  for (int64_t line = 0; c.finish.adds() && line < b.planes * b.rows; ++line)
+    c.finish.add(placeOf(line), b.columns, c.results.pitch[2], width);
+  if (c.finish.wantsMoments()) c.finish.takeMoments(index, placeOf(0) / c.results.pitch[2], b.pixels(), feature, width);
+}
 
 // Packed weights of a panel that pass under all tiles of a block before the next: they stay in L2 meanwhile.
 inline constexpr int64_t kPassFloats = 64 * 1024;
@@ -154,16 +169,22 @@ template <class Product> class BlockCorrelate {
   int64_t lines_, lineLength_;
 };
 
-// f(index of a block, group, begin and end of panels) for all of them, as chunks. Each is `work` multiply-adds at the speed of vectors.
-template <class F> void forBlocks(const Correlation& c, const StripPlan& plan, int64_t panels, int64_t work, F&& f) {
+// f(index of a block, group, begin and end of panels of `width` features) for all of them, as chunks, each of which is finished then. All take `work`
+// multiply-adds at the speed of vectors.
+template <class F>
+void forBlocks(const Correlation& c, const StripPlan& plan, int64_t width, int64_t work, F&& f) {
+  const int64_t panels = ceilDivide(c.features, width);
   // Where there are few blocks, the panels are shared out too.
   const int64_t parts = smaller(panels, larger(1, kLeastBlocks / larger(1, plan.blocks() * c.groups)));
   const int64_t chunks = plan.blocks() * parts * c.groups;
+  if (c.finish.wantsMoments()) c.finish.begin(plan.blocks());
   const int64_t perChunk = larger(1, kInlineWork / 2 / larger(1, work / larger(1, chunks)));
   parallelFor(ceilDivide(chunks, perChunk), [&](int64_t begin) {
     for (int64_t chunk = begin * perChunk; chunk < smaller(chunks, (begin + 1) * perChunk); ++chunk) {
       const int64_t part = chunk % parts, index = chunk / parts % plan.blocks(), group = chunk / parts / plan.blocks();
-      f(index, group, panels * part / parts, panels * (part + 1) / parts);
+      const int64_t first = panels * part / parts, end = panels * (part + 1) / parts;
+      f(index, group, first, end);
+      finishBlock(c, plan.block(index), index, group, first * width, smaller(c.features, end * width) - first * width);
     }
   });
 }
@@ -186,7 +207,7 @@ template <class Product, class PackTap> void correlate(Correlation c, PackTap&& 
   const bool half = c.results.dtype == DType::bfloat16;
   const size_t floats = static_cast<size_t>(plan.stripFloats() + (half ? plan.mostPixels() * kPanelWidth : 0));
   const int64_t work = w.planes() * w.planeWindows() * w.values() * c.features * c.groups;
-  forBlocks(c, plan, panels, work, [&](int64_t index, int64_t group, int64_t beginPanel, int64_t endPanel) {
+  forBlocks(c, plan, kPanelWidth, work, [&](int64_t index, int64_t group, int64_t beginPanel, int64_t endPanel) {
     float* memory = static_cast<float*>(threadScratch(floats * sizeof(float)));
     BlockCorrelate<Product>(c, plan, plan.block(index), group, memory).run(beginPanel, endPanel);
   });

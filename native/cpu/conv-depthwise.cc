@@ -63,6 +63,7 @@ void correlateChannels(const Correlation& c) {
   const StripPlan plan(w, StripForm::padded, false, kLeastBlocks, w.values(), kStripFloats, offsets.memory());
   const int64_t perChunk =
       larger(1, kInlineWork / 2 / larger(1, w.planes() * w.planeWindows() * w.values() / plan.blocks()));
+  if (c.finish.wantsMoments()) c.finish.begin(plan.blocks());
   parallelFor(ceilDivide(plan.blocks(), perChunk), [&](int64_t chunk) {
     float* strip = static_cast<float*>(threadScratch(static_cast<size_t>(plan.stripFloats()) * 4));
     for (int64_t index = chunk * perChunk; index < smaller(plan.blocks(), (chunk + 1) * perChunk); ++index) {
@@ -80,6 +81,7 @@ void correlateChannels(const Correlation& c) {
           }
         });
       }
+      finishBlock(c, b, index, 0, 0, c.features);
     }
   });
 }
@@ -125,6 +127,7 @@ void convolveChannels(const Call& call, const ConvShape& s, Activation activatio
   w.channels = s.channels;
   float* packed = tapWeights(call.in[1], s.tapCount(), s.channels, [](int64_t t) { return t; });
   const int64_t row = s.out[2] * s.features;
+  Finish finish(call);
   correlateChannels({w,
                      1,
                      s.features,
@@ -132,10 +135,13 @@ void convolveChannels(const Call& call, const ConvShape& s, Activation activatio
                      nullptr,
                      bias,
                      activation,
-                     {y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}}});
+                     {y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}},
+                     finish});
+  finish.end();
 }
 
 void convolveChannelsData(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
+  Finish finish(call);
   forPhases(call.in[0], s, [&](Windows w, const auto& tapAt, int64_t begin, const int64_t(&pitch)[3]) {
     w.channels = s.channels;
     float* packed = tapWeights(call.in[1], w.tapCount(), s.channels, tapAt);
@@ -147,7 +153,8 @@ void convolveChannelsData(const Call& call, const ConvShape& s, Activation activ
                        nullptr,
                        bias,
                        activation,
-                       {dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}}});
+                       {dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}},
+                       finish});
   });
 }
 

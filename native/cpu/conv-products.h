@@ -51,16 +51,18 @@ bool convolve(const Call& call, const ConvShape& s, Activation activation, const
   const Results results{y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}};
   const Windows w = s.windows(x);
   if (w.planes() * w.planeWindows() >= kManyWindows) kept = nullptr;
+  Finish finish(call);
   bool done = false;
   withFloat(weights.dtype, [&]<class T>(T) {
     const T* values = weights.as<const T>();
-    done = Correlator::run({w, s.groups, features, nullptr, kept, bias, activation, results},
+    done = Correlator::run({w, s.groups, features, nullptr, kept, bias, activation, results, finish},
                            [&](int64_t group, int64_t column, int64_t width, int64_t tap, float* out, int64_t pitch) {
                              packAcross<typename Correlator::Packing>(
                                  values + tap * channels * s.features + group * features + column, s.features, channels,
                                  width, out, pitch);
                            });
   });
+  finish.end();
   return done;
 }
 
@@ -69,13 +71,14 @@ template <class Correlator>
 bool convolveData(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
   const Tensor &weights = call.in[1], &dx = call.out[0];
   const int64_t channels = s.groupChannels(), features = s.groupFeatures();
+  Finish finish(call);
   bool done = true;
   forPhases(call.in[0], s, [&](const Windows& w, const auto& tapAt, int64_t begin, const int64_t(&pitch)[3]) {
     const Results results{dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}};
     withFloat(weights.dtype, [&]<class T>(T) {
       const T* values = weights.as<const T>();
       done = done && Correlator::run(
-                         {w, s.groups, channels, nullptr, nullptr, bias, activation, results},
+                         {w, s.groups, channels, nullptr, nullptr, bias, activation, results, finish},
                          [&](int64_t group, int64_t channel, int64_t width, int64_t tap, float* out, int64_t pitchOut) {
                            const T* from = values + (tapAt(tap) * channels + channel) * s.features;
                            packAlong<typename Correlator::Packing>(from + group * features, s.features, features, width,

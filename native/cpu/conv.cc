@@ -30,10 +30,16 @@ void multiplyPixels(const Call& call, const ConvShape& s, bool transposeB, Activ
 void conv(const Call& call) {
   const auto& attributes = attributesOf<attributes::conv>(call);
   const Tensor &x = call.in[0], &y = call.out[0];
-  if (y.size() == 0) return;
+  if (y.size() == 0) {
+    for (int i = 1; i < call.outputs; ++i) memset(call.out[i].data, 0, call.out[i].bytes());
+    return;
+  }
   const ConvShape s(x, call.in[1], y, attributes);
   const Bias bias(call.in[2]);
-  if (s.pointwise()) return multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
+  if (s.pointwise()) {
+    multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
+    return Finish(call).whole();
+  }
   if (s.depthwise()) return convolveChannels(call, s, attributes.activation, bias.values());
   const int parts = partsOf(x.dtype, call.in[1].dtype, attributes.precision);
   const auto faster = [&] { return tilesConvolveFaster(x, s, parts); };
@@ -55,7 +61,10 @@ void convDataGrad(const Call& call) {
   if (dx.size() == 0) return;
   const ConvShape s(dx, call.in[1], dy, attributes);
   const Bias bias(call.in[2]);
-  if (s.pointwise()) return multiplyPixels(call, s, true, attributes.activation, attributes.precision, bias.values());
+  if (s.pointwise()) {
+    multiplyPixels(call, s, true, attributes.activation, attributes.precision, bias.values());
+    return Finish(call).whole();
+  }
   if (s.depthwise()) return convolveChannelsData(call, s, attributes.activation, bias.values());
   const int parts = partsOf(dy.dtype, call.in[1].dtype, attributes.precision);
   const auto faster = [&] { return tilesConvolveDataFaster(dy, s, parts); };

@@ -66,6 +66,23 @@ struct Cells {
   }
 };
 
+// What every row asks of its axis, worked out once, in scratch memory: its divisions would cost more than a pixel's channels.
+struct RowPlan {
+  Range* covering;          // of each place of the input
+  int64_t *start, *length;  // of each window: before it is clipped, and after
+
+  explicit RowPlan(const Axis& axis) {
+    covering = static_cast<Range*>(
+        scratch(static_cast<size_t>(axis.in) * sizeof(Range) + static_cast<size_t>(2 * axis.out) * sizeof(int64_t)));
+    start = reinterpret_cast<int64_t*>(covering + axis.in), length = start + axis.out;
+    for (int64_t i = 0; i < axis.in; ++i) covering[i] = axis.covering(i);
+    for (int64_t o = 0; o < axis.out; ++o) {
+      const Range r = axis.covered(o);
+      start[o] = axis.start(o), length[o] = r.end - r.begin;
+    }
+  }
+};
+
 // Calls row(n, d, h, wBegin, wEnd) for pixels [begin, end) of (N, d, h, w).
 template <class F> void forRows(int64_t begin, int64_t end, int64_t d, int64_t h, int64_t w, F&& row) {
   for (int64_t p = begin; p < end;) {
@@ -180,6 +197,7 @@ template <bool average, class T, class Term> void unpool(const Geometry& g, cons
   const int64_t C = g.channels;
   T* const dx = output.as<T>();
   const bool stream = streams(output, C);
+  const RowPlan plan(W);
   const auto length = [](const Axis& axis, int64_t o) {
     const Range r = axis.covered(o);
     return r.end - r.begin;
@@ -190,7 +208,7 @@ template <bool average, class T, class Term> void unpool(const Geometry& g, cons
       const Range d = D.covering(id), h = H.covering(ih);
       T* at = dx + (((n * D.in + id) * H.in + ih) * W.in + from) * C;
       for (int64_t iw = from; iw < to; ++iw, at += C) {
-        const Range w = W.covering(iw);
+        const Range w = plan.covering[iw];
         const auto tile = [&]<int vectors>(int64_t c, std::integral_constant<int, vectors>, int64_t left)
             __attribute__((always_inline)) {
           F32 total[kTile] = {};
@@ -200,8 +218,8 @@ template <bool average, class T, class Term> void unpool(const Geometry& g, cons
               const int64_t line = ((n * D.out + i) * H.out + j) * W.out;
               const int64_t number = ((id - D.start(i)) * H.window + (ih - H.start(j))) * W.window + iw;
               for (int64_t k = w.begin; k < w.end; ++k) {
-                const F32 scale = broadcast(average ? 1.0f / static_cast<float>(planes * length(W, k)) : 1.0f);
-                const auto place = static_cast<int32_t>(number - W.start(k));
+                const F32 scale = broadcast(average ? 1.0f / static_cast<float>(planes * plan.length[k]) : 1.0f);
+                const auto place = static_cast<int32_t>(number - plan.start[k]);
                 unrolled<vectors>(EACH { total[v] += term((line + k) * C + c + v * kLanes, place, scale, left); });
               }
             }

@@ -355,3 +355,27 @@ opSuite<TransposeAttributes>('convTranspose', {
     }
   ]
 })
+
+// Convolutions whose input is read by somebody else too: their gradient of the data is added to what came before.
+opSuite<Attributes>('conv beside another use of its input', {
+  run: ([x, w], attributes) => ops.add(ops.sin(x!), ops.conv(x!, w!, attributes).square().mean()),
+  reference: (inputs, attributes) => {
+    const y = reference(inputs, attributes)
+    const squares = y.data.reduce((sum, v) => sum + v * v, 0) / y.data.length
+    return map(inputs[0]!, (v) => Math.sin(v) + squares)
+  },
+  tolerance: 1e-4,
+  cases: (
+    [
+      [[2, 5, 6, 3], [3, 3, 3, 4], { padding: 'same' }],
+      [[2, 5, 6, 3], [2, 3, 3, 4], { strides: [2, 3] }],
+      [[2, 4, 4, 6], [3, 3, 3, 4], { groups: 2, dilationRate: 2, padding: 'same' }],
+      [[2, 5, 5, 4], [3, 3, 1, 4], { groups: 4, padding: 'same' }],
+      [[2, 5, 5, 4], [3, 3, 1, 4], { groups: 4, strides: 2 }],
+      [[2, 3, 4, 5], [1, 1, 5, 3], {}],
+      [[1, 3, 4, 40], [1, 1, 40, 2], { strides: 2 }],
+      [[2, 9, 3], [3, 3, 2], { padding: 'causal' }],
+      [[1, 3, 4, 3, 2], [2, 2, 2, 2, 3], {}]
+    ] as Shapes[]
+  ).map(([x, w, attributes]) => ({ inputs: [input(x), input(w)], attributes: attributes! }))
+})

@@ -1,5 +1,5 @@
 // Batch, group, layer, rms and unit norm: statistics of large means, one value, short and long rows, groups; gradients of every operand.
-import { ops, type Tensor, tensor, zeros } from '../../lib'
+import { ops, type Tensor, tensor, valueAndGrad, zeros } from '../../lib'
 import type { BatchNormOptions } from '../../lib/ops/normalization'
 import { type Case, input, onEveryDevice, opSuite } from '../support/op-suite'
 import { type Array64, array64, reduce, sizeOf, zip } from '../support/reference'
@@ -172,6 +172,33 @@ describe('statistics of a batch', () => {
         expect(Math.abs(variances[c]! / variance(column) - 1)).toBeLessThan(5e-5)
       }
       for (const t of [x, y, m, v]) t.dispose()
+    })
+  })
+})
+
+describe('the way back through relu', () => {
+  onEveryDevice(() => {
+    // Nine values, of which beta moves one to 0, one of its neighbours or 0 itself, by channel.
+    test.each(['float32', 'bfloat16'] as const)('passes exactly where the result is positive, in %s', async (dtype) => {
+      const [rows, channels] = [3000, 40]
+      const x = tensor(
+        Float32Array.from({ length: rows * channels }, (_, i) => ((i * 7919) % 9) - 4),
+        [rows, channels]
+      ).cast(dtype)
+      const gamma = tensor(Float32Array.from({ length: channels }, (_, c) => 0.3 + 0.07 * c))
+      const beta = ops.neg(ops.batchNormTraining(x.cast('float32'), { gamma })[0].slice([5, 0], [1, channels]).reshape([channels]))
+      const nudged = ops.add(beta, tensor(Float32Array.from({ length: channels }, (_, c) => ((c % 3) - 1) * 1e-7)))
+      const { aux, grads } = valueAndGrad(() => {
+        const [y] = ops.batchNormTraining(x, { gamma, beta: nudged, activation: 'relu' })
+        return [y.sum(), y]
+      }, [nudged])
+      const values = await (aux[0] as Tensor).data()
+      const passed = await grads[0]!.data()
+      const expected = Array.from(
+        { length: channels },
+        (_, c) => Array.from({ length: rows }, (_, r) => values[r * channels + c]!).filter((v) => v > 0).length
+      )
+      expect(Array.from(passed)).toEqual(expected)
     })
   })
 })

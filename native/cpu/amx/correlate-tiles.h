@@ -139,7 +139,7 @@ template <int parts> struct TileCorrelator {
       weights.add(largest);
     });
     const int64_t total = w.planes() * w.planeWindows() * work * c.groups;
-    forBlocks(c, plan, panels, total, [&](int64_t index, int64_t group, int64_t beginPanel, int64_t endPanel) {
+    forBlocks(c, plan, kBlockLines, total, [&](int64_t index, int64_t group, int64_t beginPanel, int64_t endPanel) {
       float* strip = static_cast<float*>(threadScratch(static_cast<size_t>(plan.stripFloats()) * 4));
       const Block block = plan.block(index);
       values.add(plan.fill(strip, block, group));

@@ -158,6 +158,8 @@ void check(const Shape& s, const How& how = {}) {
   });
   finish(y, biasF, how);
   finish(dx, biasC, how);
+  const Value addend = random(how.dtype, s.x(), -1, 1);
+  for (size_t i = 0; how.bias && i < dx.size(); i++) dx[i] += addend[static_cast<int64_t>(i)];
   const auto strides = ints(s.strides), dilation = ints(s.dilation), before = ints(s.before);
   const Result forward =
       run(Op::conv, attributes::conv{strides, dilation, before, s.groups, how.activation, how.precision},
@@ -165,7 +167,7 @@ void check(const Shape& s, const How& how = {}) {
   expectProduct("conv", s, how, forward[0], y, outputs, features, taps * channels);
   const Result dataGrad = run(
       Op::convDataGrad, attributes::convDataGrad{strides, dilation, before, s.groups, how.activation, how.precision},
-      {dy, w, how.bias ? biasC : absent()}, {empty(how.dtype, s.x())}, how.capability);
+      {dy, w, how.bias ? biasC : absent(), how.bias ? addend : absent()}, {empty(how.dtype, s.x())}, how.capability);
   int64_t rows = s.images, most = features;  // of a phase
   for (size_t i = 0; i < s.input.size(); i++) {
     rows *= (s.input[i] + s.strides[i] - 1) / s.strides[i];
