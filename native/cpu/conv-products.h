@@ -8,17 +8,20 @@
 
 namespace neurite::cpu::NEURITE_ISA {
 
-// Packs the weights of c and makes its results: pack(group, panel, out) writes one panel.
+// Packs the weights of c and makes its results, by tiles where that is faster: pack(group, panel, out) writes one panel.
 template <class Product, class Pack> void correlate(Correlation c, Pack&& pack) {
   const int64_t panels = ceilDivide(c.features, kPanelWidth), panel = packedPanel(c.windows);
   const int64_t packed = c.groups * panels * panel + kLanes;
-  const bool byTiles = Product::kDepthPerWord == 1 && suitsTiles(c);
+  bool byTiles = false;
+  if constexpr (Product::kDepthPerWord == 1) byTiles = suitsTiles(c);
   c.packed = static_cast<float*>(scratch(static_cast<size_t>(packed + (byTiles ? tileWeights(c) : 0)) * 4));
   const Split parts = split(c.groups * panels, panel);
   parallelFor(parts.chunks, [&](int64_t chunk) {
     for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) pack(i / panels, i % panels, c.packed + i * panel);
   });
-  if (byTiles && correlateTiles(c, c.packed + packed)) return;
+  if constexpr (Product::kDepthPerWord == 1) {
+    if (byTiles && correlateTiles(c, c.packed + packed)) return;
+  }
   correlate<Product>(c);
 }
 
