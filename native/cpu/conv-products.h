@@ -22,10 +22,12 @@ template <class Product> struct VectorCorrelator {
 // A correlation by Winograd's tiles.
 struct WinogradCorrelator {
   using Packing = FloatProduct;
-  // False if windows are faster, or if a result is not finite: results are undefined then.
+  // False if windows are faster, if results are only a phase of a stride, or if one is not finite: they are undefined then.
   template <class PackTap> static bool run(Correlation c, PackTap&& packTap) {
     const Windows& w = c.windows;
-    if (!suitsTiles(w, c.groups, c.features)) return false;
+    const int64_t(&pitch)[3] = c.results.pitch;
+    const bool dense = pitch[1] == w.count[2] * pitch[2] && pitch[0] == w.count[1] * pitch[1];
+    if (!dense || !suitsTiles(w, c.groups, c.features)) return false;
     const int64_t panels = ceilDivide(c.features, kPanelWidth);
     const bool ready = c.kept && c.kept->ready;
     c.packed = packPanels(

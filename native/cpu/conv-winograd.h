@@ -13,12 +13,18 @@ namespace neurite::cpu::NEURITE_ISA {
 // Planes of patches and of a panel's results that a chunk keeps in L2, beside the weights that stream past.
 inline constexpr int64_t kPlaneFloats = 160 * 1024;
 
+// Floats of the cache line that the micro-kernel asks for at a time.
+inline constexpr int64_t kPrefetchFloats = 16;
+
 // Transformed weights of a panel: [kTilePlanes][channels][kPanelWidth], the planes a little apart so that they fall into different
 // sets of L1.
 inline int64_t weightPlane(int64_t channels) { return channels * kPanelWidth + 4 * kLanes; }
 inline int64_t tileWeights(const Correlation& c) {
   return ceilDivide(c.features, kPanelWidth) * kTilePlanes * weightPlane(c.windows.channels);
 }
+
+// Whether the micro-kernel for narrow panels makes this one.
+inline bool isNarrow(const Correlation& c, int64_t columns) { return columns <= kLanes && c.windows.channels % 2 == 0; }
 
 // The packed weights of all panels, transformed.
 inline void transformWeights(const Correlation& c, float* weights) {
@@ -38,6 +44,10 @@ inline void transformWeights(const Correlation& c, float* weights) {
       }
     }
   });
+  if (isNarrow(c, c.features - (panels - 1) * kPanelWidth)) {
+    float* last = weights + (panels - 1) * kTilePlanes * plane;
+    for (int64_t i = 0; i < kTilePlanes; ++i) interleavePanel(last + i * plane, channels);
+  }
 }
 
 // The panels of one chunk of tiles.
@@ -68,7 +78,7 @@ class TileCorrelate {
     });
     bool finite = true;
     for (int64_t panel = beginPanel; panel < endPanel; ++panel) {
-      multiply(panel);
+      multiply(panel, panel == beginPanel);
       withFloat(c_.results.dtype, [&]<class T>(T) { finite = finish<T>(panel) && finite; });
     }
     return finite;
@@ -81,7 +91,16 @@ class TileCorrelate {
   static int64_t resultPlane(int64_t tiles) { return tilePlanePitch(tiles, kPanelWidth); }
   int64_t columns(int64_t panel) const { return smaller(kPanelWidth, c_.features - panel * kPanelWidth); }
 
-  void multiply(int64_t panel) {
+  // The first pixels of a chunk that some thread will take soon: its lines are asked for while the micro-kernel runs.
+  const float* ahead() const {
+    const Windows& w = c_.windows;
+    const TileGrid::Place place = TileGrid(w).place(first_ + threadCount() * tiles_);
+    const int64_t line = place.plane * w.size[1] + larger(0, place.row - w.before[1]);
+    return reinterpret_cast<const float*>(static_cast<const char*>(w.data) +
+                                          line * w.size[2] * w.pitch * static_cast<int64_t>(dtypeBytes(w.dtype)));
+  }
+
+  void multiply(int64_t panel, bool prefetches) {
     const int64_t channels = c_.windows.channels, pitch = tilePitch(channels);
     Tile tile{};
     tile.aStride = pitch;
@@ -89,15 +108,21 @@ class TileCorrelate {
     tile.depth = channels;
     tile.ldc = kPanelWidth;
     tile.columns = roundUp(columns(panel), kLanes);
+    tile.ahead = prefetches ? ahead() : weights_;
+    tile.aheadStride = prefetches ? kPrefetchFloats : 0;
+    const bool narrow = isNarrow(c_, columns(panel));
     const int64_t groups = ceilDivide(tiles_, kTileRows);
     for (int64_t plane = 0; plane < kTilePlanes; ++plane) {
       tile.b = weights_ + (panel * kTilePlanes + plane) * weightPlane(channels);
-      tile.ahead = tile.b;
       for (int64_t g = 0; g < groups; ++g) {
         const int64_t first = tiles_ * g / groups, height = tiles_ * (g + 1) / groups - first;
         tile.a = patches_ + plane * patchPlane_ + first * pitch;
         tile.c = results_ + plane * resultPlane_ + first * kPanelWidth;
-        TileKernels<FloatProduct>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
+        if (narrow)
+          NarrowTileKernels<FloatProduct>::multiply(static_cast<int>(height), tile);
+        else
+          TileKernels<FloatProduct>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
+        tile.ahead += tile.aheadStride * (channels / 4);
       }
     }
   }
@@ -120,30 +145,30 @@ class TileCorrelate {
     const Windows& w = c_.windows;
     const TileGrid grid(w);
     const int64_t column = panel * kPanelWidth, features = columns(panel);
+    const int64_t* pitch = c_.results.pitch;
     F32 notFinite = zeros();
-    for (int64_t t = 0; t < tiles_; ++t) {
-      const TileGrid::Place place = grid.place(first_ + t);
-      const int64_t at = c_.results.at(place.plane / w.count[0], place.plane % w.count[0], place.row, place.column);
+    TileGrid::Place place = grid.place(first_);
+    for (int64_t t = 0; t < tiles_; ++t, grid.advance(place)) {
+      T* corner = static_cast<T*>(c_.results.data) + c_.results.begin + place.plane * pitch[0] + place.row * pitch[1] +
+                  place.column * pitch[2] + column;
       T* to[2][2];
       for (int i = 0; i < 2; ++i) {
         for (int j = 0; j < 2; ++j) {
           const bool inside = place.row + i < w.count[1] && place.column + j < w.count[2];
-          to[i][j] = inside ? static_cast<T*>(c_.results.data) + at + i * c_.results.pitch[1] +
-                                  j * c_.results.pitch[2] + column
-                            : reinterpret_cast<T*>(spare_);
+          to[i][j] = inside ? corner + i * pitch[1] + j * pitch[2] : reinterpret_cast<T*>(spare_);
         }
       }
-      const float* from = results_ + t * kPanelWidth;
+      PlanePointers<const float> from(results_ + t * kPanelWidth, resultPlane_);
       eachVector(
           features, EACH_VECTOR {
             const F32 bias = c_.bias ? loadUpTo(c_.bias + column + i, left) : zeros();
             transformResult(
-                [&](int h, int v)
-                    __attribute__((always_inline)) { return load(from + (h * 4 + v) * resultPlane_ + i); },
+                [&](int h, int v) __attribute__((always_inline)) { return load(from.at(h, v)); },
                 [&](int h, int v, F32 y) __attribute__((always_inline)) {
                   notFinite = fma(y, zeros(), notFinite);
                   storeFloats(to[h][v] + i, activate(activation, y + bias), left, false);
                 });
+            from.advance();
           });
     }
     return !any(isNan(notFinite));
@@ -171,23 +196,49 @@ inline bool suitsTiles(const Windows& w, int64_t groups, int64_t outputs) {
   return tiles * perTile + kWeights * channels * features < kAdvantage * 9 * windows * channels * features;
 }
 
+// Tiles that a chunk has: rows of tiles, whose windows lie one after the other; parts of a row where that is longer.
+inline int64_t tilesOfChunk(const Correlation& c) {
+  const int64_t most = kPlaneFloats / kTilePlanes / (tilePitch(c.windows.channels) + kPanelWidth) / kTileRows;
+  const int64_t tiles = larger(2, most) * kTileRows, row = TileGrid(c.windows).columns;
+  return tiles < row ? tiles : smaller(tiles / row * row, TileGrid(c.windows).tiles());
+}
+
+// Finishes `width` features from `feature` on, of chunk number `index`: rows of tiles from tile `first` on.
+inline void finishTiles(const Correlation& c, int64_t first, int64_t tiles, int64_t index, int64_t feature,
+                        int64_t width) {
+  const Windows& w = c.windows;
+  const TileGrid grid(w);
+  // The row of windows with which tile `at` begins, of all planes; the last row of a plane's tiles may have one row of windows only.
+  const auto rowOf = [&](int64_t at) {
+    return at / grid.columns / grid.rows * w.count[1] + smaller(w.count[1], at / grid.columns % grid.rows * 2);
+  };
+  const int64_t pixel = rowOf(first) * w.count[2], pixels = rowOf(first + tiles) * w.count[2] - pixel;
+  const int64_t pitch = c.results.pitch[2];
+  if (c.finish.adds()) c.finish.add(c.results.begin + pixel * pitch + feature, pixels, pitch, width);
+  if (c.finish.wantsMoments()) c.finish.takeMoments(index, pixel, pixels, feature, width);
+}
+
 // False if a result is not finite: a difference of infinities is NaN where the sum over the definition may be infinite, so the
 // results are to be made by `correlate`.
 inline bool correlateTiles(const Correlation& c, const float* weights) {
   const Windows& w = c.windows;
   const int64_t total = TileGrid(w).tiles(), panels = ceilDivide(c.features, kPanelWidth);
-  const int64_t most = kPlaneFloats / kTilePlanes / (tilePitch(w.channels) + kPanelWidth) / kTileRows;
-  const int64_t size = smaller(total, larger(2, most) * kTileRows);
-  const int64_t blocks = ceilDivide(total, size);
+  const int64_t size = tilesOfChunk(c), blocks = ceilDivide(total, size);
   const int64_t parts = smaller(panels, ceilDivide(kLeastBlocks, blocks));
+  const bool wholeRows = size % TileGrid(w).columns == 0;
+  if (wholeRows && c.finish.wantsMoments()) c.finish.begin(blocks);
   std::atomic<bool> finite = true;
   parallelFor(blocks * parts, [&](int64_t chunk) {
     if (!finite.load(std::memory_order_relaxed)) return;
-    const int64_t part = chunk % parts, first = chunk / parts * size, tiles = smaller(size, total - first);
+    const int64_t part = chunk % parts, index = chunk / parts, first = index * size, tiles = smaller(size, total - first);
+    const int64_t begin = panels * part / parts, end = panels * (part + 1) / parts;
     float* memory = static_cast<float*>(threadScratch(static_cast<size_t>(TileCorrelate::floats(c, size)) * 4));
-    if (!TileCorrelate(c, weights, first, tiles, memory).run(panels * part / parts, panels * (part + 1) / parts))
-      finite.store(false, std::memory_order_relaxed);
+    if (!TileCorrelate(c, weights, first, tiles, memory).run(begin, end)) finite.store(false, std::memory_order_relaxed);
+    if (wholeRows)
+      finishTiles(c, first, tiles, index, begin * kPanelWidth,
+                  smaller(c.features, end * kPanelWidth) - begin * kPanelWidth);
   });
+  if (finite.load(std::memory_order_relaxed) && !wholeRows) c.finish.whole();
   return finite.load(std::memory_order_relaxed);
 }
 

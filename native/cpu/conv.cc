@@ -1,5 +1,5 @@
 // conv and convDataGrad: matrix products of pixels where a pixel sees only itself, lanes of channels where a channel does, else
-// correlations with packed weights.
+// correlations with packed weights, which are made by windows or by Winograd's tiles.
 #include "conv-products.h"
 #include "conv-tile-table.h"
 #include "conv-units.h"

@@ -120,6 +120,35 @@ struct TileGrid {
   };
   int64_t tiles() const { return planes * rows * columns; }
   Place place(int64_t tile) const { return {tile / (rows * columns), tile / columns % rows * 2, tile % columns * 2}; }
+  void advance(Place& place) const {
+    if ((place.column += 2) < 2 * columns) return;
+    place.column = 0;
+    if ((place.row += 2) < 2 * rows) return;
+    place.row = 0;
+    ++place.plane;
+  }
+};
+
+// A vector's addresses in the 16 planes from four pointers and the pitch (times 0, 1, 2, 3), so that all of it stays in scalar registers.
+template <class Float> class PlanePointers {
+ public:
+  NEURITE_INLINE PlanePointers(Float* first, int64_t pitch) : pitch_(pitch), pitch3_(3 * pitch) {
+    NEURITE_UNROLL
+    for (int i = 0; i < 4; ++i) row_[i] = first + i * 4 * pitch;
+  }
+  NEURITE_INLINE Float* at(int i, int j) const { return row_[i] + (j == 3 ? pitch3_ : j * pitch_); }
+  NEURITE_INLINE void advance() {
+    NEURITE_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      row_[i] += kLanes;
+      // Hides the induction from the compiler, which would otherwise keep 16 pointers and spill them, or add to four in a vector.
+      asm("" : "+r"(row_[i]));
+    }
+  }
+
+ private:
+  Float* row_[4];
+  int64_t pitch_, pitch3_;
 };
 
 // Floats from one plane of `tiles` rows of `pitch` floats to the next: an odd number of four lines beyond a multiple of 4 KiB, so that
@@ -140,25 +169,29 @@ template <class T>
 void transformPatches(const Windows& w, const T* zeros, int64_t first, int64_t count, float* planes,
                       int64_t planePitch) {
   const TileGrid grid(w);
-  const int64_t pitch = tilePitch(w.channels);
-  for (int64_t t = 0; t < count; ++t, planes += pitch) {
-    const auto [plane, row, column] = grid.place(first + t);
+  const int64_t pitch = tilePitch(w.channels), line = w.size[2] * w.pitch;
+  TileGrid::Place place = grid.place(first);
+  for (int64_t t = 0; t < count; ++t, grid.advance(place), planes += pitch) {
+    const int64_t row = place.row - w.before[1], column = place.column - w.before[2];
+    const bool whole = row >= 0 && row + 4 <= w.size[1] && column >= 0 && column + 4 <= w.size[2];
+    const T* corner =
+        static_cast<const T*>(w.data) + w.first + (place.plane * w.size[1] + row) * line + column * w.pitch;
     const T* pixels[4][4];
+    NEURITE_UNROLL
     for (int64_t i = 0; i < 4; ++i) {
-      const int64_t h = row + i - w.before[1];
-      const T* line = static_cast<const T*>(w.data) + (plane * w.size[1] + h) * w.size[2] * w.pitch + w.first;
+      NEURITE_UNROLL
       for (int64_t j = 0; j < 4; ++j) {
-        const int64_t v = column + j - w.before[2];
-        const bool inside = h >= 0 && h < w.size[1] && v >= 0 && v < w.size[2];
-        pixels[i][j] = inside ? line + v * w.pitch : zeros;
+        const bool inside = whole || (row + i >= 0 && row + i < w.size[1] && column + j >= 0 && column + j < w.size[2]);
+        pixels[i][j] = inside ? corner + i * line + j * w.pitch : zeros;
       }
     }
+    PlanePointers to(planes, planePitch);
     eachVector(
         w.channels, EACH_VECTOR {
           transformPatch(
               [&](int h, int v) __attribute__((always_inline)) { return loadFloats(pixels[h][v] + i, left); },
-              [&](int h, int v, F32 x)
-                  __attribute__((always_inline)) { store(planes + (h * 4 + v) * planePitch + i, x); });
+              [&](int h, int v, F32 x) __attribute__((always_inline)) { store(to.at(h, v), x); });
+          to.advance();
         });
   }
 }

@@ -1,6 +1,6 @@
 // Convolution, its transposition and their gradients, in one to three dimensions.
 import { type DType, ops, zeros } from '../../lib'
-import { type Case, input, opSuite } from '../support/op-suite'
+import { type Case, type Input, input, opSuite } from '../support/op-suite'
 import { type Array64, array64, map, offset, position, sizeOf } from '../support/reference'
 
 type Activation = 'relu' | 'sigmoid' | 'tanh'
@@ -197,11 +197,42 @@ const shapes: Shapes[] = [
   ]
 ]
 
-function cases(dtype: DType): Case<Attributes>[] {
-  const plain = shapes.map(([x, w, attributes]) => ({
+// Enough of everything for Winograd's tiles: even and odd sizes, all paddings, channels and features beside whole vectors, narrow last
+// panels, three dimensions.
+const tiled: Shapes[] = [
+  [[2, 8, 8, 32], [3, 3, 32, 32], { padding: 'same' }],
+  [[1, 13, 11, 40], [3, 3, 40, 48], { padding: 'same' }],
+  [[1, 12, 13, 33], [3, 3, 33, 47], { padding: 'same' }],
+  [
+    [1, 12, 14, 36],
+    [3, 3, 36, 36]
+  ],
+  [
+    [1, 10, 9, 38],
+    [3, 3, 38, 40],
+    {
+      padding: [
+        [2, 0],
+        [1, 3]
+      ]
+    }
+  ],
+  [[1, 3, 6, 8, 32], [1, 3, 3, 32, 32], { padding: 'same' }]
+]
+
+/** Numbers that Winograd's transforms would spread over a tile, at one pixel or one weight. */
+const spikes = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 3e38]
+const spiked = (shape: readonly number[], at: number, value: number): Input =>
+  input(shape, { low: -1, high: 1, values: [...Array.from({ length: at }, (_, i) => Math.sin(i)), value] })
+
+const plainCases = (dtype: DType, shapes: readonly Shapes[]): Case<Attributes>[] =>
+  shapes.map(([x, w, attributes]) => ({
     inputs: [input(x, { dtype }), input(w, { dtype, low: -1, high: 1 })],
     ...(attributes ? { attributes } : {})
   }))
+
+function cases(dtype: DType): Case<Attributes>[] {
+  const plain = plainCases(dtype, shapes)
   const fused = ([undefined, 'relu', 'sigmoid', 'tanh'] as const).flatMap((activation) =>
     [5, 33].map((features) => ({
       inputs: [
@@ -231,7 +262,23 @@ opSuite<Attributes>('conv', {
       ],
       attributes: { padding: 'same' as const, ...(activation ? { activation } : {}) },
       withoutGradient: 'NaN'
-    }))
+    })),
+    ...plainCases('float32', tiled),
+    ...plainCases('bfloat16', tiled).map((c) => ({ ...c, tolerance: 4e-3 })),
+    ...([undefined, 'relu'] as const).flatMap((activation) =>
+      spikes.flatMap((value) => [
+        {
+          inputs: [spiked([1, 8, 8, 32], 18 * 32 + 5, value), input([3, 3, 32, 32], { low: -1, high: 1 }), input([32])],
+          attributes: { padding: 'same' as const, ...(activation ? { activation } : {}) },
+          withoutGradient: 'infinite'
+        },
+        {
+          inputs: [input([1, 10, 10, 32], { low: -1, high: 1 }), spiked([3, 3, 32, 32], 4 * 32 * 32 + 5, value), input([32])],
+          attributes: activation ? { activation } : {},
+          withoutGradient: 'infinite'
+        }
+      ])
+    )
   ],
   tolerance: 2e-5,
   failures: [
@@ -331,6 +378,11 @@ opSuite<TransposeAttributes>('convTranspose', {
     ...(['relu', 'tanh'] as const).map((activation) => ({
       inputs: [input([2, 3, 4, 3]), input([3, 3, 5, 3], { low: -0.5, high: 0.5 }), input([5])],
       attributes: { strides: 2, padding: 'same' as const, activation }
+    })),
+    ...spikes.map((value) => ({
+      inputs: [spiked([1, 8, 8, 32], 18 * 32 + 5, value), input([3, 3, 32, 32], { low: -1, high: 1 })],
+      attributes: { padding: 'same' as const },
+      withoutGradient: 'infinite'
     }))
   ],
   tolerance: 2e-5,
