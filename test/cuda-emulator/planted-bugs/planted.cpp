@@ -17,10 +17,10 @@ namespace {
 // What a build and schedule can miss. Missing is allowed there, not demanded.
 enum Miss : unsigned {
   kNothing = 0,
-  kPlain = 1,    // builds without a sanitizer, in every schedule
+  kPlain = 1,    // builds without a sanitizer or with UndefinedBehaviorSanitizer, in every schedule
   kLifo = 2,     // the lifo schedule, in builds other than ThreadSanitizer's
   kRandom = 4,   // random schedules, in builds other than ThreadSanitizer's
-  kAddress = 8,  // AddressSanitizer, with UndefinedBehaviorSanitizer
+  kAddress = 8,  // AddressSanitizer
   kThread = 16,  // ThreadSanitizer
 };
 
