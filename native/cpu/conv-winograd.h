@@ -13,9 +13,6 @@ namespace neurite::cpu::NEURITE_ISA {
 // Planes of patches and of a panel's results that a chunk keeps in L2, beside the weights that stream past.
 inline constexpr int64_t kPlaneFloats = 160 * 1024;
 
-// Floats of the cache line that the micro-kernel asks for at a time.
-inline constexpr int64_t kPrefetchFloats = 16;
-
 // Transformed weights of a panel: [kTilePlanes][channels][kPanelWidth], the planes a little apart so that they fall into different
 // sets of L1.
 inline int64_t weightPlane(int64_t channels) { return channels * kPanelWidth + 4 * kLanes; }
@@ -78,7 +75,7 @@ class TileCorrelate {
     });
     bool finite = true;
     for (int64_t panel = beginPanel; panel < endPanel; ++panel) {
-      multiply(panel, panel == beginPanel);
+      multiply(panel);
       withFloat(c_.results.dtype, [&]<class T>(T) { finite = finish<T>(panel) && finite; });
     }
     return finite;
@@ -91,16 +88,7 @@ class TileCorrelate {
   static int64_t resultPlane(int64_t tiles) { return tilePlanePitch(tiles, kPanelWidth); }
   int64_t columns(int64_t panel) const { return smaller(kPanelWidth, c_.features - panel * kPanelWidth); }
 
-  // The first pixels of a chunk that some thread will take soon: its lines are asked for while the micro-kernel runs.
-  const float* ahead() const {
-    const Windows& w = c_.windows;
-    const TileGrid::Place place = TileGrid(w).place(first_ + threadCount() * tiles_);
-    const int64_t line = place.plane * w.size[1] + larger(0, place.row - w.before[1]);
-    return reinterpret_cast<const float*>(static_cast<const char*>(w.data) +
-                                          line * w.size[2] * w.pitch * static_cast<int64_t>(dtypeBytes(w.dtype)));
-  }
-
-  void multiply(int64_t panel, bool prefetches) {
+  void multiply(int64_t panel) {
     const int64_t channels = c_.windows.channels, pitch = tilePitch(channels);
     Tile tile{};
     tile.aStride = pitch;
@@ -108,8 +96,7 @@ class TileCorrelate {
     tile.depth = channels;
     tile.ldc = kPanelWidth;
     tile.columns = roundUp(columns(panel), kLanes);
-    tile.ahead = prefetches ? ahead() : weights_;
-    tile.aheadStride = prefetches ? kPrefetchFloats : 0;
+    tile.ahead = weights_;
     const bool narrow = isNarrow(c_, columns(panel));
     const int64_t groups = ceilDivide(tiles_, kTileRows);
     for (int64_t plane = 0; plane < kTilePlanes; ++plane) {
@@ -122,7 +109,6 @@ class TileCorrelate {
           NarrowTileKernels<FloatProduct>::multiply(static_cast<int>(height), tile);
         else
           TileKernels<FloatProduct>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
-        tile.ahead += tile.aheadStride * (channels / 4);
       }
     }
   }
