@@ -16,8 +16,8 @@ struct Gemv {
 };
 
 inline constexpr int64_t kDotRows = 4;  // outputs computed together: as many independent chains of additions
-inline constexpr int kRowVectors = 4;   // vectors of columns summed together: 64 bytes a cycle, all that L2 gives
-inline constexpr int64_t kRowsAhead = 16;
+inline constexpr int64_t kScaledRows =
+    8;  // rows summed per pass, so that the sums are read and written once for eight rows
 
 // sums[i] += dot product, for outputs [first, end).
 template <class Source> void dotRows(const Gemv& g, int64_t first, int64_t end, float* sums) {
@@ -49,34 +49,30 @@ template <class Source> void dotRows(const Gemv& g, int64_t first, int64_t end, 
   }
 }
 
-// sums[i] += sum of vector[k] · row k, for `columns` columns of `rows`: as many vectors, whose sums stay in registers. A matrix that is not in
-// L2 is asked for some rows ahead.
-template <int vectors, bool full, class Source>
-void addScaledRows(const Gemv& g, const Source* row, int64_t columns, float* sums) {
-  F32 acc[vectors];
-  NEURITE_UNROLL
-  for (int j = 0; j < vectors; ++j) acc[j] = loadPartial(sums + j * kLanes, columns - j * kLanes);
-  for (int64_t k = 0; k < g.depth; ++k, row += g.ld) {
-    const F32 x = broadcast(g.vector[k]);
+// sums[i] += sum of vector[k] · row k, for columns [first, end).
+template <class Source> void addScaledRows(const Gemv& g, int64_t first, int64_t end, float* sums) {
+  const Source* matrix = static_cast<const Source*>(g.matrix) + first;
+  const int64_t columns = end - first;
+  int64_t k = 0;
+  for (; k + kScaledRows <= g.depth; k += kScaledRows) {
+    const Source* rows = matrix + k * g.ld;
+    F32 x[kScaledRows];
     NEURITE_UNROLL
-    for (int j = 0; j < vectors; ++j) {
-      __builtin_prefetch(row + kRowsAhead * g.ld + j * kLanes, 0, 3);
-      acc[j] = fma(loadFloats(row + j * kLanes, full ? kLanes : columns - j * kLanes), x, acc[j]);
+    for (int r = 0; r < kScaledRows; ++r) x[r] = broadcast(g.vector[k + r]);
+    for (int64_t j = 0; j < columns; j += kLanes) {
+      F32 acc = loadPartial(sums + j, columns - j);
+      NEURITE_UNROLL
+      for (int r = 0; r < kScaledRows; ++r) acc = fma(loadFloats(rows + r * g.ld + j, columns - j), x[r], acc);
+      storePartial(sums + j, acc, columns - j);
     }
   }
-  NEURITE_UNROLL
-  for (int j = 0; j < vectors; ++j) storePartial(sums + j * kLanes, acc[j], columns - j * kLanes);
-}
-
-// The same for columns [first, end).
-template <class Source> void addScaledRows(const Gemv& g, int64_t first, int64_t end, float* sums) {
-  const Source* rows = static_cast<const Source*>(g.matrix) + first;
-  constexpr int64_t kColumns = kRowVectors * kLanes;
-  const int64_t columns = end - first;
-  int64_t j = 0;
-  for (; j + kColumns <= columns; j += kColumns) addScaledRows<kRowVectors, true>(g, rows + j, kColumns, sums + j);
-  for (; j + kLanes <= columns; j += kLanes) addScaledRows<1, true>(g, rows + j, kLanes, sums + j);
-  if (j < columns) addScaledRows<1, false>(g, rows + j, columns - j, sums + j);
+  for (; k < g.depth; ++k) {
+    const F32 x = broadcast(g.vector[k]);
+    for (int64_t j = 0; j < columns; j += kLanes) {
+      const F32 acc = fma(loadFloats(matrix + k * g.ld + j, columns - j), x, loadPartial(sums + j, columns - j));
+      storePartial(sums + j, acc, columns - j);
+    }
+  }
 }
 
 // gemm with m == 1 or n == 1.
@@ -87,11 +83,10 @@ inline void multiplyVector(const Gemm& g) {
   const DType vectorType = oneRow ? g.typeA : g.typeB;
   const int64_t vectorStride = oneRow ? (g.transposeA ? g.lda : 1) : (g.transposeB ? 1 : g.ldb);
   const int64_t threads = g.n * g.m * g.k * g.batch <= kInlineWork ? 1 : threadCount();
-  // Whole cache lines of outputs, four where rows are read piece by piece.
+  // Whole cache lines of outputs, at least 128 where rows are read piece by piece: there a piece for each thread.
   const bool along = oneRow ? g.transposeB : !g.transposeA;
-  const int64_t least = along ? 16 : 64;
-  const int64_t width =
-      threads == 1 ? std::max<int64_t>(outputs, 1) : roundUp(ceilDivide(outputs * g.batch, threads * 4), least);
+  const int64_t least = along ? 16 : 128, wanted = along ? threads * 4 : threads;
+  const int64_t width = std::max(least, ceilDivide(ceilDivide(outputs * g.batch, wanted), 16) * 16);
   const int64_t pieces = ceilDivide(outputs, width);
   const bool contiguous = vectorType == DType::float32 && vectorStride == 1;
 
