@@ -171,8 +171,7 @@ template <class Product> class BlockCorrelate {
 
 // f(index of a block, group, begin and end of panels of `width` features) for all of them, as chunks, each of which is finished then. All take `work`
 // multiply-adds at the speed of vectors.
-template <class F>
-void forBlocks(const Correlation& c, const StripPlan& plan, int64_t width, int64_t work, F&& f) {
+template <class F> void forBlocks(const Correlation& c, const StripPlan& plan, int64_t width, int64_t work, F&& f) {
   const int64_t panels = ceilDivide(c.features, width);
   // Where there are few blocks, the panels are shared out too.
   const int64_t parts = smaller(panels, larger(1, kLeastBlocks / larger(1, plan.blocks() * c.groups)));

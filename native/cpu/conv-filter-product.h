@@ -42,7 +42,7 @@ struct FilterChunk {
 class FilterChunks {
  public:
   FilterChunks(const StripPlan& plan, int64_t tiles, int64_t panels, int64_t panelWidth, int64_t groups)
-      : tiles_(tiles), panels_(panels), groups_(groups), blocks_(plan.blocks()) {
+      : tiles_(tiles), panels_(panels), blocks_(plan.blocks()) {
     const int64_t panelFloats = plan.runs * plan.runLength * panelWidth;
     rowParts_ = smaller(tiles, ceilDivide(panelFloats, kPartFloats));
     panelParts_ = ceilDivide(panels, larger(1, kPartFloats / panelFloats));
@@ -66,7 +66,7 @@ class FilterChunks {
   }
 
  private:
-  int64_t tiles_, panels_, groups_, blocks_, rowParts_, panelParts_, units_;
+  int64_t tiles_, panels_, blocks_, rowParts_, panelParts_, units_;
 };
 
 // The partial sums; dw itself where there is one.

@@ -60,7 +60,7 @@ class Finish {
   void end() {
     if (!means_) return;
     mergeParts(means_, squares(), blocks_, features(), [&](int64_t block) { return counts()[block]; });
-    const auto pixels = static_cast<float>(results_.size() / features());
+    const auto pixels = static_cast<float>(results_.size()) / static_cast<float>(features());
     for (int64_t i = 0; i < features(); ++i) {
       mean_.as<float>()[i] = means_[i];
       variance_.as<float>()[i] = squares()[i] / pixels;

@@ -216,10 +216,12 @@ inline bool correlateTiles(const Correlation& c, const float* weights) {
   std::atomic<bool> finite = true;
   parallelFor(blocks * parts, [&](int64_t chunk) {
     if (!finite.load(std::memory_order_relaxed)) return;
-    const int64_t part = chunk % parts, index = chunk / parts, first = index * size, tiles = smaller(size, total - first);
+    const int64_t part = chunk % parts, index = chunk / parts, first = index * size,
+                  tiles = smaller(size, total - first);
     const int64_t begin = panels * part / parts, end = panels * (part + 1) / parts;
     float* memory = static_cast<float*>(threadScratch(static_cast<size_t>(TileCorrelate::floats(c, size)) * 4));
-    if (!TileCorrelate(c, weights, first, tiles, memory).run(begin, end)) finite.store(false, std::memory_order_relaxed);
+    if (!TileCorrelate(c, weights, first, tiles, memory).run(begin, end))
+      finite.store(false, std::memory_order_relaxed);
     if (wholeRows)
       finishTiles(c, first, tiles, index, begin * kPanelWidth,
                   smaller(c.features, end * kPanelWidth) - begin * kPanelWidth);
