@@ -32,7 +32,7 @@ struct Taps {
 };
 
 // In whole numbers as far as it decides between places: both devices agree, and a point on a centre reads that element alone.
-NEURITE_HOST_DEVICE static Taps tapsOf(Interpolation interpolation, int64_t in, int64_t out, int64_t o) {
+NEURITE_HOST_DEVICE static inline Taps tapsOf(Interpolation interpolation, int64_t in, int64_t out, int64_t o) {
   Taps taps;
   const int64_t unit = 2 * out, point = (2 * o + 1) * in;  // in units of 1 / unit
   if (interpolation == Interpolation::nearest) {
