@@ -4,6 +4,8 @@
 // axes of 8 to 512 places, 32 to 256 channels). These kernels themselves have not been measured on a machine with AMX yet.
 #pragma once
 #include "conv-phases.h"
+#include "conv-winograd-filter-grad.h"
+#include "conv-winograd.h"
 #include "gemm-table.h"
 
 namespace neurite::cpu::NEURITE_ISA {
@@ -15,6 +17,7 @@ inline constexpr double kCopyTime = 1.5;       // of 16 words of a strip, in eac
 inline constexpr double kSplitTime = 0.3;      // of a weight in tiles' parts
 inline constexpr double kMultiplyTime = 0.37;  // of a multiply-add of 32 features
 inline constexpr double kPackTime = 0.05;      // of a weight as a float
+inline constexpr double kWinogradSpeed = 1.7;  // of vectors with Winograd's tiles, relative to windows
 // Multiply-adds on tiles of one part in the time of one by vectors.
 inline constexpr int64_t kTileSpeed = 10;
 
@@ -73,16 +76,17 @@ inline StripForm pairForm(const Windows& w, int parts, int64_t features) {
 }
 
 // Multiply-adds by vectors, per window; narrow panels take half of the time.
-inline double vectorTime(int64_t values, int64_t features) {
-  return static_cast<double>(values * ceilDivide(features, 16)) / 2 * kMultiplyTime;
+inline double vectorTime(int64_t values, int64_t features, bool winograd) {
+  return static_cast<double>(values * ceilDivide(features, 16)) / 2 * kMultiplyTime / (winograd ? kWinogradSpeed : 1);
 }
 
-// Nanoseconds that tiles save in a correlation of `w`, windows over single values, with `features` of a group.
-inline double tilesSave(Windows w, int parts, int64_t features) {
+// Nanoseconds that tiles save in a correlation of `w`, windows over single values, with `features` of a group. `winograd`: vectors would
+// make it by Winograd's tiles.
+inline double tilesSave(Windows w, int parts, int64_t features, bool winograd) {
   const int64_t values = w.values();
   const double windows = static_cast<double>(w.planes() * w.planeWindows());
   const double weights = static_cast<double>(values * features);
-  const double vectors = windows * vectorTime(values, features) + weights * kPackTime;
+  const double vectors = windows * vectorTime(values, features, winograd) + weights * kPackTime;
   w.word = StripWord::channelPair;
   const double tiles = windows * tileTime(w, tileForm(w, parts, features), parts, features) + weights * kSplitTime;
   return kTileAdvantage * vectors - tiles;
@@ -90,19 +94,21 @@ inline double tilesSave(Windows w, int parts, int64_t features) {
 
 // Whether tiles of so many parts are faster than vectors, in each direction.
 inline bool tilesConvolveFaster(const Tensor& x, const ConvShape& s, int parts) {
-  return tilesSave(s.windows(x), parts, s.groupFeatures()) > 0;
+  const Windows w = s.windows(x);
+  return tilesSave(w, parts, s.groupFeatures(), suitsTiles(w, s.groups, s.groupFeatures())) > 0;
 }
 inline bool tilesConvolveDataFaster(const Tensor& dy, const ConvShape& s, int parts) {
+  const bool whole = s.stride[0] * s.stride[1] * s.stride[2] == 1;
   double saved = 0;
   forPhases(dy, s, [&](const Windows& w, const auto&, int64_t, const int64_t(&)[3]) {
-    saved += tilesSave(w, parts, s.groupChannels());
+    saved += tilesSave(w, parts, s.groupChannels(), whole && suitsTiles(w, s.groups, s.groupChannels()));
   });
   return saved > 0;
 }
 inline bool tilesSumFaster(const Tensor& x, const ConvShape& s, int parts) {
   Windows w = s.windows(x);
   const int64_t features = s.groupFeatures();
-  const double vectors = vectorTime(w.values(), features);
+  const double vectors = vectorTime(w.values(), features, winogradFilterGradIsFaster(s));
   w.word = StripWord::pixelPair;
   return pairTime(w, pairForm(w, parts, features), parts, features) < kTileAdvantage * vectors;
 }
