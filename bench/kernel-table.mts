@@ -45,7 +45,12 @@ const ask = (program: string, questions: readonly string[]) =>
 
 /** What multiplies on a CPU with AMX, by cost models that no measurement of these kernels stands behind yet; undefined where there is no compiler. */
 export function tileTable(asked: Asked): string | undefined {
-  const program = buildProgram('conv-unit-table', 'native/cpu/conv-tile-table.h', 'native/cpu/conv-strip.h', 'native/cpu/gemm-table.h')
+  const program = buildProgram(
+    'conv-unit-table',
+    ...['conv-tile-table.h', 'conv-strip.h', 'conv-winograd.h', 'conv-winograd-filter-grad.h', 'gemm-table.h'].map(
+      (name) => `native/cpu/${name}`
+    )
+  )
   if (program === undefined) return undefined
   const cases = casesOf(asked)
   const directions: readonly Direction[] = ['forward', 'data gradient', 'filter gradient']
