@@ -16,8 +16,7 @@ struct Gemv {
 };
 
 inline constexpr int64_t kDotRows = 4;  // outputs computed together: as many independent chains of additions
-inline constexpr int64_t kScaledRows =
-    8;  // rows summed per pass, so that the sums are read and written once for eight rows
+inline constexpr int64_t kScaledRows = 8;  // rows summed per pass: the sums are read and written once for all
 
 // sums[i] += dot product, for outputs [first, end).
 template <class Source> void dotRows(const Gemv& g, int64_t first, int64_t end, float* sums) {
@@ -75,70 +74,114 @@ template <class Source> void addScaledRows(const Gemv& g, int64_t first, int64_t
   }
 }
 
+inline const void* elementAt(const void* data, int64_t elements, DType type) {
+  return static_cast<const char*>(data) + elements * static_cast<int64_t>(dtypeBytes(type));
+}
+
+// `count` values from `data` on, `stride` elements apart, as they lie or converted to `memory`.
+inline const float* vectorValues(const void* data, DType type, int64_t stride, int64_t count, float* memory) {
+  if (type == DType::float32 && stride == 1) return static_cast<const float*>(data);
+  for (int64_t k = 0; k < count; ++k) {
+    const void* p = elementAt(data, k * stride, type);
+    memory[k] = type == DType::float32 ? *static_cast<const float*>(p)
+                                       : loadBfloat16Partial(static_cast<const uint16_t*>(p), 1)[0];
+  }
+  return memory;
+}
+
+// Outputs of a product with one row or column, before their sums are made and after.
+class VectorOutputs {
+ public:
+  VectorOutputs(const Gemm& g, int64_t matrix, int64_t first)
+      : g_(g), first_(first), stride_(g.m == 1 ? 1 : g.ldc), start_(matrix * g.batchStrideC + first * stride_) {}
+
+  void begin(float* sums, int64_t count) const {
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t at = start_ + i * stride_;
+      sums[i] = !g_.accumulate               ? 0.0f
+                : g_.typeC == DType::float32 ? static_cast<float*>(g_.c)[at]
+                                             : loadBfloat16Partial(static_cast<uint16_t*>(g_.c) + at, 1)[0];
+    }
+  }
+  void end(float* sums, int64_t outputs) const {
+    for (int64_t i = 0; i < outputs; i += kLanes) {
+      const int64_t count = std::min<int64_t>(kLanes, outputs - i);
+      F32 y = loadPartial(sums + i, count);
+      if (g_.bias) y += g_.m == 1 ? loadPartial(g_.bias + first_ + i, count) : broadcast(g_.bias[0]);
+      storePartial(sums + i, activate(g_.activation, y), count);
+      for (int64_t j = i; j < i + count; ++j) {
+        const int64_t at = start_ + j * stride_;
+        if (g_.typeC == DType::float32)
+          static_cast<float*>(g_.c)[at] = sums[j];
+        else
+          storeBfloat16Partial(static_cast<uint16_t*>(g_.c) + at, broadcast(sums[j]), 1);
+      }
+    }
+  }
+
+ private:
+  const Gemm& g_;
+  const int64_t first_, stride_, start_;
+};
+
+// Values of a matrix whose rows are scaled and added by a chunk of its own: then each chunk reads memory from its beginning to its end, and the same
+// thread reads the same part each time.
+inline constexpr int64_t kPartValues = 64 * 1024, kMostParts = 16;
+
 // gemm with m == 1 or n == 1.
 inline void multiplyVector(const Gemm& g) {
   const bool oneRow = g.m == 1;
   const int64_t outputs = oneRow ? g.n : g.m;
-  const int64_t outStride = oneRow ? 1 : g.ldc;
   const DType vectorType = oneRow ? g.typeA : g.typeB;
   const int64_t vectorStride = oneRow ? (g.transposeA ? g.lda : 1) : (g.transposeB ? 1 : g.ldb);
+  const bool along = oneRow ? g.transposeB : !g.transposeA;
+  const auto add = [&](const Gemv& v, int64_t first, int64_t end, float* sums) {
+    const bool half = v.matrixType == DType::bfloat16;
+    if (along)
+      half ? dotRows<uint16_t>(v, first, end, sums) : dotRows<float>(v, first, end, sums);
+    else
+      half ? addScaledRows<uint16_t>(v, first, end, sums) : addScaledRows<float>(v, first, end, sums);
+  };
+  const int64_t ld = oneRow ? g.ldb : g.lda;
+  const DType matrixType = oneRow ? g.typeB : g.typeA;
+
+  const int64_t parts = smaller(kMostParts, g.k * outputs / kPartValues);
+  if (!along && g.batch == 1 && parts > 1) {
+    float* sums = static_cast<float*>(scratch(static_cast<size_t>(parts * outputs) * sizeof(float)));
+    const VectorOutputs results(g, 0, 0);
+    results.begin(sums, outputs);
+    parallelFor(parts, [&](int64_t part) {
+      const int64_t first = g.k * part / parts, depth = g.k * (part + 1) / parts - first;
+      float* memory = static_cast<float*>(threadScratch(static_cast<size_t>(depth) * sizeof(float)));
+      const void* source = elementAt(oneRow ? g.a : g.b, first * vectorStride, vectorType);
+      const void* matrix = elementAt(oneRow ? g.b : g.a, first * ld, matrixType);
+      const float* vector = vectorValues(source, vectorType, vectorStride, depth, memory);
+      float* own = sums + part * outputs;
+      if (part > 0) memset(own, 0, static_cast<size_t>(outputs) * sizeof(float));
+      add({outputs, depth, matrix, ld, along, matrixType, vector}, 0, outputs, own);
+    });
+    for (int64_t part = 1; part < parts; ++part)
+      for (int64_t i = 0; i < outputs; i += kLanes)
+        storePartial(sums + i, loadPartial(sums + i, outputs - i) + loadPartial(sums + part * outputs + i, outputs - i),
+                     outputs - i);
+    return results.end(sums, outputs);
+  }
+
   const int64_t threads = g.n * g.m * g.k * g.batch <= kInlineWork ? 1 : threadCount();
   // Whole cache lines of outputs, at least 128 where rows are read piece by piece: there a piece for each thread.
-  const bool along = oneRow ? g.transposeB : !g.transposeA;
   const int64_t least = along ? 16 : 128, wanted = along ? threads * 4 : threads;
   const int64_t width = std::max(least, ceilDivide(ceilDivide(outputs * g.batch, wanted), 16) * 16);
   const int64_t pieces = ceilDivide(outputs, width);
-  const bool contiguous = vectorType == DType::float32 && vectorStride == 1;
-
   parallelFor(pieces * g.batch, [&](int64_t chunk) {
     const int64_t matrix = chunk / pieces, first = chunk % pieces * width, end = std::min(outputs, first + width);
-    auto offset = [&](const void* p, int64_t elements, DType type) {
-      return static_cast<const char*>(p) + elements * static_cast<int64_t>(dtypeBytes(type));
-    };
-    const void* a = offset(g.a, matrix * g.batchStrideA, g.typeA);
-    const void* b = offset(g.b, matrix * g.batchStrideB, g.typeB);
+    const void* a = elementAt(g.a, matrix * g.batchStrideA, g.typeA);
+    const void* b = elementAt(g.b, matrix * g.batchStrideB, g.typeB);
     float* sums = static_cast<float*>(threadScratch(static_cast<size_t>(width + g.k) * sizeof(float)));
-
-    Gemv v{outputs, g.k, oneRow ? b : a, oneRow ? g.ldb : g.lda, along, oneRow ? g.typeB : g.typeA, nullptr};
-    const void* source = oneRow ? a : b;
-    if (contiguous) {
-      v.vector = static_cast<const float*>(source);
-    } else {
-      float* vector = sums + width;
-      for (int64_t k = 0; k < g.k; ++k) {
-        const void* p = offset(source, k * vectorStride, vectorType);
-        vector[k] = vectorType == DType::float32 ? *static_cast<const float*>(p)
-                                                 : loadBfloat16Partial(static_cast<const uint16_t*>(p), 1)[0];
-      }
-      v.vector = vector;
-    }
-
-    const int64_t start = matrix * g.batchStrideC + first * outStride;
-    float* c32 = static_cast<float*>(g.c) + (g.typeC == DType::float32 ? start : 0);
-    uint16_t* c16 = static_cast<uint16_t*>(g.c) + (g.typeC == DType::float32 ? 0 : start);
-    for (int64_t i = 0; i < end - first; ++i) {
-      const int64_t at = i * outStride;
-      sums[i] = !g.accumulate ? 0.0f : g.typeC == DType::float32 ? c32[at] : loadBfloat16Partial(c16 + at, 1)[0];
-    }
-    const bool half = v.matrixType == DType::bfloat16;
-    if (along) {
-      half ? dotRows<uint16_t>(v, first, end, sums) : dotRows<float>(v, first, end, sums);
-    } else {
-      half ? addScaledRows<uint16_t>(v, first, end, sums) : addScaledRows<float>(v, first, end, sums);
-    }
-    for (int64_t i = 0; i < end - first; i += kLanes) {
-      const int64_t count = std::min<int64_t>(kLanes, end - first - i);
-      F32 y = loadPartial(sums + i, count);
-      if (g.bias) y += oneRow ? loadPartial(g.bias + first + i, count) : broadcast(g.bias[0]);
-      storePartial(sums + i, activate(g.activation, y), count);
-      for (int64_t j = i; j < i + count; ++j) {
-        if (g.typeC == DType::float32) {
-          c32[j * outStride] = sums[j];
-        } else {
-          storeBfloat16Partial(c16 + j * outStride, broadcast(sums[j]), 1);
-        }
-      }
-    }
+    const float* vector = vectorValues(oneRow ? a : b, vectorType, vectorStride, g.k, sums + width);
+    const VectorOutputs results(g, matrix, first);
+    results.begin(sums, end - first);
+    add({outputs, g.k, oneRow ? b : a, ld, along, matrixType, vector}, first, end, sums);
+    results.end(sums, end - first);
   });
 }
 
