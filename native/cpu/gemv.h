@@ -15,7 +15,7 @@ struct Gemv {
   const float* vector;  // [depth], contiguous
 };
 
-inline constexpr int64_t kDotRows = 4;  // outputs computed together: as many independent chains of additions
+inline constexpr int64_t kDotRows = 4;     // outputs computed together: as many independent chains of additions
 inline constexpr int64_t kScaledRows = 8;  // rows summed per pass: the sums are read and written once for all
 
 // sums[i] += dot product, for outputs [first, end).
