@@ -80,7 +80,7 @@ function convolution(layer: Of<'conv'>, direction: Direction, dtype: Float): Wor
   const attributes = { ...geometry, activation: 0 }
   const runs = {
     forward: () => run('conv', [x, w, null], { shape: yShape, dtype, attributes }),
-    'data gradient': () => run('convDataGrad', [dy, w, null], { shape: xShape, dtype, attributes }),
+    'data gradient': () => run('convDataGrad', [dy, w, null, null], { shape: xShape, dtype, attributes }),
     'filter gradient': () => run('convFilterGrad', [x, dy], { shape: wShape, dtype, attributes: geometry })
   }
   if (groups === 1) return { run: runs[direction as keyof typeof runs], flops: 2 * dy.size * (w.size / features) }
@@ -134,10 +134,15 @@ function normalization(layer: Of<'batchNorm'>, direction: Direction, dtype: Floa
   if (direction === 'forward') return { run: forward, streams: streamsOf(dtype, x.size * (layer.residual ? 3 : 2), x.size) }
   const [y, mean, variance] = forward()
   const attributes = { outer: 1, groups: channels, epsilon: 1e-3 }
+  const affine = [mean, variance, gamma, beta]
   const sum = { shape: [1, channels], dtype: 'float32' } as const
   const backward = (): Tensor[] => {
-    const made = runAll('channelNormSums', [dy, y, x, mean, variance], { outputs: [{ shape, dtype }, sum, sum], attributes })
-    return [...made, run('channelNormGrad', [made[0]!, x, mean, variance, gamma, made[1]!, made[2]!], { shape, dtype, attributes })]
+    const outputs = [{ shape: residual === null ? [0] : shape, dtype }, sum, sum]
+    const made = runAll('channelNormSums', [dy, residual && y, x, ...affine], { outputs, attributes: { ...attributes, relu: true } })
+    const [dz, ...sums] = made as [Tensor, Tensor, Tensor]
+    const grad = { shape, dtype, attributes: { ...attributes, relu: residual === null } }
+    return [...made, run('channelNormGrad', [residual === null ? dy : dz, x, ...affine, ...sums], grad)]
   }
-  return { run: backward, streams: streamsOf(dtype, 5 * x.size, 2 * x.size) }
+  const [reads, writes] = residual === null ? [4, 1] : [5, 2]
+  return { run: backward, streams: streamsOf(dtype, reads * x.size, writes * x.size) }
 }
