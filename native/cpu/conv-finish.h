@@ -67,7 +67,7 @@ class Finish {
     }
   }
 
-  // All of it, behind a product that does not do it block by block.
+  // All blocks at once, behind a product that does not take them one by one.
   void whole() {
     if (!wantsMoments() && !adds()) return;
     const Split parts = split(results_.size() / features(), features() * 2);
@@ -77,7 +77,6 @@ class Finish {
       if (adds()) add(first * features(), pixels, features(), features());
       if (wantsMoments()) takeMoments(chunk, first, pixels, 0, features());
     });
-    end();
   }
 
  private:

@@ -25,9 +25,8 @@ struct WinogradCorrelator {
   // False if windows are faster, if results are only a phase of a stride, or if one is not finite: they are undefined then.
   template <class PackTap> static bool run(Correlation c, PackTap&& packTap) {
     const Windows& w = c.windows;
-    const int64_t(&pitch)[3] = c.results.pitch;
-    const bool dense = pitch[1] == w.count[2] * pitch[2] && pitch[0] == w.count[1] * pitch[1];
-    if (!dense || !suitsTiles(w, c.groups, c.features)) return false;
+    const bool whole = c.results.dense(w) && c.results.pitch[2] == c.features;
+    if (!whole || !suitsTiles(w, c.groups, c.features)) return false;
     const int64_t panels = ceilDivide(c.features, kPanelWidth);
     const bool ready = c.kept && c.kept->ready;
     c.packed = packPanels(

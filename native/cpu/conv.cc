@@ -23,6 +23,9 @@ void multiplyPixels(const Call& call, const ConvShape& s, bool transposeB, Activ
   g.activation = activation;
   g.precision = precision;
   gemm(g);
+  Finish finish(call);
+  finish.whole();
+  finish.end();
 }
 
 }  // namespace
@@ -36,10 +39,7 @@ void conv(const Call& call) {
   }
   const ConvShape s(x, call.in[1], y, attributes);
   const Bias bias(call.in[2]);
-  if (s.pointwise()) {
-    multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
-    return Finish(call).whole();
-  }
+  if (s.pointwise()) return multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
   if (s.depthwise()) return convolveChannels(call, s, attributes.activation, bias.values());
   const int parts = partsOf(x.dtype, call.in[1].dtype, attributes.precision);
   const auto faster = [&] { return tilesConvolveFaster(x, s, parts); };
@@ -61,10 +61,7 @@ void convDataGrad(const Call& call) {
   if (dx.size() == 0) return;
   const ConvShape s(dx, call.in[1], dy, attributes);
   const Bias bias(call.in[2]);
-  if (s.pointwise()) {
-    multiplyPixels(call, s, true, attributes.activation, attributes.precision, bias.values());
-    return Finish(call).whole();
-  }
+  if (s.pointwise()) return multiplyPixels(call, s, true, attributes.activation, attributes.precision, bias.values());
   if (s.depthwise()) return convolveChannelsData(call, s, attributes.activation, bias.values());
   const int parts = partsOf(dy.dtype, call.in[1].dtype, attributes.precision);
   const auto faster = [&] { return tilesConvolveDataFaster(dy, s, parts); };

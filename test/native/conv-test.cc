@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "native/ops.h"
+#include "numbers.h"
 
 using namespace neurite;
+using namespace neurite::test;
 
 namespace neurite::cpu {
 void reportIndex(const Call&, int64_t, int64_t) {}
@@ -19,22 +21,13 @@ extern const KernelTable table;
 
 namespace {
 
-uint32_t randomState = 1;
-double uniform() {
-  randomState = randomState * 1664525u + 1013904223u;
-  return (randomState >> 8) / 16777216.0;
-}
-
-enum class Data { centred, positive };
-
 struct Values {
   std::vector<float> memory;
   Tensor tensor;
   Values(std::vector<int64_t> dims, Data data) {
     tensor.rank = static_cast<int32_t>(dims.size());
     for (size_t i = 0; i < dims.size(); i++) tensor.dims[i] = dims[i];
-    for (int64_t i = 0; i < tensor.size(); i++)
-      memory.push_back(static_cast<float>(data == Data::centred ? 2 * uniform() - 1 : uniform()));
+    for (int64_t i = 0; i < tensor.size(); i++) memory.push_back(static_cast<float>(draw(data)));
     tensor.data = memory.data();
   }
 };
@@ -49,9 +42,9 @@ double errorOf(Op op, int64_t images, int64_t side, int64_t channels, int64_t fe
   ones.count = 2, ones.values[0] = ones.values[1] = 1;
   const attributes::conv convAttributes{ones, ones, ones, 1, Activation::none, Precision::highest};
   const attributes::convDataGrad gradAttributes{ones, ones, ones, 1, Activation::none, Precision::highest};
-  Tensor in[3] = {x.tensor, w.tensor, {}}, out[1] = {y.tensor};
+  Tensor in[4] = {x.tensor, w.tensor, {}, {}}, out[1] = {y.tensor};
   Call call;
-  call.op = op, call.inputs = 3, call.outputs = 1, call.in = in, call.out = out;
+  call.op = op, call.inputs = forward ? 3 : 4, call.outputs = 1, call.in = in, call.out = out;
   call.attributes = forward ? static_cast<const void*>(&convAttributes) : &gradAttributes;
   cpu::NEURITE_ISA::table.kernels[static_cast<int>(op)](call);
 

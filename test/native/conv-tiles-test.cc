@@ -14,8 +14,10 @@
 #include "../../native/cpu/conv-tile-table.h"
 #include "../../native/cpu/conv-units.h"
 #include "../../native/cpu/kernels.h"
+#include "numbers.h"
 
 using namespace neurite;
+using namespace neurite::test;
 namespace isa = neurite::cpu::NEURITE_ISA;
 
 namespace neurite::cpu {
@@ -28,41 +30,6 @@ constexpr auto F = DType::float32, H = DType::bfloat16;
 constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
 
 int failures = 0, checks = 0;
-
-uint32_t randomState = 1;
-uint32_t randomBits() {
-  randomState = randomState * 1664525u + 1013904223u;
-  return randomState >> 8;
-}
-double uniform() { return randomBits() / 16777216.0; }
-
-float fromBfloat16(uint16_t bits) {
-  const uint32_t wide = uint32_t{bits} << 16;
-  float value;
-  memcpy(&value, &wide, 4);
-  return value;
-}
-uint16_t toBfloat16(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-enum class Data { centred, positive, wideExponents, outlier };
-float draw(Data data) {
-  switch (data) {
-    case Data::positive:
-      return static_cast<float>(uniform() + 0.01);
-    case Data::wideExponents:
-      return static_cast<float>((uniform() - 0.5) * std::exp2(static_cast<double>(randomBits() % 81) - 40.0));
-    case Data::outlier:
-      return randomBits() % 1000 == 0 ? 1000.3f : static_cast<float>(uniform() - 0.5);
-    case Data::centred:
-      break;
-  }
-  return static_cast<float>(uniform() - 0.5);
-}
 
 using Dims = std::vector<int64_t>;
 
@@ -221,9 +188,9 @@ struct Problem {
         second(type, dimsOf(c, direction, 1)),
         bias(F, {direction == Direction::data ? c.channels : c.features}),
         result(type, dimsOf(c, direction, 2)) {
-    first.fill([&] { return draw(data); });
-    second.fill([&] { return draw(data); });
-    bias.fill([&] { return draw(Data::centred); });
+    first.fill([&] { return static_cast<float>(draw(data)); });
+    second.fill([&] { return static_cast<float>(draw(data)); });
+    bias.fill([&] { return static_cast<float>(draw(Data::centred)); });
   }
 
   template <class Attributes> Attributes attributes(Precision precision) const {

@@ -13,12 +13,14 @@
 #include "../../native/amx.h"
 #include "../../native/bfloat16-dots.h"
 #include "../../native/cpu/gemm.h"
+#include "numbers.h"
 
 using neurite::Activation;
 using neurite::DType;
 using neurite::Precision;
 using neurite::cpu::Gemm;
 using neurite::cpu::NEURITE_ISA::gemm;
+using namespace neurite::test;
 
 namespace {
 
@@ -29,26 +31,6 @@ constexpr bool kDotsInSet = false;  // the CPU may have them, this set does not 
 #endif
 
 int failures = 0, checks = 0;
-
-uint32_t randomState = 1;
-uint32_t randomBits() {
-  randomState = randomState * 1664525u + 1013904223u;
-  return randomState >> 8;
-}
-double uniform() { return randomBits() / 16777216.0; }
-
-float fromBfloat16(uint16_t bits) {
-  const uint32_t wide = uint32_t{bits} << 16;
-  float value;
-  memcpy(&value, &wide, 4);
-  return value;
-}
-uint16_t toBfloat16(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
 
 // A matrix with padding between its rows and guard values around it, float32 or bfloat16.
 struct Matrix {
@@ -94,25 +76,6 @@ struct Matrix {
     return true;
   }
 };
-
-enum class Data { centred, positive, wideExponents, outlier, tiny };
-
-double draw(Data data) {
-  switch (data) {
-    case Data::positive:
-      return uniform() + 0.01;
-    case Data::wideExponents:
-      return (uniform() - 0.5) * std::exp2(static_cast<double>(randomBits() % 81) - 40.0);
-    case Data::outlier:
-      return randomBits() % 1000 == 0 ? 1000.3 : uniform() - 0.5;
-    case Data::tiny:
-      // Too small to be split in parts, large enough that hardly a product is flushed to zero.
-      return (uniform() - 0.5) * std::exp2(-52.0);
-    case Data::centred:
-      break;
-  }
-  return uniform() - 0.5;
-}
 
 struct Case {
   int64_t m, n, k, batch = 1;

@@ -15,6 +15,7 @@
 
 #include "native/ops.h"
 #include "native/status.h"
+#include "numbers.h"
 
 namespace neurite::cpu {
 inline int reports = 0;
@@ -30,25 +31,6 @@ inline constexpr double kInf = std::numeric_limits<double>::infinity(), kNan = s
 inline constexpr auto F = DType::float32, H = DType::bfloat16, I = DType::int32, U = DType::uint8, B = DType::boolean;
 
 inline int failures = 0, checks = 0;
-
-inline uint32_t randomState = 1;
-inline double uniform() {
-  randomState = randomState * 1664525u + 1013904223u;
-  return (randomState >> 8) / 16777216.0;
-}
-
-inline float fromBfloat16(uint16_t bits) {
-  const uint32_t wide = uint32_t{bits} << 16;
-  float value;
-  memcpy(&value, &wide, 4);
-  return value;
-}
-inline uint16_t toBfloat16(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
 
 using Dims = std::vector<int64_t>;
 inline int64_t sizeOf(const Dims& dims) {

@@ -18,6 +18,8 @@ const cases: Record<string, Moments> = {
   'a large mean': { x: [6, 40, 40, 3], w: [3, 3, 3, 7], center: 1000 },
   'several blocks of few features': { x: [9, 33, 32, 2], w: [3, 3, 2, 3], options: { padding: 'same' } },
   'parts of one row': { x: [1, 3, 3000, 16], w: [3, 3, 16, 24] },
+  'parts of a row of tiles': { x: [1, 4, 420, 64], w: [3, 3, 64, 64], options: { padding: 'same' } },
+  'rows of tiles': { x: [2, 21, 19, 40], w: [3, 3, 40, 70], options: { padding: 'same' } },
   'short lines': { x: [70, 4, 4, 24], w: [3, 3, 24, 40], options: { padding: 'same' } },
   'features of several panels': { x: [2, 3, 3, 8], w: [2, 2, 8, 600], options: { padding: 'same' } },
   strides: { x: [4, 15, 16, 6], w: [3, 3, 6, 9], options: { strides: 2, padding: 'same', dilationRate: 1 } },

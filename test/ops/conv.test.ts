@@ -426,6 +426,9 @@ opSuite<Attributes>('conv beside another use of its input', {
       [[2, 5, 5, 4], [3, 3, 1, 4], { groups: 4, strides: 2 }],
       [[2, 3, 4, 5], [1, 1, 5, 3], {}],
       [[1, 3, 4, 40], [1, 1, 40, 2], { strides: 2 }],
+      [[1, 10, 11, 32], [3, 3, 32, 32], { padding: 'same' }],
+      [[1, 2, 320, 32], [3, 3, 32, 32], { padding: 'same' }],
+      [[1, 8, 16, 32], [3, 6, 32, 32], { padding: 'same', strides: [1, 2] }],
       [[2, 9, 3], [3, 3, 2], { padding: 'causal' }],
       [[1, 3, 4, 3, 2], [2, 2, 2, 2, 3], {}]
     ] as Shapes[]

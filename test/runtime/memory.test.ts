@@ -78,7 +78,7 @@ test('a steady loop asks the device for no memory', async () => {
   x.dispose()
 })
 
-test('recording a step takes the memory of running it and of its arena, and then gives back what eager runs left in the cache', async () => {
+test('recording a step takes the memory of running it and of its arena, which then takes the place of what eager runs left', async () => {
   const size = 4 * 2 ** 20
   const x = zeros([size / 4])
   // Of twenty values two are alive at a time.

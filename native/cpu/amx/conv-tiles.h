@@ -1,5 +1,6 @@
-// Convolutions on tiles with 1, 2 or 3 parts per float32. False where magnitudes call for true float32; the result is undefined then.
+// The definitions of conv-units.h's convolutions on tiles, for the one file of each set that includes them.
 #pragma once
+#include "../conv-units.h"
 #include "correlate-tiles.h"
 #include "filter-tiles.h"
 
@@ -12,20 +13,20 @@ template <class F> bool withParts(int parts, F&& f) {
                       : f(std::integral_constant<int, 3>());
 }
 
-inline bool convolveWithTiles(const Call& call, int parts, const float* bias) {
+bool convolveTiles(const Call& call, int parts, const float* bias) {
   const auto& attributes = attributesOf<attributes::conv>(call);
   const ConvShape s(call.in[0], call.in[1], call.out[0], attributes);
   return withParts(parts, [&](auto n) { return convolve<TileCorrelator<n>>(call, s, attributes.activation, bias); });
 }
 
-inline bool convolveDataWithTiles(const Call& call, int parts, const float* bias) {
+bool convolveDataTiles(const Call& call, int parts, const float* bias) {
   const auto& attributes = attributesOf<attributes::convDataGrad>(call);
   const ConvShape s(call.out[0], call.in[1], call.in[0], attributes);
   return withParts(parts,
                    [&](auto n) { return convolveData<TileCorrelator<n>>(call, s, attributes.activation, bias); });
 }
 
-inline bool sumWindowsWithTiles(const Call& call, int parts) {
+bool sumWindowTiles(const Call& call, int parts) {
   const Tensor &x = call.in[0], &dy = call.in[1], &dw = call.out[0];
   const ConvShape s(x, dw, dy, attributesOf<attributes::convFilterGrad>(call));
   return withParts(parts, [&](auto n) { return multiplyWindowTiles<n>(x, dy, dw, s); });
