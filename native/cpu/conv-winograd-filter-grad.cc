@@ -23,7 +23,7 @@ namespace {
 // Of U in a chunk: 512 KiB of float32.
 constexpr int64_t kBlockChannels = 64, kBlockFeatures = 128;
 // Of a block of tiles: the more, the less often U is loaded and stored; a panel of M stays in L1. Of 16 channels and features a shorter block
-// stays there whole, which gains a fifth.
+// stays there whole.
 constexpr int64_t kBlockTiles = 128, kShortBlockTiles = 48, kShortBlockFloats = 6 * 1024;
 
 // A run of tiles side by side.

@@ -5,7 +5,7 @@
 namespace neurite::cpu::NEURITE_ISA {
 
 // Whether dw is made faster from transformed tiles than from windows. Measured with AVX-512 on one thread: 1.6 to 1.9 times as fast from
-// 64 channels and features on, 1.35 times at 32, 1.3 times at 16; at 8 the transforms cost more than they save. A sum of few pixels would
+// 64 channels and features on, 1.35 times at 32, little faster at 16; at 8 the transforms cost more than they save. A sum of few pixels would
 // show the transforms' rounding, which does not grow with their number (RMS 3.5e-7; the direct sum's is 1e-7 of 64 pixels and 5e-7 of
 // 60,000).
 inline bool winogradFilterGradIsFaster(const ConvShape& s) {

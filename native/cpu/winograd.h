@@ -77,18 +77,6 @@ template <class Load, class Store> NEURITE_INLINE void transformResult(Load&& lo
   store(1, 1, difference[1] - difference[2] - difference[3]);
 }
 
-// The adjoint of transformResult: gradients of 2x2 results to those of 4x4 planes.
-template <class Load, class Store> NEURITE_INLINE void transformResultGrad(Load&& load, Store&& store) {
-  const auto alongRow = [&](int i, F32 y0, F32 y1) __attribute__((always_inline)) {
-    store(i, 0, y0), store(i, 1, y0 + y1), store(i, 2, y0 - y1), store(i, 3, -y1);
-  };
-  const F32 y00 = load(0, 0), y01 = load(0, 1), y10 = load(1, 0), y11 = load(1, 1);
-  alongRow(0, y00, y01);
-  alongRow(1, y00 + y10, y01 + y11);
-  alongRow(2, y00 - y10, y01 - y11);
-  alongRow(3, -y10, -y11);
-}
-
 // The adjoint of transformKernel: gradients of 4x4 planes to those of 3x3 taps.
 template <class Load, class Store> NEURITE_INLINE void transformKernelGrad(Load&& load, Store&& store) {
   const F32 half = broadcast(0.5f);
