@@ -1,7 +1,9 @@
 // argmax and argmin along one axis: the first of equals; a NaN wins both, so that x[argmin(x)] is min(x).
+#include <cstring>
+
 #include "../pool.h"
 #include "kernels.h"
-#include "reduce.h"
+#include "rows.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 
@@ -69,31 +71,33 @@ template <class V, class Order> int32_t searchRow(const char* data, DType dtype,
   return static_cast<int32_t>(found);
 }
 
-// kLanes neighbouring columns at a time.
+constexpr int64_t kPanel =
+    16 * kLanes;  // neighbouring columns that are searched together: the best so far stay in the first-level cache
+
 template <class V, class Order>
 void searchColumns(const char* data, DType dtype, int64_t rows, int64_t pitch, int64_t n, int32_t* result) {
   using T = Lane<V>;
   const Convert widen = kWiden[static_cast<int>(dtype)];
   const int64_t bytes = pitch * static_cast<int64_t>(dtypeBytes(dtype));
-  alignas(64) T buffer[kLanes] = {};
-  V best{};
-  I32 where{};
+  alignas(64) T buffer[kPanel] = {}, best[kPanel];
+  alignas(64) int32_t where[kPanel] = {};
   for (int64_t r = 0; r < rows; ++r) {
     const T* x = reinterpret_cast<const T*>(data + r * bytes);
     if (widen) {
       widen(data + r * bytes, buffer, n);
       x = buffer;
     }
-    const V v = loadPartial(x, n);
-    if (r == 0) {
-      best = v;
-      continue;
-    }
-    const Mask better = Order::beats(v, best);
-    best = select(better, v, best);
-    where = select(better, broadcastInt(static_cast<int32_t>(r)), where);
+    const I32 row = broadcastInt(static_cast<int32_t>(r));
+    eachVector(
+        n, EACH_VECTOR {
+          const V v = loadUpTo(x + i, left), old = r == 0 ? v : load(best + i);
+          const Mask better = Order::beats(v, old);
+          prefetch(x + kRowsAhead * pitch + i);
+          store(best + i, select(better, v, old));
+          store(where + i, select(better, row, load(where + i)));
+        });
   }
-  storePartial(result, where, n);
+  memcpy(result, where, static_cast<size_t>(n) * 4);
 }
 
 template <class V, class Order> void search(const Tensor& x, int64_t axis, int32_t* y) {
@@ -109,13 +113,15 @@ template <class V, class Order> void search(const Tensor& x, int64_t axis, int32
     });
     return;
   }
-  const int64_t groups = ceilDivide(g.inner, kLanes);
-  const Split parts = split(g.outer * groups, g.reduce * kLanes + 32);
+  const int64_t shares = ceilDivide(4, larger(1, g.outer)),
+                panel = smaller(kPanel, larger(kLanes, roundUp(ceilDivide(g.inner, shares), kLanes))),
+                panels = ceilDivide(g.inner, panel);
+  const Split parts = split(g.outer * panels, g.reduce * panel + 32);
   parallelFor(parts.chunks, [&](int64_t chunk) {
     for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
-      const int64_t outer = i / groups, column = i % groups * kLanes;
+      const int64_t outer = i / panels, column = i % panels * panel;
       searchColumns<V, Order>(data + (outer * g.reduce * g.inner + column) * bytes, x.dtype, g.reduce, g.inner,
-                              smaller(kLanes, g.inner - column), y + outer * g.inner + column);
+                              smaller(panel, g.inner - column), y + outer * g.inner + column);
     }
   });
 }

@@ -58,6 +58,19 @@ struct RowsByIndex {
   }
 };
 
+// Rows of one element: y (outer, count) from x (outer, limit), by checked indices.
+template <class T> void gatherElements(const RowsByIndex& shape, const int32_t* index, const T* x, T* y) {
+  const Split parts = split(shape.outer * shape.count, 1, kBlock);
+  parallelFor(parts.chunks, [&](int64_t chunk) {
+    for (int64_t i = parts.begin(chunk); i < parts.end(chunk);) {
+      const int64_t outer = i / shape.count, k = i % shape.count, n = smaller(shape.count - k, parts.end(chunk) - i);
+      const T* from = x + outer * shape.limit;
+      for (int64_t j = 0; j < n; ++j) y[i + j] = from[index[k + j]];
+      i += n;
+    }
+  });
+}
+
 }  // namespace
 
 void gather(const Call& call) {
@@ -69,6 +82,14 @@ void gather(const Call& call) {
   const int64_t fromBytes = static_cast<int64_t>(dtypeBytes(x.dtype)),
                 toBytes = static_cast<int64_t>(dtypeBytes(y.dtype));
   const bool plain = x.dtype == y.dtype && a.scale == 1 && a.offset == 0;
+  if (inner == 1 && plain) {
+    int32_t* index = static_cast<int32_t*>(scratch(static_cast<size_t>(shape.count) * 4));
+    for (int64_t k = 0; k < shape.count; ++k)
+      index[k] = static_cast<int32_t>(checkedIndex(call, indexAt(indices, k), shape.limit));
+    if (fromBytes == 4) return gatherElements(shape, index, x.as<uint32_t>(), y.as<uint32_t>());
+    if (fromBytes == 2) return gatherElements(shape, index, x.as<uint16_t>(), y.as<uint16_t>());
+    return gatherElements(shape, index, x.as<uint8_t>(), y.as<uint8_t>());
+  }
   const ScaledRun convert{x.dtype, y.dtype, static_cast<float>(a.scale), static_cast<float>(a.offset)};
   const int64_t rowBytes = inner * fromBytes;
   const bool stream = plain && streams(y) && rowBytes >= kStreamRun;
@@ -90,8 +111,6 @@ void gather(const Call& call) {
         convert(from, to, inner);
       else if (stream)
         streamCopy(to, from, rowBytes);
-      else if (rowBytes == 4)
-        memcpy(to, from, 4);
       else
         memcpy(to, from, static_cast<size_t>(rowBytes));
       if (++k == shape.count) k = 0, ++outer;

@@ -94,7 +94,7 @@ void reduceShortRows(const char* data, DType dtype, int64_t count, int64_t n, co
   storeUpTo(result, acc, count);
 }
 
-// acc[j] = combine(acc[j], x[0][j], …, x[rows - 1][j]) for j < width.
+// acc[j] = combine(acc[j], x[0][j], …, x[rows - 1][j]) for j < width, while the rows after those are on their way.
 template <class Op, int rows>
 void addRows(const LaneOfOp<Op>* x, int64_t pitch, int64_t width, const LaneOfOp<Op>* params, LaneOfOp<Op>* acc) {
   using V = typename Op::V;
@@ -103,7 +103,10 @@ void addRows(const LaneOfOp<Op>* x, int64_t pitch, int64_t width, const LaneOfOp
         const V param = params ? load(params + j) : V{};
         V v[rows];
         NEURITE_UNROLL
-        for (int r = 0; r < rows; ++r) v[r] = Op::map(loadUpTo(x + r * pitch + j, left), param);
+        for (int r = 0; r < rows; ++r) {
+          prefetch(x + (rows + r) * pitch + j);
+          v[r] = Op::map(loadUpTo(x + r * pitch + j, left), param);
+        }
         NEURITE_UNROLL
         for (int span = 1; span < rows; span *= 2) {
           for (int r = 0; r + span < rows; r += 2 * span) v[r] = Op::combine(v[r], v[r + span]);

@@ -46,23 +46,34 @@ inline float rowMaximum(const float* x, int64_t n) {
   return foldMaximum(maximum(maximum(best[0], best[1]), maximum(best[2], best[3])));
 }
 
-// The sum of up to kLanes columns of `rows` float32, `pitch` apart: f(r) is what a row adds. Chains of 32, which meet
-// as a tree.
-template <class F> NEURITE_INLINE F32 columnSum(int64_t rows, F&& f) {
-  Tree<RowSum> tree;
+// Neighbouring columns are walked through together, row by row: as many vectors of them as this, whose sums stay in the first-level cache.
+inline constexpr int kColumnVectors = 16;
+inline constexpr int64_t kRowsAhead = 4;  // rows that are asked for early: each is a stream of its own
+
+// The sums of up to `vectors` vectors of columns: f(r, i, left) is what row r adds to columns i and after, of n. Chains of 32 rows, which meet
+// as trees.
+template <int vectors, class F> NEURITE_INLINE void columnSums(int64_t rows, int64_t n, F32* total, F&& f) {
+  Tree<RowSum> trees[vectors];
   for (int64_t begin = 0; begin < rows; begin += 32) {
-    F32 a = zeros();
-    for (int64_t r = begin; r < smaller(rows, begin + 32); ++r) a += f(r);
-    if (rows <= 32) return a;
-    tree.push(a);
+    for (int v = 0; v < vectors; ++v) total[v] = zeros();
+    for (int64_t r = begin; r < smaller(rows, begin + 32); ++r)
+      eachVector(
+          n, EACH_VECTOR { total[i / kLanes] += f(r, i, left); });
+    if (rows <= 32) return;
+    for (int v = 0; v < vectors; ++v) trees[v].push(total[v]);
   }
-  return tree.result();
+  for (int v = 0; v < vectors; ++v) total[v] = trees[v].result();
 }
 
-NEURITE_INLINE F32 columnMaximum(const float* x, int64_t rows, int64_t pitch, int64_t n) {
-  F32 max = broadcast(-__builtin_inff());
-  for (int64_t r = 0; r < rows; ++r) max = secondIfUnorderedMax(loadUpTo(x + r * pitch, n), max);
-  return max;
+template <int vectors>
+NEURITE_INLINE void columnMaxima(const float* x, int64_t rows, int64_t pitch, int64_t n, F32* max) {
+  for (int v = 0; v < vectors; ++v) max[v] = broadcast(-__builtin_inff());
+  for (int64_t r = 0; r < rows; ++r)
+    eachVector(
+        n, EACH_VECTOR {
+          prefetch(x + (r + kRowsAhead) * pitch + i);
+          max[i / kLanes] = secondIfUnorderedMax(loadUpTo(x + r * pitch + i, left), max[i / kLanes]);
+        });
 }
 
 // log(sum(exp(x))). An infinite maximum is replaced by 0: Inf - Inf would be NaN.
@@ -84,10 +95,13 @@ inline void rowsLogSumExp(const float* x, int64_t count, int64_t n, float* resul
   }
   alignas(64) float columns[kLanes * kLanes];
   rowsToColumns(x, n, count, n, columns);
-  const F32 max = columnMaximum(columns, n, kLanes, kLanes);
+  F32 max, total;
+  columnMaxima<1>(columns, n, kLanes, kLanes, &max);
   const F32 shift = select(equal(abs(max), broadcast(__builtin_inff())), zeros(), max);
-  const F32 total = columnSum(
-      n, [&](int64_t r) __attribute__((always_inline)) { return exp(load(columns + r * kLanes) - shift); });
+  columnSums<1>(
+      n, kLanes, &total, [&](int64_t r, int64_t, int64_t) __attribute__((always_inline)) {
+        return exp(load(columns + r * kLanes) - shift);
+      });
   storeUpTo(result, shift + log(total), count);
 }
 

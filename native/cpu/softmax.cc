@@ -2,7 +2,7 @@
 //
 // A row is read once from memory and stays in the caches: maximum, exponentials and their sum, result. The row after it
 // is fetched meanwhile, half with the sum and half with the result, so that memory is read while it is written. Large results bypass the caches; their exponentials wait in a buffer. With inner > 1 the "row" is
-// a column, and kLanes neighbouring columns are handled at once.
+// a column, and panels of neighbouring columns are handled at once.
 #include "../pool.h"
 #include "kernels.h"
 #include "rows.h"
@@ -73,36 +73,58 @@ void row(Backward f, const float* dy, const float* y, float* dx, int64_t n, cons
   }
 }
 
-// ---- Up to kLanes neighbouring columns of `rows` float32, `pitch` apart.
+// ---- Up to `vectors` vectors of n neighbouring columns of `rows` float32, `pitch` apart.
 
-void columns(Forward f, const float* x, const float*, float* y, int64_t rows, int64_t pitch, int64_t n) {
-  const F32 max = columnMaximum(x, rows, pitch, n);
-  if (f.logarithm) {
-    const F32 shift = log(columnSum(
-        rows, [&](int64_t r) __attribute__((always_inline)) { return exp(loadUpTo(x + r * pitch, n) - max); }));
-    for (int64_t r = 0; r < rows; ++r) storeUpTo(y + r * pitch, (loadUpTo(x + r * pitch, n) - max) - shift, n);
-  } else {
-    const F32 total = columnSum(
-        rows, [&](int64_t r) __attribute__((always_inline)) {
-          const F32 e = exp(loadUpTo(x + r * pitch, n) - max);
-          storeUpTo(y + r * pitch, e, n);
-          return e;
-        });
-    const F32 scale = broadcast(1.0f) / total;
-    for (int64_t r = 0; r < rows; ++r) storeUpTo(y + r * pitch, loadUpTo(y + r * pitch, n) * scale, n);
-  }
+NEURITE_INLINE F32 element(const float* x, int64_t i, int64_t pitch, int64_t left) {
+  prefetch(x + i + kRowsAhead * pitch);
+  return loadUpTo(x + i, left);
 }
 
-void columns(Backward f, const float* dy, const float* y, float* dx, int64_t rows, int64_t pitch, int64_t n) {
-  const F32 total = columnSum(
-      rows, [&](int64_t r) __attribute__((always_inline)) {
-        const F32 d = loadUpTo(dy + r * pitch, n);
-        return f.logarithm ? d : d * loadUpTo(y + r * pitch, n);
-      });
-  for (int64_t r = 0; r < rows; ++r) {
-    const F32 d = loadUpTo(dy + r * pitch, n), v = loadUpTo(y + r * pitch, n);
-    storeUpTo(dx + r * pitch, f.logarithm ? d - exp(v) * total : v * (d - total), n);
+template <int vectors>
+void columns(Forward f, const float* x, const float*, float* y, int64_t rows, int64_t pitch, int64_t n) {
+  F32 max[vectors], total[vectors];
+  columnMaxima<vectors>(x, rows, pitch, n, max);
+  const auto exponentials = [&](int64_t r, int64_t i, int64_t left) __attribute__((always_inline)) {
+    return exp(element(x, r * pitch + i, pitch, left) - max[i / kLanes]);
+  };
+  if (f.logarithm) {
+    columnSums<vectors>(rows, n, total, exponentials);
+    for (int v = 0; v < vectors; ++v) total[v] = log(total[v]);
+  } else {
+    columnSums<vectors>(
+        rows, n, total, [&](int64_t r, int64_t i, int64_t left) __attribute__((always_inline)) {
+          const F32 e = exponentials(r, i, left);
+          storeUpTo(y + r * pitch + i, e, left);
+          return e;
+        });
+    for (int v = 0; v < vectors; ++v) total[v] = broadcast(1.0f) / total[v];
   }
+  for (int64_t r = 0; r < rows; ++r)
+    eachVector(
+        n, EACH_VECTOR {
+          const int64_t v = i / kLanes, place = r * pitch + i;
+          storeUpTo(y + place,
+                    f.logarithm ? (element(x, place, pitch, left) - max[v]) - total[v]
+                                : element(y, place, pitch, left) * total[v],
+                    left);
+        });
+}
+
+template <int vectors>
+void columns(Backward f, const float* dy, const float* y, float* dx, int64_t rows, int64_t pitch, int64_t n) {
+  F32 total[vectors];
+  columnSums<vectors>(
+      rows, n, total, [&](int64_t r, int64_t i, int64_t left) __attribute__((always_inline)) {
+        const F32 d = element(dy, r * pitch + i, pitch, left);
+        return f.logarithm ? d : d * element(y, r * pitch + i, pitch, left);
+      });
+  for (int64_t r = 0; r < rows; ++r)
+    eachVector(
+        n, EACH_VECTOR {
+          const int64_t place = r * pitch + i;
+          const F32 d = element(dy, place, pitch, left), v = element(y, place, pitch, left), sum = total[i / kLanes];
+          storeUpTo(dx + place, f.logarithm ? d - exp(v) * sum : v * (d - sum), left);
+        });
 }
 
 // ---- Both, over whole tensors: one or two inputs of one float dtype.
@@ -129,7 +151,7 @@ template <class Direction> void run(const Call& call, int64_t axis, Direction di
           if (widen) widen(from + place * bytes, wide[k], size);
           rowsToColumns(widen ? wide[k] : at(from, place), g.reduce, count, g.reduce, turned[k]);
         }
-        columns(direction, turned[0], turned[1], turned[2], g.reduce, kLanes, kLanes);
+        columns<1>(direction, turned[0], turned[1], turned[2], g.reduce, kLanes, kLanes);
         columnsToRows(turned[2], widen ? result : reinterpret_cast<float*>(y) + place, g.reduce, count, g.reduce);
         if (widen) narrow(result, y + place * bytes, size);
       }
@@ -160,26 +182,29 @@ template <class Direction> void run(const Call& call, int64_t axis, Direction di
     });
     return;
   }
-  const int64_t groups = ceilDivide(g.inner, kLanes);
-  const Split parts = split(g.outer * groups, (g.reduce + 2) * kLanes * kHeavy);
+  // Panels of columns; where there are few, narrower ones, so that more threads have some.
+  const int64_t shares = ceilDivide(4, g.outer),
+                panel = smaller(kColumnVectors * kLanes, roundUp(ceilDivide(g.inner, shares), kLanes)),
+                panels = ceilDivide(g.inner, panel);
+  const Split parts = split(g.outer * panels, (g.reduce + 2) * panel * kHeavy);
   parallelFor(parts.chunks, [&](int64_t chunk) {
-    const int64_t block = g.reduce * kLanes;
+    const int64_t block = g.reduce * panel;
     float* buffer = widen ? static_cast<float*>(threadScratch(static_cast<size_t>(3 * block) * 4)) : nullptr;
     for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
-      const int64_t column = i % groups * kLanes, n = smaller(kLanes, g.inner - column);
-      const int64_t place = i / groups * g.reduce * g.inner + column;
+      const int64_t column = i % panels * panel, n = smaller(panel, g.inner - column);
+      const int64_t place = i / panels * g.reduce * g.inner + column;
       if (!widen) {
-        columns(direction, at(a, place), two ? at(b, place) : nullptr, reinterpret_cast<float*>(y) + place, g.reduce,
-                g.inner, n);
+        columns<kColumnVectors>(direction, at(a, place), two ? at(b, place) : nullptr,
+                                reinterpret_cast<float*>(y) + place, g.reduce, g.inner, n);
         continue;
       }
       for (int64_t r = 0; r < g.reduce; ++r) {
-        widen(a + (place + r * g.inner) * bytes, buffer + r * kLanes, n);
-        if (two) widen(b + (place + r * g.inner) * bytes, buffer + block + r * kLanes, n);
+        widen(a + (place + r * g.inner) * bytes, buffer + r * panel, n);
+        if (two) widen(b + (place + r * g.inner) * bytes, buffer + block + r * panel, n);
       }
-      columns(direction, buffer, buffer + block, buffer + 2 * block, g.reduce, kLanes, n);
+      columns<kColumnVectors>(direction, buffer, buffer + block, buffer + 2 * block, g.reduce, panel, n);
       for (int64_t r = 0; r < g.reduce; ++r)
-        narrow(buffer + 2 * block + r * kLanes, y + (place + r * g.inner) * bytes, n);
+        narrow(buffer + 2 * block + r * panel, y + (place + r * g.inner) * bytes, n);
     }
   });
 }

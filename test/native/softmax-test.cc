@@ -9,7 +9,7 @@ namespace {
 void testSoftmax() {
   const std::vector<std::pair<Dims, int64_t>> shapes = {{{1}, 0},       {{10}, 0},       {{128, 10}, 1}, {{3, 1000}, 1},
                                                         {{2, 5001}, 1}, {{7, 9, 11}, 1}, {{70, 3}, 0},   {{35, 3}, 1},
-                                                        {{4, 5, 6}, 0}, {{3, 33}, 1}};
+                                                        {{4, 5, 6}, 0}, {{3, 33}, 1},    {{70, 601}, 0}};
   for (const auto& entry : shapes) {
     const Dims& dims = entry.first;
     const int64_t axis = entry.second;

@@ -33,7 +33,8 @@ opSuite<Gather>('gather', {
     ...dtypes.flatMap((dtype) => [
       { inputs: [input([5], { dtype }), index([9], 5)], attributes: { axis: 0 } },
       { inputs: [input([5, 3], { dtype }), index([2, 4], 5)], attributes: { axis: 0 } },
-      { inputs: [input([4, 7, 3], { dtype }), index([11], 7)], attributes: { axis: 1 } }
+      { inputs: [input([4, 7, 3], { dtype }), index([11], 7)], attributes: { axis: 1 } },
+      { inputs: [input([3, 5], { dtype }), index([9], 5)], attributes: { axis: 1 } }
     ]),
     { inputs: [input([4, 67]), index([130], 67)], attributes: { axis: -1 } },
     { inputs: [input([4, 3]), index([], 4)], attributes: { axis: 0 } },
