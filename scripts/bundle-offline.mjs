@@ -12,8 +12,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
-import { transformSync } from '@swc/core'
 import { buildEmulator, buildNative } from './build-native.mjs'
+import { stripTypes } from './strip-types.mjs'
 
 const limit = 64 * 2 ** 20 // what such a machine may be sent
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -53,10 +53,7 @@ function closure(name, from = root, found = new Set()) {
 
 /** TypeScript to JavaScript, as jest and scripts/run.mjs see it. */
 function compiled(path) {
-  const type = path.endsWith('.mts') ? 'nodenext' : 'commonjs'
-  const jsc = { target: 'es2022', parser: { syntax: 'typescript' } }
-  const { code } = transformSync(readFileSync(join(root, path), 'utf8'), { filename: path, jsc, module: { type } })
-  return { path: path.replace(/ts$/, 'js'), data: Buffer.from(code), mode: 0o644 }
+  return { path: path.replace(/ts$/, 'js'), data: Buffer.from(stripTypes(join(root, path))), mode: 0o644 }
 }
 
 function asIs(path) {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire, register } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { transformSync } from '@swc/core'
+import { stripTypes } from './strip-types.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const [folder, name, ...args] = process.argv.slice(2)
@@ -21,7 +21,7 @@ process.argv = [process.argv[0], path, ...args]
 
 register('./ts-hooks.mjs', import.meta.url)
 const require = createRequire(import.meta.url)
-require.extensions['.ts'] = (module, filename) => module._compile(strip(filename), filename)
+require.extensions['.ts'] = (module, filename) => module._compile(stripTypes(filename, { sourceMaps: 'inline' }), filename)
 
 function bare(program) {
   return program.replace(/\.m?ts$/, '')
@@ -32,11 +32,6 @@ function firstLine(path) {
   return readFileSync(path, 'utf8')
     .split('\n', 1)[0]
     .replace(/^\/\/ /, '')
-}
-
-function strip(filename) {
-  const jsc = { target: 'es2022', parser: { syntax: 'typescript' } }
-  return transformSync(readFileSync(filename, 'utf8'), { filename, jsc, module: { type: 'commonjs' }, sourceMaps: 'inline' }).code
 }
 
 if (file.endsWith('.mts')) await import(pathToFileURL(path))

@@ -1,7 +1,7 @@
 // Module hooks of run.mjs: a .mts file is an ECMAScript module once its types are stripped; './x.mjs' means './x.mts' where that exists.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { transformSync } from '@swc/core'
+import { stripTypes } from './strip-types.mjs'
 
 export function resolve(specifier, context, next) {
   if (/^\.{1,2}\/.*\.mjs$/.test(specifier)) {
@@ -13,8 +13,5 @@ export function resolve(specifier, context, next) {
 
 export function load(url, context, next) {
   if (!url.endsWith('.mts')) return next(url, context)
-  const filename = fileURLToPath(url)
-  const jsc = { target: 'es2022', parser: { syntax: 'typescript' } }
-  const { code } = transformSync(readFileSync(filename, 'utf8'), { filename, jsc, module: { type: 'nodenext' }, sourceMaps: 'inline' })
-  return { format: 'module', source: code, shortCircuit: true }
+  return { format: 'module', source: stripTypes(fileURLToPath(url), { sourceMaps: 'inline' }), shortCircuit: true }
 }

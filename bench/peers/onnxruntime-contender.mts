@@ -1,15 +1,15 @@
 // onnxruntime-node as a contender of peers/main.mts, for predictions: onnxruntime-contender WORKLOAD
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { serve } from './contender.mjs'
 
-// From the folder that setup.sh fills, only where peers are measured: without types.
-const { InferenceSession, Tensor } = createRequire(import.meta.url)('onnxruntime-node')
+// The folder that setup.sh fills, beside the sources; the program starts in the project's folder. Only where peers are measured: without types.
+const folder = join(process.cwd(), 'bench/peers')
+const { InferenceSession, Tensor } = createRequire(join(folder, 'main.mts'))('onnxruntime-node')
 const workload = process.argv[2]!
 const threads = Number(process.env.NEURITE_NUM_THREADS) || availableParallelism()
-const file = fileURLToPath(new URL(`${workload}.onnx`, import.meta.url))
-const session = await InferenceSession.create(file, { intraOpNumThreads: threads })
+const session = await InferenceSession.create(join(folder, `${workload}.onnx`), { intraOpNumThreads: threads })
 // The batch dimension has a name instead of a size.
 const shape: (number | string)[] = session.inputMetadata[0].shape
 const features = shape.slice(1) as number[]

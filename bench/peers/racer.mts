@@ -53,11 +53,20 @@ export class Racer {
   }
 }
 
-/** A program of this folder in a Node.js process of its own; it is compiled already if this file is. */
+/** Where the programs of this folder are as JavaScript: what strips types would count as their memory. */
+function javascript(): string {
+  if (extname(import.meta.url) === '.mjs') return here
+  const target = join(root, 'build/bench/javascript')
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/strip-types.mjs'), join(root, 'bench'), target], { stdio: 'inherit' })
+  if (status !== 0) throw new Error('the types of bench/ could not be stripped')
+  return join(target, 'peers')
+}
+let programs: string | undefined
+
+/** A program of this folder in a Node.js process of its own. */
 export function nodeRacer(name: string, program: string, ...args: string[]): Racer {
-  const compiled = extname(import.meta.url) === '.mjs'
-  const run = compiled ? [join(here, `${program}.mjs`)] : [join(root, 'scripts/run.mjs'), 'bench/peers', program]
-  return new Racer(name, process.execPath, ['--expose-gc', ...run, ...args])
+  programs ??= javascript()
+  return new Racer(name, process.execPath, ['--expose-gc', join(programs, `${program}.mjs`), ...args])
 }
 
 export const hasOnnxruntime = existsSync(join(here, 'node_modules/onnxruntime-node'))
