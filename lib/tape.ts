@@ -37,6 +37,8 @@ interface Tape {
 }
 
 const tapes: Tape[] = []
+/** Bits of the tapes that are active and of those that are being walked. */
+let bits = 0
 
 /** True while a tape is active. */
 export let watching = false
@@ -134,8 +136,10 @@ export function valueAndGrad<R extends Tensor | readonly [Tensor, ...unknown[]]>
 }
 
 function begin(variables: readonly Tensor[]): Tape {
-  if (tapes.length === 31) throw failure(ArgumentError, 'valueAndGrad', 'expected at most 31 nested calls')
-  const tape: Tape = { bit: 1 << tapes.length, nodes: [] }
+  const bit = ~bits & (bits + 1)
+  if (bit <= 0) throw failure(ArgumentError, 'valueAndGrad', 'expected at most 31 nested calls')
+  bits |= bit
+  const tape: Tape = { bit, nodes: [] }
   tapes.push(tape)
   watching = true
   for (const variable of variables) variable.tapes |= tape.bit
@@ -152,6 +156,7 @@ function finish(tape: Tape): void {
 /** Lets go of all that the tape still holds and takes its marks away. */
 function abandon(tape: Tape, variables: readonly Tensor[]): void {
   finish(tape)
+  bits &= ~tape.bit
   for (const node of tape.nodes) forget(tape, node)
   tape.nodes.length = 0
   for (const variable of variables) variable.tapes &= ~tape.bit

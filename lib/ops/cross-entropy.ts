@@ -2,10 +2,13 @@
 import { failure, ShapeError, showShape } from '../errors'
 import { expectTensor, run, runAll } from '../op'
 import { sameShape } from '../shape'
-import { type Gradient, onlyOnce } from '../tape'
+import type { Gradient } from '../tape'
 import type { Tensor } from '../tensor'
-import { mul } from './elementwise-binary'
-import { neg } from './elementwise-unary'
+import { fusedGradient } from './composed'
+import { add, mul, sub } from './elementwise-binary'
+import { cast, logSigmoid, neg } from './elementwise-unary'
+import { oneHot } from './indexing'
+import { sum } from './reduce'
 import { broadcast, expectDType, expectSameDType, floats } from './rules'
 import { logSoftmax } from './softmax'
 
@@ -15,8 +18,7 @@ const denseGradient: Gradient = (dloss, { inputs, outputs }) => {
     () =>
       run('softmaxCrossEntropyGrad', [dloss, logits, targets, outputs[1]!], {
         shape: logits.shape,
-        dtype: logits.dtype,
-        gradient: onlyOnce('softmaxCrossEntropyGrad')
+        dtype: logits.dtype
       }),
     // loss = Σ targets (logSumExp - logits)
     () => {
@@ -45,15 +47,15 @@ export function softmaxCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
       `expected logits and targets of one shape [..., C], received ${showShape(logits.shape)} and ${showShape(targets.shape)}`
     )
   }
-  return fused(name, [logits, targets], denseGradient)
+  const composed = (): Tensor => neg(sum(mul(cast(targets, 'float32'), logSoftmax(cast(logits, 'float32'))), -1))
+  return fused(name, [logits, targets], fusedGradient(denseGradient, composed))
 }
 
 const sparseGradient: Gradient = (dloss, { inputs, outputs }) => [
   () =>
     run('sparseSoftmaxCrossEntropyGrad', [dloss, inputs[0]!, inputs[1]!, outputs[1]!], {
       shape: inputs[0]!.shape,
-      dtype: inputs[0]!.dtype,
-      gradient: onlyOnce('sparseSoftmaxCrossEntropyGrad')
+      dtype: inputs[0]!.dtype
     }),
   null
 ]
@@ -76,7 +78,8 @@ export function sparseSoftmaxCrossEntropy(logits: Tensor, labels: Tensor): Tenso
       `expected logits [..., C] and labels [...], received ${showShape(logits.shape)} and ${showShape(labels.shape)}`
     )
   }
-  return fused(name, [logits, labels], sparseGradient)
+  const composed = (): Tensor => neg(sum(mul(oneHot(labels, logits.shape.at(-1)!), logSoftmax(cast(logits, 'float32'))), -1))
+  return fused(name, [logits, labels], fusedGradient(sparseGradient, composed))
 }
 
 /** The loss; logSumExp, the second output, is kept for the gradient alone. */
@@ -99,8 +102,7 @@ const sigmoidGradient: Gradient = (dloss, { inputs }) => {
     () =>
       run('sigmoidCrossEntropyGrad', [dloss, logits, targets], {
         shape: logits.shape,
-        dtype: logits.dtype,
-        gradient: onlyOnce('sigmoidCrossEntropyGrad')
+        dtype: logits.dtype
       }),
     // By z: -x.
     () => mul(dloss.dtype === logits.dtype ? dloss : dloss.cast(logits.dtype), neg(logits))
@@ -124,5 +126,9 @@ export function sigmoidCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
       `expected logits and targets of one shape, received ${showShape(logits.shape)} and ${showShape(targets.shape)}`
     )
   }
-  return run(name, [logits, targets], { shape: logits.shape, dtype: 'float32', gradient: sigmoidGradient })
+  const composed = (): Tensor => {
+    const [x, z] = [cast(logits, 'float32'), cast(targets, 'float32')]
+    return neg(add(mul(z, logSigmoid(x)), mul(sub(1, z), logSigmoid(neg(x)))))
+  }
+  return run(name, [logits, targets], { shape: logits.shape, dtype: 'float32', gradient: fusedGradient(sigmoidGradient, composed) })
 }

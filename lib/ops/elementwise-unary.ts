@@ -3,9 +3,9 @@ import { ArgumentError, failure } from '../errors'
 import type { DType } from '../native'
 import { type Attributes, expectTensor, run } from '../op'
 import { checkDType } from '../shape'
-import { type Gradient, isFloat, onlyOnce } from '../tape'
+import { type Gradient, isFloat, watching } from '../tape'
 import { alias, type Tensor } from '../tensor'
-import { add, div, mul, sub } from './elementwise-binary'
+import { add, div, greater, less, minimum, mul, sub } from './elementwise-binary'
 import { expectDType, expectNumber, floats, floatsAndInt32 } from './rules'
 
 function unary(name: string, x: Tensor, allowed: readonly DType[], gradient?: Gradient, attributes?: Attributes): Tensor {
@@ -22,9 +22,32 @@ const fromY =
   (f: (dy: Tensor, y: Tensor) => Tensor): Gradient =>
   (dy, { outputs }) => [() => f(dy, outputs[0]!)]
 
-/** The gradient op of a function: one pass over dy and x (or y), which is not differentiated again unless `again` says how. */
-function gradientOp(name: string, dy: Tensor, xy: Tensor, attributes?: Attributes, again: Gradient = onlyOnce(name)): Tensor {
+/** The gradient op of a function: one pass over dy and x (or y). `again`: its own gradient. */
+function gradientOp(name: string, dy: Tensor, xy: Tensor, attributes: Attributes | undefined, again?: Gradient): Tensor {
   return run(name, [dy, xy], { shape: dy.shape, dtype: dy.dtype, attributes, gradient: again })
+}
+
+/** The gradient of a function of x by its op, or, where an outer tape watches, by its derivative `slope` in ops of many derivatives. */
+function slopeOp(name: string, slope: (x: Tensor) => Tensor, attributes?: Attributes): Gradient {
+  return fromX((dy, x) => (watching ? mul(dy, slope(x)) : gradientOp(name, dy, x, attributes)))
+}
+
+/** The derivative of x where x > 0, else alpha (eˣ - 1). */
+function exponentialSlope(x: Tensor, alpha: number): Tensor {
+  const positive = cast(greater(x, 0), x.dtype)
+  return add(positive, mul(sub(1, positive), mul(exp(minimum(x, 0)), alpha)))
+}
+
+function geluSlope(x: Tensor): Tensor {
+  const density = mul(exp(mul(square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
+  return add(mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5), mul(x, density))
+}
+
+function approximateGeluSlope(x: Tensor): Tensor {
+  const c = Math.sqrt(2 / Math.PI)
+  const t = tanh(mul(add(x, mul(mul(square(x), x), 0.044715)), c))
+  const inner = mul(add(mul(square(x), 3 * 0.044715), 1), c)
+  return mul(add(add(t, 1), mul(mul(x, sub(1, square(t))), inner)), 0.5)
 }
 
 const negGradient: Gradient = (dy) => [() => neg(dy)]
@@ -40,13 +63,18 @@ const rsqrtGradient = fromY((dy, y) => mul(mul(dy, -0.5), mul(square(y), y)))
 const sinGradient = fromX((dy, x) => mul(dy, cos(x)))
 const cosGradient = fromX((dy, x) => neg(mul(dy, sin(x))))
 const tanGradient = fromY((dy, y) => mul(dy, add(square(y), 1)))
-const erfGradient = fromX((dy, x) => gradientOp('erfGrad', dy, x))
+const erfGradient = slopeOp('erfGrad', (x) => mul(exp(neg(square(x))), 2 / Math.sqrt(Math.PI)))
 const logSigmoidGradient = fromX((dy, x) => mul(dy, sigmoid(neg(x))))
-const softplusGradient = fromX((dy, x) => gradientOp('softplusGrad', dy, x))
-const softsignGradient = fromX((dy, x) => gradientOp('softsignGrad', dy, x))
-const seluGradient = fromX((dy, x) => gradientOp('seluGrad', dy, x))
-const siluGradient = fromX((dy, x) => gradientOp('siluGrad', dy, x))
-const hardSigmoidGradient = fromX((dy, x) => gradientOp('hardSigmoidGrad', dy, x))
+const softplusGradient = slopeOp('softplusGrad', sigmoid)
+const softsignGradient = slopeOp('softsignGrad', (x) => square(reciprocal(add(abs(x), 1))))
+/** Klambauer et al., 2017. */
+const selus = { scale: 1.0507009873554805, alpha: 1.6732632423543772 }
+const seluGradient = slopeOp('seluGrad', (x) => mul(exponentialSlope(x, selus.alpha), selus.scale))
+const siluGradient = slopeOp('siluGrad', (x) => {
+  const s = sigmoid(x)
+  return add(s, mul(mul(x, s), sub(1, s)))
+})
+const hardSigmoidGradient = slopeOp('hardSigmoidGrad', (x) => mul(cast(less(abs(x), 3), x.dtype), 1 / 6))
 const castGradient: Gradient = (dy, { inputs }) => [isFloat(inputs[0]!.dtype) ? () => cast(dy, inputs[0]!.dtype) : null]
 const copyGradient: Gradient = (dy) => [() => dy]
 
@@ -214,7 +242,8 @@ export function leakyRelu(x: Tensor, { negativeSlope = 0.2 }: { negativeSlope?: 
 /** x where x > 0, else alpha (eˣ - 1) */
 export function elu(x: Tensor, { alpha = 1 }: { alpha?: number | undefined } = {}): Tensor {
   const attributes = { alpha: expectNumber('elu', 'alpha', alpha) }
-  return unary('elu', x, floats, (dy, { inputs }) => [() => gradientOp('eluGrad', dy, inputs[0]!, attributes)], attributes)
+  const slope = slopeOp('eluGrad', (t) => exponentialSlope(t, attributes.alpha), attributes)
+  return unary('elu', x, floats, slope, attributes)
 }
 
 /** 1.0507009873554805 · elu(x) with alpha 1.6732632423543772 (Klambauer et al. 2017) */
@@ -225,7 +254,7 @@ export function selu(x: Tensor): Tensor {
 /** x Φ(x) with the normal distribution function Φ; `approximate`: x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))) (Hendrycks and Gimpel 2016) */
 export function gelu(x: Tensor, { approximate = false }: { approximate?: boolean | undefined } = {}): Tensor {
   const attributes = { approximate }
-  return unary('gelu', x, floats, (dy, { inputs }) => [() => gradientOp('geluGrad', dy, inputs[0]!, attributes)], attributes)
+  return unary('gelu', x, floats, slopeOp('geluGrad', approximate ? approximateGeluSlope : geluSlope, attributes), attributes)
 }
 
 /** x · sigmoid(x) */

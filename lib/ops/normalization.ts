@@ -1,13 +1,14 @@
 // Normalisation by channel (batch and group norm) and by row (layer, rms and unit norm).
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
-import { expectTensor, run, runAll } from '../op'
+import { type Attributes, expectTensor, run, runAll } from '../op'
 import { sameShape, sizeOf } from '../shape'
-import { type Gradient, onlyOnce } from '../tape'
+import type { Gradient, TapeNode } from '../tape'
 import { type Tensor, view } from '../tensor'
-import { add, div, mul } from './elementwise-binary'
-import { neg, rsqrt } from './elementwise-unary'
-import { transpose } from './movement'
-import { sum } from './reduce'
+import { fusedGradient } from './composed'
+import { add, div, maximum, mul, sub } from './elementwise-binary'
+import { cast, neg, relu, rsqrt, square } from './elementwise-unary'
+import { reshape, transpose } from './movement'
+import { mean, sum } from './reduce'
 import { checkAxes, expectDType, expectSameDType, floats } from './rules'
 
 /** What a normalisation multiplies by and adds afterwards. */
@@ -89,15 +90,36 @@ function normalized(
     shape: x.shape,
     dtype: x.dtype,
     attributes: { ...groups, epsilon: positive(name, epsilon), relu: activation === 'relu' },
-    gradient: channelGradient(name, ofX)
+    gradient: fusedGradient(channelGradient(ofX), (node) => composedChannelNorm(node, ofX))
   })
 }
 
+interface ChannelNorm extends Attributes, Groups {
+  epsilon: number
+  relu: boolean
+}
+
+function composedChannelNorm({ inputs, attributes }: TapeNode, ofX: boolean): Tensor {
+  const [x, ...statistics] = inputs as readonly [Tensor, Tensor, Tensor]
+  const [, , , gamma, beta, residual] = inputs
+  const { outer, groups, epsilon, relu: rectify } = attributes as ChannelNorm
+  const wide = reshape(cast(x, 'float32'), [outer, -1, groups, x.shape.at(-1)! / groups])
+  const average = (t: Tensor): Tensor => mean(t, [1, 3], { keepdims: true })
+  const given = (t: Tensor): Tensor => reshape(t, [outer, 1, groups, 1])
+  const centred = sub(wide, ofX ? average(wide) : given(statistics[0]))
+  const spread = ofX ? average(square(centred)) : given(statistics[1])
+  let y = reshape(mul(centred, rsqrt(add(spread, epsilon))), x.shape)
+  if (gamma) y = mul(y, gamma)
+  if (beta) y = add(y, beta)
+  if (residual) y = add(y, cast(residual, 'float32'))
+  return rectify ? relu(y) : y
+}
+
 const channelGradient =
-  (name: string, ofX: boolean): Gradient =>
+  (ofX: boolean): Gradient =>
   (dy, { inputs, outputs, attributes }) => {
     const [x, mean, variance, gamma, beta, residual] = inputs as readonly [Tensor, Tensor, Tensor, ...(Tensor | null)[]]
-    const { outer, groups, epsilon, relu } = attributes as { outer: number; groups: number; epsilon: number; relu: boolean }
+    const { outer, groups, epsilon, relu } = attributes as ChannelNorm
     const channels = x.shape.at(-1)!
     const affine = [mean, variance, gamma!, beta!]
     // What relu let pass is found out again of x in either pass, except where a residual takes part in it and needs dz itself.
@@ -108,8 +130,7 @@ const channelGradient =
       const byChannel = { shape: [outer, channels], dtype: 'float32' } as const
       results ??= runAll('channelNormSums', [dy, makesDz ? outputs[0]! : null, x, ...affine], {
         outputs: [{ shape: makesDz ? x.shape : [0], dtype: x.dtype }, byChannel, byChannel],
-        attributes,
-        gradient: onlyOnce(name)
+        attributes
       })
       return results[i]!
     }
@@ -121,8 +142,7 @@ const channelGradient =
         run('channelNormGrad', [dz(), x, ...affine, ofX ? sums(1) : null, ofX ? sums(2) : null], {
           shape: x.shape,
           dtype: x.dtype,
-          attributes: { outer, groups, epsilon, relu: relu && !makesDz },
-          gradient: onlyOnce(name)
+          attributes: { outer, groups, epsilon, relu: relu && !makesDz }
         }),
       ofX ? null : () => neg(mul(scaled(total(1)), rsqrt(add(variance, epsilon)))),
       ofX ? null : () => div(mul(scaled(total(2)), -0.5), add(variance, epsilon)),
@@ -230,28 +250,39 @@ function rowNorm(name: keyof typeof kinds, x: Tensor, gamma: Tensor | null, beta
   const [y, ...statistics] = runAll('rowNorm', [x, gamma, beta], {
     outputs: [{ shape: x.shape, dtype: x.dtype }, statistic, statistic],
     attributes: { kind: kinds[name], epsilon },
-    gradient: rowGradient(name)
+    gradient: fusedGradient(rowGradient, composedRowNorm)
   })
   for (const t of statistics) t.dispose()
   return y!
 }
 
-const rowGradient =
-  (name: string): Gradient =>
-  (dy, { inputs, outputs, attributes }) => {
-    const [x, gamma, beta] = inputs as readonly [Tensor, Tensor | null, Tensor | null]
-    const row = x.shape.slice(-1)
-    const [dx, dgamma, dbeta] = runAll('rowNormGrad', [dy, x, outputs[1]!, outputs[2]!, gamma], {
-      outputs: [
-        { shape: x.shape, dtype: x.dtype },
-        { shape: gamma === null ? [0] : row, dtype: 'float32' },
-        { shape: beta === null ? [0] : row, dtype: 'float32' }
-      ],
-      attributes,
-      gradient: onlyOnce(name)
-    }) as [Tensor, Tensor, Tensor]
-    return [() => dx, () => dgamma, () => dbeta]
-  }
+function composedRowNorm({ inputs, attributes }: TapeNode): Tensor {
+  const [x, gamma, beta] = inputs
+  const { kind, epsilon } = attributes as { kind: number; epsilon: number }
+  const wide = cast(x!, 'float32')
+  const average = (t: Tensor): Tensor => mean(t, -1, { keepdims: true })
+  const centred = kind === kinds.layerNorm ? sub(wide, average(wide)) : wide
+  const squares = square(centred)
+  const spread = kind === kinds.unitNorm ? maximum(sum(squares, -1, { keepdims: true }), epsilon ** 2) : add(average(squares), epsilon)
+  let y = mul(centred, rsqrt(spread))
+  if (gamma) y = mul(y, gamma)
+  if (beta) y = add(y, beta)
+  return y
+}
+
+const rowGradient: Gradient = (dy, { inputs, outputs, attributes }) => {
+  const [x, gamma, beta] = inputs as readonly [Tensor, Tensor | null, Tensor | null]
+  const row = x.shape.slice(-1)
+  const [dx, dgamma, dbeta] = runAll('rowNormGrad', [dy, x, outputs[1]!, outputs[2]!, gamma], {
+    outputs: [
+      { shape: x.shape, dtype: x.dtype },
+      { shape: gamma === null ? [0] : row, dtype: 'float32' },
+      { shape: beta === null ? [0] : row, dtype: 'float32' }
+    ],
+    attributes
+  }) as [Tensor, Tensor, Tensor]
+  return [() => dx, () => dgamma, () => dbeta]
+}
 
 /**
  * (x - mean) / √(variance + epsilon) · gamma + beta, with mean and population variance over `axis`; gamma and beta have the sizes of

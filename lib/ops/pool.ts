@@ -2,9 +2,10 @@
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { type Attributes, run, runAll, type Spec } from '../op'
 import { sizeOf } from '../shape'
-import { type Gradient, onlyOnce } from '../tape'
+import { type Gradient, watching } from '../tape'
 import type { Tensor } from '../tensor'
 import { expectDType, floats } from './rules'
+import { unpooled } from './unpool'
 import { type Padding, perAxis, resolveWindow, type Sizes, spatialSizes } from './windows'
 
 export interface PoolOptions {
@@ -18,7 +19,7 @@ export interface PoolOptions {
 
 type Kind = 'maxPool' | 'averagePool' | 'sumPool'
 
-interface Windows extends Attributes {
+export interface Windows extends Attributes {
   readonly window: readonly number[]
   /** 0: adaptive. */
   readonly strides: readonly number[]
@@ -100,7 +101,8 @@ const maxPoolGradient: Gradient = (dy, { inputs, outputs, attributes }) => [
 ]
 
 export function maxPoolGrad(dy: Tensor, places: Tensor, shape: readonly number[], attributes: Windows): Tensor {
-  return run('maxPoolGrad', [dy, places], { shape, dtype: dy.dtype, attributes, gradient: onlyOnce('maxPool') })
+  if (watching) return unpooled(dy, places, shape, attributes)
+  return run('maxPoolGrad', [dy, places], { shape, dtype: dy.dtype, attributes })
 }
 
 function sums(name: 'averagePool' | 'sumPool', x: Tensor, shape: readonly number[], attributes: Attributes): Tensor {
