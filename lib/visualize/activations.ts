@@ -1,23 +1,23 @@
 // What the layers of a model make of an input, as pictures.
 import { makeBatch } from '../data/streams'
 import type { ModelValues } from '../data/values'
+import { ArgumentError, failure, show } from '../errors'
 import type { AnyLayer } from '../layers/layer'
 import type { AnyModel } from '../models/model'
 import { scope } from '../scope'
-import { leavesOf } from '../structure'
-import type { SymbolicTensor, Tensor } from '../tensor'
+import type { Tensor } from '../tensor'
 import { type GridOptions, makeGrid } from './grid'
-import { checkModel, innerFunction, outputsOf } from './inner'
+import { checkModel, Inside } from './inner'
 import { tilesOf } from './tiles'
 
 export interface ActivationsOptions extends GridOptions {
-  /** Layers, or their names. Default: all that give images, sequences or volumes. */
+  /** Layers, or their names, also `model/name`. Default: all that give images, sequences or volumes. */
   layers?: readonly (string | AnyLayer)[] | undefined
 }
 
 /**
- * What layers give for an input, each as one picture, by the names of the layers (`name[use][output]` where a layer is used several times). Outputs
- * have their channels last. Of one image (1, H, W, C) each channel is an image; with several images, each has a row. A sequence is an image with a
+ * What layers give for an input, each as one picture, by the names of the layers: `name[use][output]` where a layer is used several times,
+ * `model/name` in a model that is a layer. Outputs have their channels last. Of one image (1, H, W, C) each channel is an image; with several images, each has a row. A sequence is an image with a
  * line for each channel, a vector one line.
  * @param x input as `predict` takes it; a few samples
  * @returns uint8 (height, width, 1) each, which {@link writePng} takes
@@ -29,19 +29,23 @@ export interface ActivationsOptions extends GridOptions {
 export function activations(model: AnyModel, x: ModelValues, options: ActivationsOptions = {}): Record<string, Tensor> {
   const where = 'visualize.activations'
   const { layers, ...gridOptions } = options
+  if (layers !== undefined && !Array.isArray(layers)) {
+    throw failure(ArgumentError, where, `expected layers to be an array of layers or their names, received ${show(layers)}`)
+  }
   checkModel(where, model)
   const { xs, owned } = makeBatch(model.dataShapes(where, false), { x })
   try {
     return scope(() => {
-      const graph = model.graph!
-      const all = graph.nodes.flatMap(({ outputs }) => leavesOf(outputs).filter(({ rank }) => rank >= 3 && rank <= 5))
-      const wanted = [...new Set(layers?.flatMap((layer) => outputsOf(where, model, layer)) ?? all)]
-      const values = innerFunction(model, wanted)(xs)
-      const isAlone = ({ node }: SymbolicTensor): boolean => wanted.filter((t) => t.node.layer === node.layer).length === 1
+      model.admit(xs[0]!.shape)
+      const inside = new Inside(model)
+      const drawable = inside.uses.flatMap(({ outputs }) => outputs.filter(({ rank }) => rank >= 3 && rank <= 5))
+      const wanted = [...new Set(layers?.flatMap((layer) => inside.outputsOf(where, layer)) ?? drawable)]
+      if (wanted.length === 0) throw failure(ArgumentError, where, 'expected a model with layers that give images, sequences or volumes')
+      const values = inside.function(wanted)(xs)
       return Object.fromEntries(
         wanted.map((t, i) => {
           const { images, columns } = tilesOf(values[i]!, false)
-          return [isAlone(t) ? t.name : graph.refOf(t), makeGrid(where, images, { columns, ...gridOptions })]
+          return [inside.nameOf(t, wanted), makeGrid(where, images, { columns, ...gridOptions })]
         })
       )
     })

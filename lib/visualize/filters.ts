@@ -2,6 +2,7 @@
 import { ArgumentError, failure, show } from '../errors'
 import { Convolution } from '../layers/convolution'
 import type { AnyLayer } from '../layers/layer'
+import { SpectralNormalization } from '../layers/spectral-normalization'
 import { scope } from '../scope'
 import type { Tensor } from '../tensor'
 import { type GridOptions, makeGrid } from './grid'
@@ -16,8 +17,9 @@ import { tilesOf } from './tiles'
  * @example
  * await visualize.writePng('filters.png', visualize.filters(model.getLayer('conv1'), { zoom: 8 }))
  */
-export function filters(layer: AnyLayer, options: GridOptions = {}): Tensor {
+export function filters(of: AnyLayer, options: GridOptions = {}): Tensor {
   const where = 'visualize.filters'
+  const layer = of instanceof SpectralNormalization ? of.layer : of
   if (!(layer instanceof Convolution)) {
     throw failure(ArgumentError, where, `expected a convolution layer, received ${show(layer)}`)
   }

@@ -15,7 +15,7 @@ import { refuseInCapture } from '../state'
 import { valueAndGrad } from '../tape'
 import { type Tensor, tensor } from '../tensor'
 import { rangeOption } from './grid'
-import { checkModel, innerFunction, outputsOf } from './inner'
+import { checkModel, Inside } from './inner'
 import { checkDifferentiable } from './saliency'
 
 export interface MaximizeActivationOptions {
@@ -38,7 +38,7 @@ export interface MaximizeActivationOptions {
  * layer, each unit is a filter, without a softmax or sigmoid at its end. The gradient is normalised by its root mean square; decay and blur are those
  * of Yosinski et al. (2015, arXiv 1506.06579). Filters of deeper layers prefer larger and more involved shapes, since they see more of the image.
  * A filter whose activation is 0 everywhere at the start (a relu that never fires) gives no gradient, and its image does not change.
- * @param layer one of the model's layers, or its name
+ * @param layer one of the model's layers, or its name; `model/name` in a model that is a layer
  * @param filters numbers of the filters: one or several
  * @returns float32 (filters, ...input): an image for each filter, in the range, which the caller owns
  * @throws ArgumentError for a layer, filter or option that cannot be, or a model of several inputs; ShapeError if sizes of the input are not known
@@ -64,10 +64,11 @@ export async function maximizeActivation(
   const [middle, width] = [(low + high) / 2, high - low]
   checkModel(where, model)
   checkDifferentiable(where, model)
-  const [output, ...others] = outputsOf(where, model, layer)
+  const inside = new Inside(model)
+  const [output, ...others] = inside.outputsOf(where, layer)
   if (others.length > 0) throw failure(ArgumentError, where, `expected a layer with one use and one output, received ${output!.name}`)
   const chosen = filterTensor(where, filters, output!.shape.at(-1)!, model.device)
-  const forward = innerFunction(model, [output!], true)
+  const forward = inside.function([output!], true)
 
   /** The gradient of the mean activations of all images' filters. */
   const gradient = (x: Tensor): Tensor => {

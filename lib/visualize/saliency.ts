@@ -9,7 +9,7 @@ import * as ops from '../ops'
 import { scope } from '../scope'
 import { valueAndGrad } from '../tape'
 import { type Tensor, tensor } from '../tensor'
-import { checkModel, innerFunction } from './inner'
+import { checkModel, Inside } from './inner'
 
 /**
  * How much each element of an input changes the score of a class: |∂score / ∂x|, where the score is what enters a softmax or sigmoid at the
@@ -33,7 +33,9 @@ export function saliency(model: Model, x: ModelValues, classIndex?: number | rea
       if (output!.rank !== 2)
         throw failure(ShapeError, where, `expected an output of shape [null, classes], received ${showShape(output!.shape)}`)
       checkDifferentiable(where, model)
-      const forward = innerFunction(model, [output!], true)
+      model.admit(xs[0]!.shape)
+      const inside = new Inside(model)
+      const forward = inside.function(inside.outputs, true)
       const input = inDType(xs[0]!, 'float32')
       const { grads } = valueAndGrad(() => {
         const scores = inDType(forward([input])[0]!, 'float32')

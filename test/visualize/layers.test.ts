@@ -1,5 +1,5 @@
 // Filters and activations as pictures: which number stands where.
-import { type AnyLayer, input, layers, memory, model, random, sequential, type Tensor, tensor, visualize } from '../../lib'
+import { type AnyLayer, input, layers, memory, model, random, ShapeError, sequential, type Tensor, tensor, visualize } from '../../lib'
 import { collected } from '../support/collected'
 import { onEveryDevice } from '../support/op-suite'
 
@@ -29,6 +29,17 @@ onEveryDevice(() => {
 
     test('of one channel: an image each', async () => {
       const layer = counting(layers.conv2d({ filters: 3, kernelSize: [1, 2] }), [4, 4, 1])
+      expect(await drawn(layer, 6, { columns: 2 })).toEqual([
+        [0, 3, 1, 4],
+        [2, 5, 5, 5]
+      ])
+    })
+
+    test('of a layer with spectral normalisation', async () => {
+      const inner = layers.conv2d({ filters: 3, kernelSize: [1, 2] })
+      const layer = layers.spectralNormalization({ layer: inner })
+      layer.build([null, 4, 4, 1])
+      counting(inner, [4, 4, 1])
       expect(await drawn(layer, 6, { columns: 2 })).toEqual([
         [0, 3, 1, 4],
         [2, 5, 5, 5]
@@ -153,6 +164,34 @@ onEveryDevice(() => {
       expect([await rows(pictures['twice[0][0]']!, 256), await rows(pictures['twice[1][0]']!, 256)]).toEqual([[[6]], [[12]]])
       const once = model({ inputs: x, outputs: twice.apply(x) })
       expect(Object.keys(visualize.activations(once, tensor([3], [1, 1, 1, 1])))).toEqual(['twice'])
+    })
+
+    test('layers of a model that is a layer', async () => {
+      const x = input({ shape: [1, 1, 1] })
+      const double = layers.lambda({ function: (t: Tensor) => t.mul(2), name: 'double' })
+      const backbone = model({ inputs: x, outputs: double.apply(x), name: 'backbone' })
+      const z = input({ shape: [1, 1, 1] })
+      const net = model({ inputs: z, outputs: layers.softmax().apply(layers.flatten().apply(backbone.apply(backbone.apply(z)))) })
+      const data = tensor([3], [1, 1, 1, 1])
+      const pictures = visualize.activations(net, data, options)
+      expect(Object.keys(pictures)).toEqual(['backbone/double[0][0]', 'backbone/double[1][0]'])
+      expect(await rows(pictures['backbone/double[1][0]']!, 256)).toEqual([[12]])
+      for (const which of ['backbone/double', 'double', double, backbone])
+        expect(Object.keys(visualize.activations(net, data, { ...options, layers: [which] }))).toEqual(Object.keys(pictures))
+    })
+
+    test('errors', () => {
+      const net = sequential([layers.flatten({ inputShape: [2, 2, 1] }), layers.dense({ units: 2, name: 'out' })])
+      expect(() => visualize.activations(net, random.uniform([1, 2, 2, 1]))).toThrow(
+        '[visualize.activations] expected a model with layers that give images, sequences or volumes'
+      )
+      const x = input({ shape: [2, 2, 1] })
+      const strict = model({ inputs: x, outputs: net.apply(layers.identity().apply(x)) })
+      expect(() => visualize.activations(strict, random.uniform([1, 3, 2, 1]))).toThrow(ShapeError)
+      expect(() => visualize.saliency(strict, random.uniform([1, 3, 2, 1]))).toThrow(ShapeError)
+      const layersOf = (given: unknown) => () => visualize.activations(net, random.uniform([1, 2, 2, 1]), { layers: given as string[] })
+      expect(layersOf('out')).toThrow('[visualize.activations] expected layers to be an array of layers or their names, received "out"')
+      expect(layersOf([7])).toThrow('[visualize.activations] expected one of the model\'s layers "flatten", "out", received 7')
     })
 
     test('a model that is built by its first data; nothing is left behind', async () => {
