@@ -130,7 +130,7 @@ function normalization(layer: Of<'batchNorm'>, direction: Direction, dtype: Floa
   const shape = [batch, ...size, channels]
   const [x, dy, gamma, beta] = [values(shape, dtype), values(shape, dtype), random.normal([channels]), random.normal([channels])]
   const residual = layer.residual ? values(shape, dtype) : null
-  const forward = () => ops.batchNormTraining(x, { gamma, beta, residual, activation: 'relu' })
+  const forward = () => ops.batchNormTraining(x, { gamma, beta, residual, activation: layer.relu ? 'relu' : 'none' })
   if (direction === 'forward') return { run: forward, streams: streamsOf(dtype, x.size * (layer.residual ? 3 : 2), x.size) }
   const [y, mean, variance] = forward()
   const attributes = { outer: 1, groups: channels, epsilon: 1e-3 }
@@ -138,9 +138,9 @@ function normalization(layer: Of<'batchNorm'>, direction: Direction, dtype: Floa
   const sum = { shape: [1, channels], dtype: 'float32' } as const
   const backward = (): Tensor[] => {
     const outputs = [{ shape: residual === null ? [0] : shape, dtype }, sum, sum]
-    const made = runAll('channelNormSums', [dy, residual && y, x, ...affine], { outputs, attributes: { ...attributes, relu: true } })
+    const made = runAll('channelNormSums', [dy, residual && y, x, ...affine], { outputs, attributes: { ...attributes, relu: layer.relu } })
     const [dz, ...sums] = made as [Tensor, Tensor, Tensor]
-    const grad = { shape, dtype, attributes: { ...attributes, relu: residual === null } }
+    const grad = { shape, dtype, attributes: { ...attributes, relu: layer.relu && residual === null } }
     return [...made, run('channelNormGrad', [residual === null ? dy : dz, x, ...affine, ...sums], grad)]
   }
   const [reads, writes] = residual === null ? [4, 1] : [5, 2]

@@ -32,6 +32,7 @@ export function* movement(): Generator<OpCase> {
     yield { name: name('transpose heads'), run: () => x.reshape([height / 64, 64, 16, 64]).transpose([0, 2, 1, 3]), streams: one }
     yield { name: name('gather rows'), run: () => ops.gather(x, order), streams: one }
     yield { name: name('gather short rows'), run: () => ops.gather(x.reshape([height * 16, 64]), shortOrder), streams: one }
+    yield { name: name('scatterAdd rows'), run: () => ops.scatterAdd(order, x, [height, width]), streams: one }
     yield { name: name('gather columns'), run: () => ops.gather(x.reshape([height * 32, 32]), few, 1), streams: one }
     yield {
       name: name('gather bytes as float32'),
@@ -100,6 +101,8 @@ export function* reductions(): Generator<OpCase> {
         streams: of(axis === 1 && tensor === x ? 1 : 2, 0, floats)
       }
     }
+    yield { name: name('prod of rows'), run: () => ops.prod(x, 1), streams: read }
+    yield { name: name('argmin of rows'), run: () => ops.argmin(x, 1), streams: read }
     const half = x.cast('bfloat16')
     yield { name: name('sum of rows bfloat16'), run: () => half.sum(1), streams: of(1, 0, floats / 2) }
     yield { name: name('sum of columns bfloat16'), run: () => half.sum(0), streams: of(1, 0, floats / 2) }
@@ -126,20 +129,38 @@ export function* draws(): Generator<OpCase> {
   }
 }
 
+const unary = [
+  ...([
+    'sigmoid',
+    'tanh',
+    'gelu',
+    'silu',
+    'erf',
+    'elu',
+    'selu',
+    'softplus',
+    'softsign',
+    'hardSigmoid',
+    'leakyRelu',
+    'exp',
+    'expm1'
+  ] as const),
+  ...(['log', 'log1p', 'sin', 'cos', 'abs', 'neg', 'square', 'rsqrt', 'floor'] as const)
+] as const
+
 export function* functions(): Generator<OpCase> {
   for (const height of heights) {
     const x = random.normal([height, width])
     const half = x.cast('bfloat16')
     const floats = x.size
     const name = (what: string) => `${what}, ${floats / million}M`
-    for (const op of ['sigmoid', 'tanh', 'gelu', 'silu', 'erf', 'elu', 'softplus', 'exp', 'log', 'abs', 'neg', 'square', 'rsqrt'] as const)
-      yield { name: name(op), run: () => ops[op](x), streams: of(1, 1, floats) }
+    for (const op of unary) yield { name: name(op), run: () => ops[op](x), streams: of(1, 1, floats) }
     yield { name: name('gelu by tanh'), run: () => ops.gelu(x, { approximate: true }), streams: of(1, 1, floats) }
     for (const op of ['relu', 'gelu', 'tanh', 'sigmoid', 'exp'] as const)
       yield { name: name(`${op} bfloat16`), run: () => ops[op](half), streams: of(1, 1, floats / 2) }
     yield { name: name('add bfloat16'), run: () => half.add(half), streams: of(1, 1, floats / 2) }
     const other = random.normal([height, width])
-    for (const op of ['add', 'mul', 'div', 'maximum', 'pow'] as const)
+    for (const op of ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'pow'] as const)
       yield { name: name(op), run: () => ops[op](x, other), streams: of(2, 1, floats) }
     const row = random.normal([width]).cast('bfloat16')
     yield { name: name('add row bfloat16'), run: () => half.add(row), streams: of(1, 1, floats / 2) }

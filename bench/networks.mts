@@ -24,11 +24,12 @@ export interface GlobalPooling {
   channels: number
 }
 
-/** Batch norm in training, with what follows it: a sum with another tensor, and ReLU. */
+/** Batch norm in training, with what follows it: a sum with another tensor, ReLU. */
 export interface Normalization {
   kind: 'batchNorm'
   channels: number
   residual: boolean
+  relu: boolean
 }
 
 type Layer = Convolution | Pooling | GlobalPooling | Normalization
@@ -53,12 +54,14 @@ const conv = (channels: number, features: number, kernel: number, stride = 1, gr
 const depthwise = (channels: number, stride = 1) => conv(channels, channels, 3, stride, channels)
 const maxPool = (channels: number, window = 2, before = 0): Layer => ({ kind: 'maxPool', channels, window, stride: 2, before })
 const globalAverage = (channels: number): Layer => ({ kind: 'globalAveragePool', channels })
-const norm = (channels: number, residual = false): Layer => ({ kind: 'batchNorm', channels, residual })
+const norm = (channels: number, residual = false, relu = true): Layer => ({ kind: 'batchNorm', channels, residual, relu })
 
 /** The layers that a stage of ResNet-50 has at its own size: C to M to M to 4 M channels. */
 const bottleneck = (m: number): Layer[] => [conv(4 * m, m, 1), conv(m, m, 3), conv(m, 4 * m, 1), norm(m), norm(4 * m, true)]
 /** Those at which a stage of ResNet-50 begins, of the size before it. */
-const downsampling = (m: number): Layer[] => [conv(2 * m, m, 1), conv(m, m, 3, 2), conv(2 * m, 4 * m, 1, 2)]
+const downsampling = (m: number): Layer[] => [conv(2 * m, m, 1), norm(m), conv(m, m, 3, 2), conv(2 * m, 4 * m, 1, 2)]
+/** Behind the convolution beside a stage's first block. */
+const projected = (m: number): Layer => norm(4 * m, false, false)
 /** Separable convolutions of MobileNet. */
 const separable = (channels: number, features: number): Layer[] => [depthwise(channels), conv(channels, features, 1), norm(channels)]
 
@@ -109,10 +112,10 @@ const networks: [network: string, batch: number, axes: number, lines: [size: num
     [
       [224, conv(3, 64, 7, 2)],
       [112, norm(64), maxPool(64, 3, 1)],
-      [56, conv(64, 64, 1), ...bottleneck(64), ...downsampling(128)],
-      [28, ...bottleneck(128), ...downsampling(256)],
-      [14, ...bottleneck(256), ...downsampling(512)],
-      [7, ...bottleneck(512), globalAverage(2048)]
+      [56, conv(64, 64, 1), ...bottleneck(64), projected(64), ...downsampling(128)],
+      [28, ...bottleneck(128), projected(128), ...downsampling(256)],
+      [14, ...bottleneck(256), projected(256), ...downsampling(512)],
+      [7, ...bottleneck(512), projected(512), globalAverage(2048)]
     ]
   ],
   [
@@ -121,11 +124,11 @@ const networks: [network: string, batch: number, axes: number, lines: [size: num
     2,
     [
       [224, conv(3, 32, 3, 2)],
-      [112, ...separable(32, 64), depthwise(64, 2)],
-      [56, conv(64, 128, 1), ...separable(128, 128), depthwise(128, 2)],
-      [28, conv(128, 256, 1), ...separable(256, 256), depthwise(256, 2)],
-      [14, conv(256, 512, 1), ...separable(512, 512), depthwise(512, 2)],
-      [7, conv(512, 1024, 1), ...separable(1024, 1024), globalAverage(1024)]
+      [112, ...separable(32, 64), norm(64), depthwise(64, 2)],
+      [56, norm(64), conv(64, 128, 1), ...separable(128, 128), depthwise(128, 2)],
+      [28, norm(128), conv(128, 256, 1), ...separable(256, 256), depthwise(256, 2)],
+      [14, norm(256), conv(256, 512, 1), ...separable(512, 512), depthwise(512, 2)],
+      [7, norm(512), conv(512, 1024, 1), ...separable(1024, 1024), globalAverage(1024)]
     ]
   ]
 ]
@@ -158,7 +161,7 @@ export function outputSize(layer: NetworkLayer): readonly number[] {
 export function nameOf(layer: NetworkLayer): string {
   const { network, batch, size, channels } = layer
   const input = `${batch}x${size.join('x')}x${channels}`
-  if (layer.kind === 'batchNorm') return `${network} batchNorm${layer.residual ? ' + residual' : ''} + relu ${input}`
+  if (layer.kind === 'batchNorm') return `${network} batchNorm${layer.residual ? ' + residual' : ''}${layer.relu ? ' + relu' : ''} ${input}`
   if (layer.kind === 'globalAveragePool') return `${network} globalAveragePool ${input}`
   if (layer.kind === 'maxPool') return `${network} maxPool ${layer.window} / ${layer.stride} ${input}`
   const kernel = size.map(() => layer.kernel).join('x') + (layer.stride > 1 ? ` / ${layer.stride}` : '')

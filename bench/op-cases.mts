@@ -154,6 +154,7 @@ function* updates(): Generator<OpCase> {
     for (const [name, optimizer, streams] of [
       ['sgd', optimizers.sgd({ learningRate: 1e-3 }), { reads: 2, writes: 1, floats }],
       ['sgd momentum', optimizers.sgd({ learningRate: 1e-3, momentum: 0.9 }), { reads: 3, writes: 2, floats }],
+      ['rmsprop', optimizers.rmsprop(), { reads: 3, writes: 2, floats }],
       ['adam', optimizers.adam(), { reads: 4, writes: 3, floats }]
     ] as const) {
       const w = variable(random.normal([floats]))
@@ -164,6 +165,22 @@ function* updates(): Generator<OpCase> {
       }
       yield { name: `${name} ${label(floats)}`, run, streams }
     }
+  }
+}
+
+/** Losses from logits, by themselves: what they read. */
+function* crossEntropies(): Generator<OpCase> {
+  for (const [n, c] of [
+    [128, 10],
+    [2048, 1024],
+    [32768, 1024]
+  ] as const) {
+    const [x, z] = [random.normal([n, c]), random.uniform([n, c])]
+    const labels = tensor(Int32Array.from({ length: n }, (_, i) => (i * 7919) % c))
+    const streams = (reads: number): Streams => ({ reads, writes: 0, floats: n * c })
+    yield { name: `softmaxCrossEntropy ${n}x${c}`, run: () => ops.softmaxCrossEntropy(x, z), streams: streams(2) }
+    yield { name: `sparseSoftmaxCrossEntropy ${n}x${c}`, run: () => ops.sparseSoftmaxCrossEntropy(x, labels), streams: streams(1) }
+    yield { name: `sigmoidCrossEntropy ${n}x${c}`, run: () => ops.sigmoidCrossEntropy(x, z), streams: { ...streams(2), writes: 1 } }
   }
 }
 
@@ -192,5 +209,6 @@ export const groups: Record<string, (asked: Asked) => Generator<OpCase>> = {
   pooling,
   images,
   normalization,
+  crossEntropies,
   updates
 }

@@ -56,12 +56,12 @@ def batch_norm(layer, values):
         y, *statistics = aten.native_batch_norm(x, gamma, beta, mean, variance, True, 0.1, 1e-3)
         if layer["residual"]:
             y += residual
-        return y.relu_(), *statistics
+        return y.relu_() if layer["relu"] else y, *statistics
 
     y, batch_mean, inverse = forward()
 
     def backward():
-        dz = aten.threshold_backward(dy, y, 0)
+        dz = aten.threshold_backward(dy, y, 0) if layer["relu"] else dy
         return dz, aten.native_batch_norm_backward(dz, x, gamma, mean, variance, batch_mean, inverse, True, 1e-3, [True, True, True])
 
     return {"forward": forward, "backward": backward}
