@@ -37,10 +37,17 @@ export function gather(x: Tensor, indices: Tensor, axis = 0, { dtype, scale = 1,
   }
   if (!isFloat(out) && (scale !== 1 || offset !== 0))
     throw failure(ArgumentError, 'gather', `expected scale 1 and offset 0 for dtype ${out}`)
+  expectPlace('gather', x.shape, a, indices)
   const shape = [...x.shape.slice(0, a), ...indices.shape, ...x.shape.slice(a + 1)]
   if (shape.length > 8) throw failure(ShapeError, 'gather', `expected a result of at most 8 dimensions, received ${showShape(shape)}`)
   const attributes = { axis: a, scale: expectNumber('gather', 'scale', scale), offset: expectNumber('gather', 'offset', offset) }
   return run('gather', [x, indices], { shape, dtype: out, attributes, gradient: isFloat(x.dtype) ? gatherGradient : undefined })
+}
+
+/** An axis of size 0 has no element that an index could mean. */
+function expectPlace(op: string, shape: readonly number[], axis: number, indices: Tensor): void {
+  if (shape[axis] !== 0 || !(indices.size > 0)) return
+  throw failure(ShapeError, op, `expected an axis ${axis} that is not empty for ${indices.size} indices, received ${showShape(shape)}`)
 }
 
 const gatherGradient: Gradient = (dy, { inputs, attributes }) => {
@@ -68,6 +75,7 @@ export function scatterAdd(
   if (!sameShape(updates.shape, expected)) {
     throw failure(ShapeError, 'scatterAdd', `expected updates to be ${showShape(expected)}, received ${showShape(updates.shape)}`)
   }
+  expectPlace('scatterAdd', target, a, indices)
   return run('scatterAdd', [indices, updates], {
     shape: target,
     dtype: updates.dtype,
