@@ -122,7 +122,12 @@ export abstract class Optimizer {
 
   /** The state to be saved, in the order of Keras: iteration, learning rate, averages, then what the update keeps. */
   get weights(): Variable[] {
-    const states = [...this.states.values()]
+    return this.stateOf(this.variables)
+  }
+
+  /** @internal The part of `weights` that belongs to these of its `variables`. */
+  stateOf(variables: readonly Variable[]): Variable[] {
+    const states = variables.map((v) => this.states.get(v)!)
     const averages = states.flatMap(({ average }) => average ?? [])
     const slots = this.savedGroups.flatMap((group) =>
       states.flatMap((state) => group.map((name) => state.slots[this.slotNames.indexOf(name)]!))
