@@ -2,7 +2,7 @@
 import { FormatError, showShape } from '../errors'
 import type { TensorData as Elements } from '../host-values'
 import type { AnyLayer } from '../layers/layer'
-import type { Tensor, Variable } from '../tensor'
+import { assignAll, type Tensor, type Variable } from '../tensor'
 import type { SafetensorsFile, TensorData } from './safetensors'
 
 /** A variable and its name in files. */
@@ -72,7 +72,10 @@ export function matches(entry: { dtype: string; shape: readonly number[] }, { dt
 export async function assignTensors(file: SafetensorsFile, variables: readonly Named[]): Promise<void> {
   const values: Elements[] = []
   for (const [name, variable] of variables) values.push(elementsOf(await file.read(name), variable))
-  variables.forEach(([, variable], i) => void variable.assign(values[i]!))
+  assignAll(
+    variables.map(([, variable]) => variable),
+    values
+  )
 }
 
 function elementsOf(bytes: Uint8Array, { dtype }: Variable): Elements {

@@ -16,7 +16,7 @@ import { type Config, classNameOf, kindOf } from '../serialization'
 import { publicShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
-import { abstractTensor, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
+import { abstractTensor, assignAll, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
 import type { Epilogue, FusedPart } from './fusion'
 import { defaultName, firstFreeName } from './names'
 import { isSymbolic, type LayerNode, makeNode } from './symbolic'
@@ -342,13 +342,15 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     return this.weights.map((w) => ops.copy(w))
   }
 
-  /** Replaces the weights' values, in the order of `weights`. @throws ArgumentError for another number of values, ShapeError for other shapes */
+  /**
+   * Replaces the weights' values, in the order of `weights`; all or none.
+   * @throws ArgumentError for another number of values, ShapeError, DTypeError for other shapes or dtypes
+   */
   setWeights(values: readonly Parameters<Variable['assign']>[0][]): void {
     const { weights } = this
-    if (values.length !== weights.length) {
-      throw this.failure(ArgumentError, `expected values for ${weights.length} weights, received ${values.length}`)
-    }
-    weights.forEach((w, i) => void w.assign(values[i]!))
+    const count = Array.isArray(values) ? values.length : show(values)
+    if (count !== weights.length) throw this.failure(ArgumentError, `expected values for ${weights.length} weights, received ${count}`)
+    assignAll(weights, values)
   }
 
   /** The options that make this layer again: `new Class(layer.getConfig())`. A subclass adds its own. */

@@ -9,6 +9,7 @@ import {
   type LayerOptions,
   layers,
   memory,
+  NeuriteError,
   optimizers,
   type PartialShape,
   regularizers,
@@ -88,7 +89,14 @@ test('weights are copied out and in', async () => {
   expect(await Promise.all(copies.map((w) => w.array()))).toEqual([[[1, 2]], [3, 4]])
   expect(await layer.bias!.array()).toEqual([0, 0])
   expect(() => layer.setWeights([])).toThrow('expected values for 2 weights, received 0')
-  expect(() => layer.setWeights([zeros([2, 2]), zeros([2])])).toThrow(ShapeError)
+  expect(() => layer.setWeights(undefined as never)).toThrow('expected values for 2 weights, received undefined')
+  const bad = [zeros([3]), zeros([2], { dtype: 'int32' }), [1, 2, 3], 'a' as never]
+  for (const bias of bad) {
+    const before = memory().tensors
+    expect(() => layer.setWeights([[[5, 6]], bias])).toThrow(NeuriteError)
+    expect(memory().tensors).toBe(before)
+    expect(await layer.kernel!.array()).toEqual([[0, 0]])
+  }
 })
 
 test('layers in fields and in lists of a layer belong to it', async () => {
