@@ -1,7 +1,7 @@
 // Devices: what there is, which one new tensors are made on, and how much memory they use.
 import { native } from './addon'
 import { ArgumentError, DeviceError, failure, fromNative, show } from './errors'
-import { captureDevice } from './state'
+import { captureDevice, outsideCapture } from './state'
 
 /** A device that was looked for, whether it can be used, and if not, why. */
 export interface Device {
@@ -110,10 +110,12 @@ export function setMemoryLimit(bytes: number, { device }: { device?: string | un
 }
 
 /** Resolves when everything submitted to the current device has run; rejects with a failure that nobody has been told of. */
-export async function synchronize(): Promise<void> {
-  try {
-    await native.synchronize(currentDevice(), 0)
-  } catch (error) {
-    throw fromNative(error, 'synchronize')
-  }
+export function synchronize(): Promise<void> {
+  return outsideCapture('synchronize()', async () => {
+    try {
+      await native.synchronize(currentDevice(), 0)
+    } catch (error) {
+      throw fromNative(error, 'synchronize')
+    }
+  })
 }

@@ -1,12 +1,18 @@
 // capture: bit for bit what the function does, new results every call, and everything that is refused.
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   capture,
+  layers,
   memory,
+  metrics,
   ops,
   random,
   scope,
+  sequential,
   setPrecision,
   setRandomSeed,
+  synchronize,
   Tensor,
   tensor,
   type Variable,
@@ -163,6 +169,31 @@ onEveryDevice(() => {
     const x = tensor([1])
     for (let i = 0; i < 2; i++) expect(() => f(x)).toThrow(expect.objectContaining({ name: 'CaptureError' }))
     expect(await x.add(1).item()).toBe(2)
+  })
+
+  test('refuses what takes a model through data or files, or waits, from the first call on', async () => {
+    const model = sequential([layers.dense({ units: 1, inputShape: [2] })])
+    model.compile({ loss: 'mse' })
+    const [x, y] = [zeros([4, 2]), zeros([4, 1])]
+    const file = join(tmpdir(), 'neurite-captured.safetensors')
+    const metric = metrics.meanSquaredError()
+    const forbidden = {
+      fit: () => model.fit(x, y, { verbose: 0 }),
+      evaluate: () => model.evaluate(x, y),
+      predict: () => model.predict(x),
+      trainOnBatch: () => model.trainOnBatch(x, y),
+      testOnBatch: () => model.testOnBatch(x, y),
+      save: () => model.save(file),
+      saveWeights: () => model.saveWeights(file),
+      loadWeights: () => model.loadWeights(file),
+      'result()': () => metric.result(),
+      'synchronize()': () => synchronize()
+    }
+    for (const [what, run] of Object.entries(forbidden)) {
+      const f = capture(() => void run())
+      for (let i = 0; i < 2; i++) expect(f).toThrow(`[capture] ${what} inside a captured function cannot be replayed`)
+    }
+    expect((await model.fit(x, y, { verbose: 0 })).epoch).toEqual([0])
   })
 
   test('refuses to be differentiated through', () => {
