@@ -3,7 +3,17 @@ import { native, reserve, shared } from './addon'
 import { raiseConfiguration } from './config'
 import type { Constraint } from './constraints'
 import { currentDevice, deviceName, deviceNumber } from './device'
-import { ArgumentError, DeviceError, DisposedError, DTypeError, failure, fromNative, OutOfMemoryError, ShapeError, showShape } from './errors'
+import {
+  ArgumentError,
+  DeviceError,
+  DisposedError,
+  DTypeError,
+  failure,
+  fromNative,
+  OutOfMemoryError,
+  ShapeError,
+  showShape
+} from './errors'
 import { isFlat, type NestedArray, nest, type TensorData, type TensorValues, toHost, toResult } from './host-values'
 import type { LayerNode } from './layers/symbolic'
 import type { OpMethods } from './methods'
@@ -48,6 +58,8 @@ export class Tensor {
   alive = true
   /** @internal Marked as a result, which scopes do not free. */
   kept = false
+  /** @internal Number of the last write in place, 0 before the first. */
+  lastWrite = 0
   /** @internal Registered with the finalizers. */
   finalized = false
 
