@@ -108,6 +108,32 @@ onEveryDevice(() => {
     expect(runs).toBe(14)
   })
 
+  test('bytes and functions among the arguments', async () => {
+    const f = capture((bytes: Uint8Array, g: (x: number) => number) => tensor([g(bytes[0]!)]))
+    const [twice, half] = [(x: number) => 2 * x, (x: number) => x / 2]
+    for (let i = 0; i < 3; i++) {
+      // Both are no text: they decode to the same replacement character.
+      expect(await f(Buffer.from([0xfe]), twice).item()).toBe(508)
+      expect(await f(Buffer.from([0xff]), twice).item()).toBe(510)
+      expect(await f(Uint8Array.of(0xff), half).item()).toBe(127.5)
+    }
+  })
+
+  test.each([
+    ['Map', new Map([['a', 1]])],
+    ['Date', new Date(0)],
+    ['DataView', new DataView(new ArrayBuffer(1))],
+    ['Dense', layers.dense({ units: 1 })]
+  ])('an argument that is a %s is refused, in an array too', (name, value) => {
+    const f = capture((_: unknown) => zeros([1]))
+    for (const argument of [value, [{ value }]]) {
+      expect(() => f(argument)).toThrow(
+        '[capture] expected arguments that are tensors, numbers, booleans, strings, functions, or arrays and records of these, ' +
+          `received ${name}, whose changes a replay could not see`
+      )
+    }
+  })
+
   test('a variable among the arguments is written in place', async () => {
     const v = variable(tensor([0]))
     const f = capture((target: Variable, by: Tensor) => {

@@ -46,7 +46,11 @@ function expectInteger(name: string, value: number, dtype: DType): void {
     throw failure(DTypeError, name, `expected an integer beside a tensor of dtype ${dtype}, received ${show(value)}: use cast`)
   }
   if (value < -(2 ** 31) || value >= 2 ** 31) {
-    throw failure(ArgumentError, name, `expected an integer of 32 bits beside a tensor of dtype ${dtype}, received ${show(value)}: use cast`)
+    throw failure(
+      ArgumentError,
+      name,
+      `expected an integer of 32 bits beside a tensor of dtype ${dtype}, received ${show(value)}: use cast`
+    )
   }
 }
 
