@@ -9,15 +9,16 @@ import type { SafetensorsFile, TensorData } from './safetensors'
 export type Named = readonly [name: string, variable: Variable]
 
 /** The weights of a layer and those in it, by names such as `dense/kernel`: names of layers, then of the weight. */
-export function namedWeights(layer: AnyLayer, prefix = '', seen: Set<AnyLayer> = new Set()): Named[] {
-  // A layer that is shared has the name of its first place.
+export function namedWeights(layer: AnyLayer, prefix = '', seen: Set<AnyLayer | Variable> = new Set()): Named[] {
+  // A layer or variable that is shared has the name of its first place.
   if (seen.has(layer)) return []
   seen.add(layer)
   const nested = new Set(layer.sublayers.flatMap((inner) => inner.weights))
   const names = new Set<string>()
   const own = layer.weights
-    .filter((weight) => !nested.has(weight))
+    .filter((weight) => !nested.has(weight) && !seen.has(weight))
     .map((weight): Named => {
+      seen.add(weight)
       let name = prefix + weight.name
       for (let i = 1; names.has(name); i++) name = `${prefix}${weight.name}_${i}`
       names.add(name)

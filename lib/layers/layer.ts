@@ -11,12 +11,12 @@ import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
-import { scope } from '../scope'
+import { isRecord, scope } from '../scope'
 import { type Config, classNameOf, kindOf } from '../serialization'
 import { publicShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
-import { abstractTensor, assignAll, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
+import { abstractTensor, assignAll, SymbolicTensor, Tensor, Variable, variable } from '../tensor'
 import type { Epilogue, FusedPart } from './fusion'
 import { defaultName, firstFreeName } from './names'
 import { isSymbolic, type LayerNode, makeNode } from './symbolic'
@@ -82,6 +82,9 @@ let lossesAdded = false
 /**
  * A layer: weights, made on first use, and a function of a tensor (`call`). One's own layer extends this class.
  *
+ * Layers and variables in its fields, also in arrays, plain records, Maps and Sets, belong to it: their weights are its weights. Those in
+ * fields that JavaScript hides (`#private`) are not found: make such weights by `addWeight`.
+ *
  * Under the policy `mixed_bfloat16` floats arrive in `call` as bfloat16 while weights stay float32: use them as `this.cast(w)`.
  *
  * @example
@@ -110,6 +113,8 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** The first use on symbolic tensors, and how many there were. */
   private node: LayerNode | undefined
   private uses = 0
+  /** Names of the fields above, which `parts` does not look into. */
+  private readonly baseFields: ReadonlySet<string>
 
   /** @throws ArgumentError for options out of their range */
   constructor(options: LayerOptions = {}) {
@@ -128,6 +133,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     this.batchInputShape = batchInputShape ?? (inputShape && [null, ...inputShape])
     this.activityRegularizer = regularizers.get(options.activityRegularizer)
     this.guardBuild()
+    this.baseFields = new Set(Object.keys(this))
   }
 
   /** Makes the weights for inputs of this shape (a list of shapes for several inputs). Called once, before the first `call`. */
@@ -275,11 +281,16 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     return new Type(`[${this.kind} "${this.name}"] ${message}`, { layer: this.name })
   }
 
-  /** The layers that are fields of this one, in their order. */
+  /** The layers in fields of this one, also in arrays, plain records, Maps and Sets, in their order. */
   get sublayers(): readonly AnyLayer[] {
-    return Object.values(this)
-      .flatMap((value) => (Array.isArray(value) ? value : [value]))
-      .filter((value) => value instanceof Layer)
+    return [...this.parts()].filter((part) => part instanceof Layer)
+  }
+
+  /** The layers and variables in fields. */
+  private parts(): Set<AnyLayer | Variable> {
+    const found = new Set<AnyLayer | Variable>()
+    for (const [name, value] of Object.entries(this)) if (!this.baseFields.has(name)) collect(value, found, new Set())
+    return found
   }
 
   /** @internal This layer and all in it, each once however often it is shared; `enter` says whose inner layers count. */
@@ -307,13 +318,27 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   /** The layer's part of `weights`, before those of the layers in it. */
   protected get ownVariables(): Variable[] {
-    const own = this.ownWeights.map(({ variable }) => variable)
+    const own = this.variables
     return [...own.filter((w) => w.trainable), ...own.filter((w) => !w.trainable)]
+  }
+
+  /** What `addWeight` has made, then the other variables in fields. */
+  private get variables(): Variable[] {
+    const made = this.ownWeights.map(({ variable }) => variable)
+    const others = this.fieldVariables.filter((v) => !made.includes(v))
+    if (others.length === 0) return made
+    const inner = new Set(this.sublayers.flatMap(({ weights }) => weights))
+    return [...made, ...others.filter((v) => !inner.has(v))]
+  }
+
+  /** The variables in fields of this layer. */
+  protected get fieldVariables(): Variable[] {
+    return [...this.parts()].filter((part) => part instanceof Variable)
   }
 
   /** The weights that training changes now. */
   get trainableVariables(): Variable[] {
-    return this.tree(isTrainable).flatMap(({ ownWeights }) => ownWeights.map(({ variable }) => variable).filter((w) => w.trainable))
+    return [...new Set(this.tree(isTrainable).flatMap(({ variables }) => variables.filter((w) => w.trainable)))]
   }
 
   /** The weights that training does not change now. */
@@ -369,7 +394,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   dispose(): void {
     if (this.disposed) return
     this.disposed = true
-    for (const { variable } of this.ownWeights) variable.dispose()
+    for (const variable of this.variables) variable.dispose()
     for (const generator of this.ownGenerators) generator.dispose()
     for (const loss of this.added) loss.dispose()
     for (const layer of this.sublayers) layer.dispose()
@@ -494,6 +519,17 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     for (const loss of this.added) loss.dispose()
     this.added = []
     for (const layer of this.sublayers) layer.clearLosses()
+  }
+}
+
+/** Adds the layers and variables in a value to `found`: in arrays, plain records, Maps and Sets, however deep. */
+function collect(value: unknown, found: Set<AnyLayer | Variable>, seen: Set<unknown>): void {
+  if (value instanceof Layer || value instanceof Variable) found.add(value)
+  else if (Array.isArray(value) || value instanceof Map || value instanceof Set || isRecord(value)) {
+    if (seen.has(value)) return
+    seen.add(value)
+    const items = isRecord(value) ? Object.values(value) : value.values()
+    for (const item of items) collect(item, found, seen)
   }
 }
 

@@ -113,6 +113,11 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
     return this.layers
   }
 
+  /** None: a model's weights are those of its layers. */
+  protected override get fieldVariables(): Variable[] {
+    return []
+  }
+
   override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
     return this.graph?.outputs.length === 1 ? this.logitsActivationOf(0) : undefined
   }

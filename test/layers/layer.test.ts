@@ -15,14 +15,17 @@ import {
   regularizers,
   ShapeError,
   scope,
+  sequential,
   setPolicy,
   setRandomSeed,
   type Tensor,
   tensor,
   type Variable,
   valueAndGrad,
+  variable,
   zeros
 } from '../../lib'
+import { namedWeights } from '../../lib/io/tensors'
 import { withCustomObjects } from '../../lib/serialization'
 import { collected } from '../support/collected'
 
@@ -115,6 +118,55 @@ test('layers in fields and in lists of a layer belong to it', async () => {
   block.trainable = true
   block.first.trainable = false
   expect(block.trainableVariables.map(({ name }) => name)).toEqual(['gain'])
+})
+
+/** Layers and variables in every place where they are found, and variables that are another layer's. */
+class Places extends Layer {
+  readonly byName = { a: layers.dense({ units: 1, name: 'a' }), deep: [{ b: layers.dense({ units: 1, name: 'b' }) }] }
+  readonly map = new Map([['c', layers.dense({ units: 1, name: 'c' })]])
+  readonly set = new Set([layers.dense({ units: 1, name: 'd' })])
+  readonly again = this.byName.a
+  readonly gain = variable([2], { name: 'gain' })
+  readonly shifts = [variable([1], { name: 'shift' }), variable([0], { name: 'fixed', trainable: false })]
+  own!: Variable
+  tied!: Variable
+  readonly cycle: unknown[] = []
+  constructor(options: LayerOptions = {}) {
+    super(options)
+    this.cycle.push(this.cycle)
+  }
+  override build(): void {
+    this.own = this.addWeight({ name: 'own', shape: [1] })
+    for (const layer of this.sublayers) layer.build([null, 1])
+    this.tied = this.byName.a.weights[0]!
+  }
+  override call(x: Tensor): Tensor {
+    const inner = [this.byName.a, this.byName.deep[0]!.b, this.map.get('c')!, ...this.set]
+    const y = inner.reduce((sum, layer) => sum.add(layer.apply(x)), x.mul(this.gain))
+    return this.shifts.reduce((sum, v) => sum.add(v), y.add(this.own).add(x.mul(this.tied)))
+  }
+}
+
+test('layers and variables in fields of every kind belong to a layer, each once', async () => {
+  const layer = new Places({ inputShape: [1] })
+  const model = sequential([layer])
+  expect(layer.sublayers.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd'])
+  expect(layer.weights.map(({ name }) => name)).toEqual(['own', 'gain', 'shift', 'fixed', ...Array(4).fill(['kernel', 'bias']).flat()])
+  expect(layer.trainableVariables.length).toBe(11)
+  layer.map.get('c')!.trainable = false
+  expect(layer.trainableVariables.length).toBe(9)
+  model.compile({ loss: 'mse', optimizer: 'sgd' })
+  const before = await Promise.all(layer.weights.map((w) => w.item()))
+  await model.fit(tensor([[1]]), tensor([[9]]), { verbose: 0 })
+  const after = await Promise.all(layer.weights.map((w) => w.item()))
+  const trained = new Set(layer.trainableVariables)
+  expect(layer.weights.map((_, i) => before[i] !== after[i])).toEqual(layer.weights.map((w) => trained.has(w)))
+  expect(namedWeights(model).map(([name]) => name)).toEqual([
+    ...['own', 'gain', 'shift', 'fixed'].map((name) => `places/${name}`),
+    ...['a', 'b', 'c', 'd'].flatMap((name) => [`places/${name}/kernel`, `places/${name}/bias`])
+  ])
+  model.dispose()
+  expect(layer.gain.disposed).toBe(true)
 })
 
 test('added losses live in the scope of the step and are gone in the next call', async () => {
