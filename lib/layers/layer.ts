@@ -11,7 +11,7 @@ import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
-import { isRecord, scope } from '../scope'
+import { isPromise, isRecord, scope } from '../scope'
 import { type Config, classNameOf, kindOf } from '../serialization'
 import { publicShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
@@ -416,12 +416,19 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     this.name = firstFreeName(classNameOf(this), taken)
   }
 
-  /** Wraps `build`, so that it runs once, computes (also where a model is only drawn) and frees its temporaries. */
+  /** Wraps `build`, so that it runs once or leaves nothing, computes (also where a model is only drawn) and frees its temporaries. */
   private guardBuild(): void {
     const build = this.build
     const guarded = (shape: ShapeOrShapes): void => {
       if (this.built) return
-      withLayer(this.name, () => runConcretely(() => scope(() => build.call(this, shape))))
+      const before = this.ownWeights.length
+      try {
+        const result: unknown = withLayer(this.name, () => runConcretely(() => scope(() => build.call(this, shape))))
+        if (isPromise(result)) throw this.failure(ArgumentError, 'expected build to make the weights before it returns, received a promise')
+      } catch (error) {
+        for (const { variable } of this.ownWeights.splice(before)) variable.dispose()
+        throw error
+      }
       this.built = true
     }
     Object.defineProperty(this, 'build', { value: guarded, writable: true, configurable: true })

@@ -83,6 +83,31 @@ test('a layer is built once, by its first input or by build', () => {
   expect([gain!.name, gain!.shape, layer.countParams()]).toEqual(['gain', [3], 3])
 })
 
+test('a build that fails leaves no weights, and may succeed later', () => {
+  let fail = true
+  class Failing extends Layer {
+    override build(): void {
+      this.addWeight({ name: 'w', shape: [4] })
+      if (fail) throw new RangeError('mine')
+    }
+    override call(x: Tensor): Tensor {
+      return x
+    }
+  }
+  class Late extends Failing {
+    override async build(): Promise<void> {}
+  }
+  const layer = new Failing()
+  const x = zeros([1, 4])
+  const before = memory().tensors
+  for (let i = 0; i < 2; i++) expect(() => layer.apply(x)).toThrow('mine')
+  expect([layer.built, layer.weights, memory().tensors]).toEqual([false, [], before])
+  fail = false
+  layer.apply(x)
+  expect([layer.built, layer.weights.length]).toEqual([true, 1])
+  expect(() => new Late({ name: 'l' }).apply(x)).toThrow('[late "l"] expected build to make the weights before it returns, received a promise')
+})
+
 test('weights are copied out and in', async () => {
   const layer = layers.dense({ units: 2 })
   layer.build([null, 1])
