@@ -13,7 +13,7 @@ import { Generator } from '../random'
 import * as regularizers from '../regularizers'
 import { isPromise, isRecord, scope } from '../scope'
 import { type Config, classNameOf, kindOf } from '../serialization'
-import { publicShape } from '../shape'
+import { checkDType, publicShape, sameShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
 import { abstractTensor, assignAll, SymbolicTensor, Tensor, Variable, variable } from '../tensor'
@@ -241,13 +241,18 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     return this.onlyNode('output').outputs as Symbolic<Out>
   }
 
-  /** Makes a weight. Called in `build`. @throws ArgumentError, ShapeError for a name or shape that cannot be */
+  /** Makes a weight. Called in `build`. @throws ArgumentError, ShapeError, DTypeError for what cannot be, or an initializer that gives something else */
   protected addWeight({ name, shape, initializer, dtype = 'float32', trainable = true, regularizer, constraint }: WeightOptions): Variable {
+    if (!Array.isArray(shape)) throw this.failure(ArgumentError, `expected a shape for the weight ${name}, received ${show(shape)}`)
     if (shape.some((size) => !Number.isSafeInteger(size) || size < 0)) {
       throw this.failure(ShapeError, `expected sizes that are known for the weight ${name}, received ${showShape(shape)}`)
     }
-    spendWeight(name, shape, dtypeBytes[dtype])
+    spendWeight(name, shape, dtypeBytes[checkDType('addWeight', dtype)])
     const initial = initializers.get(initializer ?? (shape.length >= 2 ? 'glorotUniform' : 'zeros')).initialize(shape, dtype)
+    if (!(initial instanceof Tensor && sameShape(initial.shape, shape) && initial.dtype === dtype)) {
+      const received = initial instanceof Tensor ? `${initial.dtype} ${showShape(initial.shape)}` : show(initial)
+      throw this.failure(ShapeError, `expected the initializer of ${name} to give ${dtype} ${showShape(shape)}, received ${received}`)
+    }
     const weight = variable(initial, { name, trainable, constraint: constraints.get(constraint) })
     this.ownWeights.push({ variable: weight, regularizer: regularizers.get(regularizer) })
     return weight

@@ -105,7 +105,23 @@ test('a build that fails leaves no weights, and may succeed later', () => {
   fail = false
   layer.apply(x)
   expect([layer.built, layer.weights.length]).toEqual([true, 1])
-  expect(() => new Late({ name: 'l' }).apply(x)).toThrow('[late "l"] expected build to make the weights before it returns, received a promise')
+  expect(() => new Late({ name: 'l' }).apply(x)).toThrow(
+    '[late "l"] expected build to make the weights before it returns, received a promise'
+  )
+})
+
+test('what an initializer gives must be what it was asked for', () => {
+  const bad: [() => unknown, string][] = [
+    [() => zeros([2, 4]), 'float32 [2, 4]'],
+    [() => zeros([4, 2], { dtype: 'bfloat16' }), 'bfloat16 [4, 2]'],
+    [() => 3, '3']
+  ]
+  for (const [kernelInitializer, received] of bad) {
+    const layer = layers.dense({ units: 2, name: 'd', kernelInitializer: kernelInitializer as () => Tensor })
+    const build = () => layer.build([null, 4])
+    expect(build).toThrow(ShapeError)
+    expect(build).toThrow(`[dense "d"] expected the initializer of kernel to give float32 [4, 2], received ${received}`)
+  }
 })
 
 test('weights are copied out and in', async () => {
