@@ -120,6 +120,8 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   constructor(options: LayerOptions = {}) {
     const kind = this.kind
     checkOptions(kind, options)
+    if (typeof this.call !== 'function')
+      throw failure(ArgumentError, kind, `expected a class that defines call, received ${this.constructor.name}`)
     const { name, trainable = true, dtype = currentPolicy(), inputShape, batchInputShape } = options
     if (name !== undefined && (typeof name !== 'string' || name === '')) {
       throw failure(ArgumentError, kind, `expected name to be a string that is not empty, received ${show(name)}`)
@@ -267,6 +269,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   /** Adds a scalar to the loss that training minimises. Called in `call`; it counts until the next call of the model. */
   protected addLoss(loss: Tensor): void {
+    if (!(loss instanceof Tensor)) throw this.failure(ArgumentError, `expected addLoss to get a scalar tensor, received ${show(loss)}`)
     if (loss.size !== 1) throw this.failure(ShapeError, `expected addLoss to get a scalar, received ${showShape(loss.shape)}`)
     if (abstractly) return
     this.added.push(loss)
@@ -462,12 +465,18 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   private compute<R extends Structure<Tensor>>(x: LayerInput, fn: (input: LayerInput) => R): { output: R; losses: Tensor[] } {
     const output = fn(mapLeaves(x, (t) => this.castInput(t)))
-    const outputs = leavesOf<Tensor>(output)
-    for (const t of outputs) {
-      if (!(t instanceof Tensor)) throw this.failure(ArgumentError, `expected call to return a tensor, received ${show(t)}`)
+    for (const t of this.tensorsOf(output)) {
       if (this.activityRegularizer) this.addLoss(ops.div(this.activityRegularizer.penalty(t), t.shape[0] ?? 1))
     }
     return { output, losses: lossesAdded ? this.addedLosses() : [] }
+  }
+
+  /** The tensors that `call` returned. @throws ArgumentError for anything else */
+  private tensorsOf(output: Structure<Tensor>): readonly Tensor[] {
+    const outputs = leavesOf<Tensor>(output)
+    const other = outputs.findIndex((t) => !(t instanceof Tensor))
+    if (other >= 0) throw this.failure(ArgumentError, `expected call to return a tensor, received ${show(outputs[other])}`)
+    return outputs
   }
 
   private castInput(x: Tensor): Tensor {
@@ -487,6 +496,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
       const abstract = mapLeaves(x, ({ shape, dtype }) => this.castInput(abstractTensor(shape, dtype)))
       return withLayer(this.name, () => this.call(abstract, { training: false }))
     })
+    this.tensorsOf(output)
     return this.addNode(x, (node) =>
       mapLeaves<Tensor, SymbolicTensor>(output, (t) => new SymbolicTensor(publicShape(t.shape), t.dtype, node))
     )

@@ -124,6 +124,42 @@ test('what an initializer gives must be what it was asked for', () => {
   }
 })
 
+test('a call that gives no tensor is refused, drawn or run', () => {
+  class Nothing extends Layer {
+    override call(): Tensor {
+      return undefined as never
+    }
+  }
+  class Later extends Layer {
+    override call(x: Tensor): Tensor {
+      return Promise.resolve(x) as never
+    }
+  }
+  class Losing extends Layer {
+    override call(x: Tensor): Tensor {
+      this.addLoss(3 as never)
+      return x
+    }
+  }
+  const returned = 'expected call to return a tensor, received'
+  const bad: [Layer, string][] = [
+    [new Nothing({ name: 'a' }), `[nothing "a"] ${returned} undefined`],
+    [new Later({ name: 'a' }), `[later "a"] ${returned} Promise`],
+    [new Losing({ name: 'a' }), '[losing "a"] expected addLoss to get a scalar tensor, received 3'],
+    [layers.lambda({ function: () => 3 as never, name: 'a' }), `[lambda "a"] ${returned} 3`],
+    [layers.lambda({ function: (x) => [x, null] as never, name: 'a' }), `[lambda "a"] ${returned} null`],
+    [layers.activation({ activation: () => undefined as never, name: 'a' }), `[activation "a"] ${returned} undefined`],
+    [layers.dense({ units: 1, activation: () => undefined as never, name: 'a' }), `[dense "a"] ${returned} undefined`]
+  ]
+  for (const [layer, message] of bad) {
+    expect(() => layer.apply(input({ shape: [2] }))).toThrow(message)
+    expect(() => layer.apply(zeros([1, 2]))).toThrow(message)
+    expect(() => layer.apply(zeros([1, 2]))).toThrow(ArgumentError)
+  }
+  class Uncallable extends (Layer as unknown as new () => object) {}
+  expect(() => new Uncallable()).toThrow('[uncallable] expected a class that defines call, received Uncallable')
+})
+
 test('weights are copied out and in', async () => {
   const layer = layers.dense({ units: 2 })
   layer.build([null, 1])
