@@ -194,6 +194,7 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
 
   /** Trains on batches: an (async) iterable, or a function that returns one and is called once an epoch. Otherwise as the other form. */
   fit(batches: Batches, options?: FitOptions): Promise<History>
+  fit(batches: Batches, y: null | undefined, options?: FitOptions): Promise<History>
   /**
    * Trains the model.
    *
@@ -210,13 +211,13 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * const { history } = await model.fit(x, y, { epochs: 5, batchSize: 64, validationSplit: 0.1 })
    */
   fit(x: ModelValues, y: ModelValues, options?: FitOptions): Promise<History>
-  fit(x: ModelValues | Batches, y?: ModelValues | FitOptions, options?: FitOptions): Promise<History> {
+  fit(x: ModelValues | Batches, y?: ModelValues | FitOptions | null, options?: FitOptions): Promise<History> {
     return outsideCapture('fit', async () => {
       const compiled = this.compiled('fit')
       this.refuseWhileFitting('fit')
       this.fitting = true
       try {
-        if (isBatches(x)) return await train(this, compiled, x, undefined, (y as FitOptions) ?? {})
+        if (isBatches(x)) return await train(this, compiled, x, undefined, options ?? (y as FitOptions | null) ?? {})
         return await train(this, compiled, x, y as ModelValues, options ?? {})
       } finally {
         this.fitting = false
@@ -229,11 +230,12 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * @throws as `fit`
    */
   evaluate(batches: Batches, options?: EvaluateOptions): Promise<Logs>
+  evaluate(batches: Batches, y: null | undefined, options?: EvaluateOptions): Promise<Logs>
   evaluate(x: ModelValues, y: ModelValues, options?: EvaluateOptions): Promise<Logs>
-  evaluate(x: ModelValues | Batches, y?: ModelValues | EvaluateOptions, options?: EvaluateOptions): Promise<Logs> {
+  evaluate(x: ModelValues | Batches, y?: ModelValues | EvaluateOptions | null, options?: EvaluateOptions): Promise<Logs> {
     return outsideCapture('evaluate', async () => {
       const compiled = this.compiled('evaluate')
-      if (isBatches(x)) return evaluate(this, compiled, x, undefined, (y as EvaluateOptions) ?? {})
+      if (isBatches(x)) return evaluate(this, compiled, x, undefined, options ?? (y as EvaluateOptions | null) ?? {})
       return evaluate(this, compiled, x, y as ModelValues, options ?? {})
     })
   }
