@@ -11,7 +11,7 @@ import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
-import { isPromise, isRecord, scope } from '../scope'
+import { isRecord, scope } from '../scope'
 import { type Config, classNameOf, kindOf } from '../serialization'
 import { checkDType, publicShape, sameShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
@@ -431,8 +431,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
       if (this.built) return
       const before = this.ownWeights.length
       try {
-        const result: unknown = withLayer(this.name, () => runConcretely(() => scope(() => build.call(this, shape))))
-        if (isPromise(result)) throw this.failure(ArgumentError, 'expected build to make the weights before it returns, received a promise')
+        withLayer(this.name, () => runConcretely(() => scope(() => build.call(this, shape))))
       } catch (error) {
         for (const { variable } of this.ownWeights.splice(before)) variable.dispose()
         throw error
