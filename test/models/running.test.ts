@@ -96,6 +96,26 @@ onEveryDevice(() => {
     }
   })
 
+  test('the lines say how many steps there were where only the end of the batches tells', async () => {
+    const lines: string[] = []
+    const write = jest.spyOn(process.stdout, 'write').mockImplementation((text) => lines.push(String(text)) > 0)
+    const params: unknown[] = []
+    try {
+      const model = make()
+      function* batches(): Generator<[Tensor, Tensor]> {
+        for (let i = 0; i < 3; i++) yield [tensorOf(x, 3), tensorOf(y, 1)]
+      }
+      const callback = { setParams: (given: unknown) => params.push(given) }
+      await model.fit(batches, { verbose: 2, epochs: 2, callbacks: [callback], validationData: [x, y] })
+      await model.evaluate(batches, { verbose: 2 })
+      await model.predict(() => [[tensorOf(x, 3)]], { verbose: 2 })
+    } finally {
+      write.mockRestore()
+    }
+    expect(lines.map((line) => /\d+\/\d+ - \d+s/.exec(line)?.[0].split(' ')[0])).toEqual(['3/3', '3/3', '3/3', '1/1'])
+    expect(params).toEqual([undefined, 3, 3].map((steps) => ({ epochs: 2, steps })))
+  })
+
   test('options behind a place for targets count for batches too', async () => {
     const model = make()
     const batches = () => [[tensorOf(x, 3), tensorOf(y, 1)] as [Tensor, Tensor]]
