@@ -6,7 +6,7 @@ import { scope } from '../scope'
 import { type Gradient, isFloat, type TapeNode } from '../tape'
 import type { Tensor } from '../tensor'
 import { floor, log, neg, square } from './elementwise-unary'
-import { broadcastShapes, expectDType, expectSameDType, floats, numbers, unbroadcast } from './rules'
+import { broadcastShapes, expectDType, expectSameDType, floats, integerRanges, numbers, unbroadcast } from './rules'
 
 /** An operand: a tensor, or a number that takes the dtype of the other operand. */
 export type Operand = Tensor | number
@@ -45,7 +45,8 @@ function expectInteger(name: string, value: number, dtype: DType): void {
   if (!Number.isInteger(value)) {
     throw failure(DTypeError, name, `expected an integer beside a tensor of dtype ${dtype}, received ${show(value)}: use cast`)
   }
-  if (value < -(2 ** 31) || value >= 2 ** 31) {
+  const [low, high] = integerRanges.int32!
+  if (value < low || value > high) {
     throw failure(
       ArgumentError,
       name,

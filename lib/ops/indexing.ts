@@ -7,7 +7,7 @@ import { type Gradient, isFloat } from '../tape'
 import type { Tensor } from '../tensor'
 import { mul } from './elementwise-binary'
 import { cast } from './elementwise-unary'
-import { checkAxis, expectDType, expectNumber } from './rules'
+import { checkAxis, expectDType, expectNumber, numbers } from './rules'
 
 /** Options of `gather`. */
 export interface GatherOptions {
@@ -69,6 +69,7 @@ export function scatterAdd(
   expectTensor('scatterAdd', 'indices', indices)
   expectTensor('scatterAdd', 'updates', updates)
   expectDType('scatterAdd', 'indices', indices, ['int32'])
+  expectDType('scatterAdd', 'updates', updates, numbers)
   const target = checkShape('scatterAdd', shape)
   const a = checkAxis('scatterAdd', axis, target.length)
   const expected = [...target.slice(0, a), ...indices.shape, ...target.slice(a + 1)]

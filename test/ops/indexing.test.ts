@@ -113,6 +113,12 @@ opSuite<{ shape: number[]; axis: number }>('scatterAdd', {
       run: () => ops.scatterAdd(zeros([4], { dtype: 'int32' }), zeros([4, 2]), [0, 2]),
       code: 'ShapeError',
       message: '[scatterAdd] expected an axis 0 that is not empty for 4 indices, received [0, 2]'
+    },
+    {
+      what: 'booleans',
+      run: () => ops.scatterAdd(zeros([2], { dtype: 'int32' }), zeros([2], { dtype: 'bool' }), [3]),
+      code: 'DTypeError',
+      message: '[scatterAdd] expected updates to be float32 or bfloat16 or int32 or uint8, received bool: use cast'
     }
   ]
 })
