@@ -12,7 +12,7 @@ export interface Device {
   /** Why it cannot be used. */
   reason?: string
   description: string
-  /** Bytes of memory that the device has. */
+  /** Bytes of memory that the device has; on the CPU at most what the control group allows. */
   memory: number
   /** CUDA compute capability such as `9.0`; on the CPU the instruction set in use. */
   capability?: string
@@ -101,12 +101,15 @@ export function memoryOf(device: number): MemoryInfo {
 }
 
 /**
- * Caps what a device's allocator may hold.
+ * Caps what a device's allocator may hold; more than the device's `memory` means all of that.
  * @throws ArgumentError if `bytes` is not a positive number
  */
 export function setMemoryLimit(bytes: number, { device }: { device?: string | undefined } = {}): void {
-  if (!(bytes > 0)) throw failure(ArgumentError, 'setMemoryLimit', `expected a positive number of bytes, received ${bytes}`)
-  native.setMemoryLimit(device === undefined ? currentDevice() : deviceNumber(device, 'setMemoryLimit'), bytes)
+  if (!(typeof bytes === 'number' && bytes > 0)) {
+    throw failure(ArgumentError, 'setMemoryLimit', `expected a positive number of bytes, received ${show(bytes)}`)
+  }
+  const index = device === undefined ? currentDevice() : deviceNumber(device, 'setMemoryLimit')
+  native.setMemoryLimit(index, Math.min(bytes, all()[index]!.memory))
 }
 
 /** Resolves when everything submitted to the current device has run; rejects with a failure that nobody has been told of. */

@@ -1,7 +1,7 @@
 // Devices, settings, and the environment variable that chooses the default.
 
 import type * as neurite from '../lib'
-import { devices, memory, setDevice, setMemoryLimit, setPolicy, setPrecision, synchronize, tensor } from '../lib'
+import { devices, memory, setDevice, setMemoryLimit, setPolicy, setPrecision, synchronize, tensor, zeros } from '../lib'
 
 /** The library as a fresh process would have it, with NEURITE_DEVICE set. */
 function withDefault(device: string | undefined, body: (fresh: typeof neurite) => void): void {
@@ -53,6 +53,13 @@ test('memory counts bytes, which dispose gives back', async () => {
   expect(memory().bytes).toBe(before.bytes)
 })
 
+test('a limit is at most what the device has', () => {
+  setDevice('cpu')
+  const { memory: all } = devices()[0]!
+  setMemoryLimit(Number.POSITIVE_INFINITY)
+  expect(() => zeros([all])).toThrow(`the limit is ${(all / 2 ** 30).toFixed(1)} GiB`)
+})
+
 test.each([
   ['a precision', () => setPrecision('exact' as 'high'), '[setPrecision] expected "highest", "high" or "medium", received "exact"'],
   [
@@ -60,7 +67,8 @@ test.each([
     () => setPolicy('mixed_float16' as 'float32'),
     '[setPolicy] expected "float32" or "mixed_bfloat16", received "mixed_float16"'
   ],
-  ['a limit', () => setMemoryLimit(Number.NaN), '[setMemoryLimit] expected a positive number of bytes, received NaN']
+  ['a limit', () => setMemoryLimit(Number.NaN), '[setMemoryLimit] expected a positive number of bytes, received NaN'],
+  ['a limit in words', () => setMemoryLimit('1e9' as never), '[setMemoryLimit] expected a positive number of bytes, received "1e9"']
 ] as const)('refuses %s that there is not', (_what, run, message) => {
   expect(run).toThrow(expect.objectContaining({ name: 'ArgumentError', message }))
 })
