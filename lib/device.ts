@@ -34,11 +34,16 @@ let known: Device[] | undefined
 let current: number | undefined
 
 function all(): Device[] {
-  known ??= native.devices()
+  try {
+    known ??= native.devices()
+  } catch (error) {
+    // NEURITE_CPU may name an instruction set that there is not.
+    throw fromNative(error, 'devices')
+  }
   return known
 }
 
-/** The devices of this machine, usable or not, the CPU first. */
+/** The devices of this machine, usable or not, the CPU first. @throws ArgumentError if NEURITE_CPU names no instruction set */
 export function devices(): Device[] {
   return all().map((device) => ({ ...device }))
 }

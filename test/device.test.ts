@@ -1,7 +1,9 @@
 // Devices, settings, and the environment variable that chooses the default.
 
+import { spawnSync } from 'node:child_process'
 import type * as neurite from '../lib'
 import { devices, memory, setDevice, setMemoryLimit, setPolicy, setPrecision, synchronize, tensor, zeros } from '../lib'
+import { fromSources } from './support/from-sources'
 
 /** The library as a fresh process would have it, with NEURITE_DEVICE set. */
 function withDefault(device: string | undefined, body: (fresh: typeof neurite) => void): void {
@@ -38,6 +40,19 @@ test('a device that cannot be used is refused with the reason', () => {
   if (unusable) expect(() => setDevice(unusable.name)).toThrow(`[setDevice] ${unusable.name} cannot be used: ${unusable.reason}`)
   expect(() => setDevice('tpu')).toThrow(/^\[setDevice\] there is no device tpu/)
   expect(() => setDevice(0 as never)).toThrow('[setDevice] expected the name of a device, received 0')
+})
+
+test.each([
+  ['NEURITE_CPU', 'foo', 'NEURITE_CPU: expected baseline, avx2, avx512, avx512bf16 or amx, received foo'],
+  ['NEURITE_NUM_THREADS', 'x', 'NEURITE_NUM_THREADS: expected a positive integer, received x']
+])('%s=%s is an error that says so, of the command line too', (name, value, message) => {
+  const env = { ...process.env, NEURITE_DEVICE: 'cpu', [name]: value }
+  const run = (program: string) => spawnSync(process.execPath, ['-e', fromSources(program)], { encoding: 'utf8', env })
+  const program = `const { ArgumentError, devices, zeros } = lib('index')
+    try { devices(); zeros([1]) } catch (error) { console.log(error instanceof ArgumentError, error.message) }`
+  expect(run(program).stdout).toMatch(new RegExp(`^true \\[\\w+\\] ${message}\n$`))
+  const { stdout, stderr, status } = run(`lib('cli').main(['info'])`)
+  expect([stdout, stderr, status]).toEqual(['', `[info] ${message}\n`, 1])
 })
 
 test('memory counts bytes, which dispose gives back', async () => {
