@@ -37,6 +37,11 @@ const rounds = options.quick ? 3 : 7
 const roundSeconds = options.quick ? 0.01 : 0.1
 const wanted = (name: string) => name.includes(options.filter!)
 const chosen = devices().filter(({ name, usable }) => usable && (!options.device || name === options.device))
+if (chosen.length === 0) {
+  const there = devices().map(({ name, usable, reason }) => (usable ? name : `${name} (not usable: ${reason})`))
+  console.error(`expected --device to be a usable device, received ${options.device}; there is ${there.join(', ')}`)
+  process.exit(1)
+}
 const ceilings = Ceilings.start(threads)
 
 const percent = (share?: number) => (share === undefined ? '' : `${(100 * share).toFixed(0)} %`)

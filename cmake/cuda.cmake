@@ -1,6 +1,9 @@
 # Finds nvcc, chooses the architectures and compiles cuda/ for them. Sets `cuda_info`: version and architectures, or why there is no CUDA.
 set(nvcc_floor 12.8) # the first that knows sm_100 and sm_120
 
+if(NOT "${NEURITE_CUDA}" MATCHES "^(auto|on|off|)$")
+  message(FATAL_ERROR "expected NEURITE_CUDA to be auto, on or off, received ${NEURITE_CUDA}")
+endif()
 set(cuda_missing "")
 if("${NEURITE_CUDA}" STREQUAL "off") # quoted: if() takes a bare off for false
   set(cuda_missing "NEURITE_CUDA=off")

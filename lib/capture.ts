@@ -51,10 +51,11 @@ function releaseAll(programs: Map<string, Program | null>): void {
 /**
  * A function that does what `fn` does, bit for bit, but faster: the first call runs it, the second records the commands that it submits,
  * later ones replay them in one native call. A program belongs to the shapes and dtypes of tensor arguments (also in arrays and records),
- * the values of all others, the device and the settings; other arguments get a program of their own. Numbers and arrays that `fn` reads
+ * the values of all others, the device and the settings; other arguments get a program of their own. Functions are told apart by identity;
+ * objects of classes (also Map and Date) are refused, since a replay could not see them change. Numbers and arrays that `fn` reads
  * are constants of the program; tensors that it closes over are held by it. Every call returns new tensors. With the environment
  * variable NEURITE_CHECK_CAPTURE=1 each replay is compared with an eager run from the same state, bit for bit.
- * @throws CaptureError, from the first call on, if `fn` reads on the host, is asynchronous, or calls another captured function or fit
+ * @throws ArgumentError for such an argument; CaptureError, from the first call on, if `fn` reads on the host, is asynchronous, or calls another captured function or fit
  * @example
  * const step = capture((x: Tensor, y: Tensor) => {
  *   const { value, grads } = valueAndGrad(() => loss(net.apply(x), y), variables)
@@ -134,9 +135,18 @@ function keyOf(value: unknown, inputs: Tensor[]): string {
   }
   if (Array.isArray(value)) return `[${value.map((item) => keyOf(item, inputs)).join()}]`
   const kind = typedArrayKind(value)
-  if (kind !== undefined) return `${kind}(${value})`
+  // A Buffer's own toString decodes it.
+  if (kind !== undefined && kind !== 'DataView') return `${kind}(${Array.prototype.join.call(value)})`
   if (isRecord(value)) return `{${Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}:${keyOf(item, inputs)}`)}}`
-  if ((typeof value === 'object' && value !== null) || typeof value === 'function') return `o${identityOf(value)}`
+  if (typeof value === 'function') return `f${identityOf(value)}`
+  if (typeof value === 'object' && value !== null) {
+    const what = 'tensors, numbers, booleans, strings, functions, or arrays and records of these'
+    throw failure(
+      ArgumentError,
+      'capture',
+      `expected arguments that are ${what}, received ${show(value)}, whose changes a replay could not see`
+    )
+  }
   if (typeof value === 'string') return JSON.stringify(value)
   return Object.is(value, -0) ? '-0' : `${typeof value}${String(value)}`
 }

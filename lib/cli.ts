@@ -1,6 +1,6 @@
 // The command line of the package: what `npx neurite info` prints.
 import { cpus, totalmem } from 'node:os'
-import { LoadError } from './errors'
+import { fromNative, NeuriteError } from './errors'
 import { load, platform } from './load'
 import type { Native } from './native'
 
@@ -17,17 +17,20 @@ export function main(args: string[]): void {
   }
 }
 
+/** What the addon, or an environment variable that it reads, is at fault for is told without a stack trace. */
 function info(): void {
-  let loaded: { native: Native; path: string }
   try {
-    loaded = load()
-  } catch (error) {
-    if (!(error instanceof LoadError)) throw error
+    const { native, path } = load()
+    describe(native, path)
+  } catch (thrown) {
+    const error = fromNative(thrown, 'info')
+    if (!(error instanceof NeuriteError)) throw error
     console.error(error.message)
     process.exitCode = 1
-    return
   }
-  const { native, path } = loaded
+}
+
+function describe(native: Native, path: string): void {
   const rows: [string, string][] = [
     ['neurite', native.version],
     ['system', `${platform()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${bytes(totalmem())}`],

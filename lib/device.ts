@@ -1,7 +1,7 @@
 // Devices: what there is, which one new tensors are made on, and how much memory they use.
 import { native } from './addon'
 import { ArgumentError, DeviceError, failure, fromNative, show } from './errors'
-import { captureDevice } from './state'
+import { captureDevice, outsideCapture } from './state'
 
 /** A device that was looked for, whether it can be used, and if not, why. */
 export interface Device {
@@ -12,7 +12,7 @@ export interface Device {
   /** Why it cannot be used. */
   reason?: string
   description: string
-  /** Bytes of memory that the device has. */
+  /** Bytes of memory that the device has; on the CPU at most what the control group allows. */
   memory: number
   /** CUDA compute capability such as `9.0`; on the CPU the instruction set in use. */
   capability?: string
@@ -34,11 +34,16 @@ let known: Device[] | undefined
 let current: number | undefined
 
 function all(): Device[] {
-  known ??= native.devices()
+  try {
+    known ??= native.devices()
+  } catch (error) {
+    // NEURITE_CPU may name an instruction set that there is not.
+    throw fromNative(error, 'devices')
+  }
   return known
 }
 
-/** The devices of this machine, usable or not, the CPU first. */
+/** The devices of this machine, usable or not, the CPU first. @throws ArgumentError if NEURITE_CPU names no instruction set */
 export function devices(): Device[] {
   return all().map((device) => ({ ...device }))
 }
@@ -101,19 +106,24 @@ export function memoryOf(device: number): MemoryInfo {
 }
 
 /**
- * Caps what a device's allocator may hold.
+ * Caps what a device's allocator may hold; more than the device's `memory` means all of that.
  * @throws ArgumentError if `bytes` is not a positive number
  */
 export function setMemoryLimit(bytes: number, { device }: { device?: string | undefined } = {}): void {
-  if (!(bytes > 0)) throw failure(ArgumentError, 'setMemoryLimit', `expected a positive number of bytes, received ${bytes}`)
-  native.setMemoryLimit(device === undefined ? currentDevice() : deviceNumber(device, 'setMemoryLimit'), bytes)
+  if (!(typeof bytes === 'number' && bytes > 0)) {
+    throw failure(ArgumentError, 'setMemoryLimit', `expected a positive number of bytes, received ${show(bytes)}`)
+  }
+  const index = device === undefined ? currentDevice() : deviceNumber(device, 'setMemoryLimit')
+  native.setMemoryLimit(index, Math.min(bytes, all()[index]!.memory))
 }
 
 /** Resolves when everything submitted to the current device has run; rejects with a failure that nobody has been told of. */
-export async function synchronize(): Promise<void> {
-  try {
-    await native.synchronize(currentDevice(), 0)
-  } catch (error) {
-    throw fromNative(error, 'synchronize')
-  }
+export function synchronize(): Promise<void> {
+  return outsideCapture('synchronize()', async () => {
+    try {
+      await native.synchronize(currentDevice(), 0)
+    } catch (error) {
+      throw fromNative(error, 'synchronize')
+    }
+  })
 }

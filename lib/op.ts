@@ -6,7 +6,7 @@ import { type DType, dtypes } from './native'
 import { track } from './scope'
 import { abstractly, captureDevice } from './state'
 import { type Gradient, recordNode, watching } from './tape'
-import { disposedError, SymbolicTensor, Tensor } from './tensor'
+import { disposedError, SymbolicTensor, Tensor, Variable } from './tensor'
 
 export type AttributeValue = number | boolean | readonly number[]
 /** Attributes by their names in native/ops.def; enumerations as their numbers. */
@@ -92,10 +92,18 @@ export function runInPlace(name: string, inputs: readonly (Tensor | null)[], wri
   noteWritten(inputs, writes)
 }
 
+/** Number of the last write in place: tensors and nodes of tapes remember it, so that a gradient knows a value that is gone. */
+export let lastWrite = 0
+
 /** Says that an op wrote its first `writes` inputs in place. */
 export function noteWritten(inputs: readonly (Tensor | null)[], writes: number): void {
-  if (written === null) return
-  for (let i = 0; i < inputs.length && i < writes; i++) if (inputs[i] != null) written.add(inputs[i]!)
+  lastWrite++
+  for (let i = 0; i < inputs.length && i < writes; i++) {
+    const input = inputs[i]
+    if (input == null) continue
+    input.lastWrite = lastWrite
+    written?.add(input)
+  }
 }
 
 /** Runs an op and leaves the handles of its outputs in the buffer; no scope and no tape hears of them. */
@@ -131,6 +139,14 @@ function deviceOf(name: string, inputs: readonly (Tensor | null)[], wanted: numb
     const input = inputs[i]
     if (input == null) continue
     if (!input.alive || input.handle === 0) refuse(name, `input ${i}`, input)
+    if (input.lastWrite > unwritten) {
+      const what = input instanceof Variable ? input.name : 'a tensor'
+      throw failure(
+        ArgumentError,
+        name,
+        `a gradient needs the value of ${what} from before it was written in place: assign to it outside of the function that is differentiated`
+      )
+    }
     if (device === -1) device = input.deviceIndex
     else if (input.deviceIndex !== device && !abstractly) {
       throw failure(
@@ -224,6 +240,20 @@ export function whileWalking<T>(fn: () => T): T {
     return fn()
   } finally {
     walking--
+  }
+}
+
+/** No tensor that has been written after this may be read: its value is not the one that the gradient depends on. */
+let unwritten = Number.POSITIVE_INFINITY
+
+/** Runs `fn`, the gradient of what ran when `write` was the last write, with ops that refuse what has been written since. */
+export function asOf<T>(write: number, fn: () => T): T {
+  const outer = unwritten
+  unwritten = write
+  try {
+    return fn()
+  } finally {
+    unwritten = outer
   }
 }
 

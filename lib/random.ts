@@ -239,7 +239,8 @@ function probability(where: string, name: string, value: number): number {
 const own = new Map<string, Generator>()
 
 function ownGenerator(device: string | undefined): Generator {
-  const name = device ?? deviceName(currentDevice())
+  // A device may have several spellings, but has one generator.
+  const name = deviceName(device === undefined ? currentDevice() : deviceNumber(device, 'random'))
   let generator = own.get(name)
   if (generator === undefined) {
     generator = Generator.numbered(globalSeed, 0, name)

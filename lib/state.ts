@@ -39,3 +39,9 @@ export function refuseInCapture(what: string): void {
   if (captureDevice >= 0)
     throw failure(CaptureError, 'capture', `${what} inside a captured function cannot be replayed: move it out of the function`)
 }
+
+/** Starts asynchronous work, but not inside a captured function: there it throws, since a promise that rejects would not stop that function. */
+export function outsideCapture<T>(what: string, fn: () => Promise<T>): Promise<T> {
+  refuseInCapture(what)
+  return fn()
+}

@@ -1,7 +1,7 @@
 // The tape: what was computed from watched tensors, walked backwards for gradients.
 import { ArgumentError, currentLayer, DTypeError, failure, ShapeError, show, showShape, withLayer } from './errors'
 import type { DType } from './native'
-import { type Attributes, expectTensor, whileWalking } from './op'
+import { type Attributes, asOf, expectTensor, lastWrite, whileWalking } from './op'
 import { onesLike, zerosLike } from './ops/creation'
 import { add } from './ops/elementwise-binary'
 import { isPromise, keep, scope, scopeMark, sweep, unhold } from './scope'
@@ -28,6 +28,8 @@ export interface TapeNode {
   readonly gradient: Gradient
   /** The layer that the op belongs to: its gradients do too. */
   readonly layer: string | undefined
+  /** The last write in place before it ran. */
+  readonly lastWrite: number
   dys: readonly (Tensor | undefined)[]
 }
 
@@ -60,7 +62,7 @@ export function recordNode(
       if (input != null) input.holds++
     }
     for (let i = 0; i < outputs.length; i++) outputs[i]!.holds++
-    tape.nodes.push({ inputs, outputs, attributes, gradient, layer: currentLayer, dys: [] })
+    tape.nodes.push({ inputs, outputs, attributes, gradient, layer: currentLayer, lastWrite, dys: [] })
   }
 }
 
@@ -89,7 +91,8 @@ export interface ValueAndGrad<Aux extends readonly unknown[]> {
  * Calls `fn` and differentiates the scalar that it returns with respect to `variables` (any float tensors), by reverse-mode automatic
  * differentiation. `fn` returns the scalar, or `[scalar, ...others]`. It is a scope: only the result outlives the call. A variable that
  * the scalar does not depend on gets zeros. Calls may be nested for higher derivatives.
- * @throws ShapeError, DTypeError if `fn` does not return a float scalar; ArgumentError if it returns a promise
+ * @throws ShapeError, DTypeError if `fn` does not return a float scalar; ArgumentError if it returns a promise, or assigns to a variable
+ * whose value before a gradient needs
  * @example
  * const { value, grads } = valueAndGrad(() => x.matmul(w).sub(y).square().mean(), [w])
  */
@@ -178,7 +181,7 @@ function backward(tape: Tape, value: Tensor, variables: readonly Tensor[]): Tens
     for (let i = tape.nodes.length - 1; i >= 0; i--) {
       const mark = scopeMark()
       const node = tape.nodes[i]!
-      withLayer(node.layer, () => step(tape, node, gradients))
+      withLayer(node.layer, () => asOf(node.lastWrite, () => step(tape, node, gradients)))
       tape.nodes.pop()
       forget(tape, node)
       // An output was last needed by the nodes after its own, which have all been walked.

@@ -3,13 +3,23 @@ import { native, reserve, shared } from './addon'
 import { raiseConfiguration } from './config'
 import type { Constraint } from './constraints'
 import { currentDevice, deviceName, deviceNumber } from './device'
-import { ArgumentError, DisposedError, DTypeError, failure, fromNative, OutOfMemoryError, ShapeError, showShape } from './errors'
+import {
+  ArgumentError,
+  DeviceError,
+  DisposedError,
+  DTypeError,
+  failure,
+  fromNative,
+  OutOfMemoryError,
+  ShapeError,
+  showShape
+} from './errors'
 import { isFlat, type NestedArray, nest, type TensorData, type TensorValues, toHost, toResult } from './host-values'
 import type { LayerNode } from './layers/symbolic'
 import type { OpMethods } from './methods'
 import { type DType, dtypes } from './native'
 import { execute, expectTensor, record, run, runInPlace } from './op'
-import { releaseHandle, track, trackForever } from './scope'
+import { releaseHandle, scope, track, trackForever } from './scope'
 import { sameShape, sizeOf } from './shape'
 import { abstractly, captureDevice, refuseInCapture } from './state'
 
@@ -48,6 +58,8 @@ export class Tensor {
   alive = true
   /** @internal Marked as a result, which scopes do not free. */
   kept = false
+  /** @internal Number of the last write in place, 0 before the first. */
+  lastWrite = 0
   /** @internal Registered with the finalizers. */
   finalized = false
 
@@ -236,20 +248,21 @@ export class Variable extends Tensor {
 
   /**
    * Replaces the contents. Numbers and arrays are converted to the variable's dtype and device.
-   * @throws ShapeError, DTypeError if `value` does not fit
+   * @throws ShapeError, DTypeError, DeviceError if `value` does not fit
    */
   assign(value: Tensor | TensorValues): this {
-    expectTensor('assign', 'variable', this)
-    if (value instanceof Tensor) this.write(value)
-    else {
-      const converted = tensor(value, isFlat(value) ? this.shape : undefined, { dtype: this.dtype, device: this.device })
-      this.write(converted)
-      converted.dispose()
-    }
+    const fitting = this.fitted(value)
+    write(this, fitting)
+    if (fitting !== value) fitting.dispose()
     return this
   }
 
-  private write(value: Tensor): void {
+  /** @internal `value` as `assign` writes it: itself, or a new tensor made of numbers. @throws as `assign` */
+  fitted(value: Tensor | TensorValues): Tensor {
+    expectTensor('assign', 'variable', this)
+    if (!(value instanceof Tensor)) {
+      value = tensor(value, isFlat(value) ? this.shape : undefined, { dtype: this.dtype, device: this.device })
+    }
     if (!sameShape(value.shape, this.shape)) {
       throw failure(
         ShapeError,
@@ -260,8 +273,23 @@ export class Variable extends Tensor {
     if (value.dtype !== this.dtype) {
       throw failure(DTypeError, 'assign', `expected a value of dtype ${this.dtype} for ${this.name}, received ${value.dtype}: use cast`)
     }
-    runInPlace('assign', [this, value], 1, undefined)
+    if (value.deviceIndex !== this.deviceIndex) {
+      throw failure(DeviceError, 'assign', `expected a value on ${this.device} for ${this.name}, received one on ${value.device}: use to()`)
+    }
+    return value
   }
+}
+
+function write(variable: Variable, value: Tensor): void {
+  runInPlace('assign', [variable, value], 1, undefined)
+}
+
+/** Assigns to several variables; none is changed unless all values fit. @throws as `assign` */
+export function assignAll(variables: readonly Variable[], values: readonly (Tensor | TensorValues)[]): void {
+  scope(() => {
+    const fitting = variables.map((variable, i) => variable.fitted(values[i]!))
+    variables.forEach((variable, i) => void write(variable, fitting[i]!))
+  })
 }
 
 /**

@@ -63,14 +63,20 @@ size_t physicalMemory() {
   return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGE_SIZE));
 }
 
-// 90 % of the smaller of the control group's limit and of what is available now plus what this process uses: a kernel that over-commits grants
-// more and kills the process later.
-size_t memoryLimit() {
+// What there is, or the control group's limit if that is less.
+size_t systemMemory() {
   size_t limit = physicalMemory();
   for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
     size_t bytes = 0;
     if (std::ifstream(path) >> bytes && bytes > 0) limit = std::min(limit, bytes);
   }
+  return limit;
+}
+
+// 90 % of the smaller of that and of what is available now plus what this process uses: a kernel that over-commits grants more and kills the
+// process later.
+size_t memoryLimit() {
+  size_t limit = systemMemory();
   const size_t available = procBytes("/proc/meminfo", "MemAvailable");
   if (available) limit = std::min(limit, available + procBytes("/proc/self/status", "VmRSS"));
   return limit / 10 * 9;
@@ -134,7 +140,7 @@ DeviceInfo probe() {
   DeviceInfo info;
   info.name = "cpu";
   info.description = cpuName();
-  info.memory = physicalMemory();
+  info.memory = systemMemory();
   info.capability = instructionSetName(instructionSet());
   return info;
 }

@@ -57,6 +57,10 @@ function buildWithCMake() {
 }
 
 function buildWithNodeGyp() {
+  if (process.env.NEURITE_CUDA === 'on') {
+    console.error('neurite: NEURITE_CUDA=on, but node-gyp builds without CUDA, and there is no CMake 3.22 or newer')
+    return false
+  }
   console.log('neurite: built by node-gyp, without CUDA')
   leave('CMakeCache.txt')
   const prefix = dirname(dirname(process.execPath))
@@ -92,6 +96,11 @@ export function buildNative() {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const cuda = process.env.NEURITE_CUDA || 'auto'
+  if (!['auto', 'on', 'off'].includes(cuda)) {
+    console.error(`neurite: expected NEURITE_CUDA to be auto, on or off, received ${cuda}`)
+    process.exit(2)
+  }
   const builds = {
     '--emulator': buildEmulator,
     '--node-gyp': buildWithNodeGyp,

@@ -1,12 +1,18 @@
 // capture: bit for bit what the function does, new results every call, and everything that is refused.
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   capture,
+  layers,
   memory,
+  metrics,
   ops,
   random,
   scope,
+  sequential,
   setPrecision,
   setRandomSeed,
+  synchronize,
   Tensor,
   tensor,
   type Variable,
@@ -102,6 +108,32 @@ onEveryDevice(() => {
     expect(runs).toBe(14)
   })
 
+  test('bytes and functions among the arguments', async () => {
+    const f = capture((bytes: Uint8Array, g: (x: number) => number) => tensor([g(bytes[0]!)]))
+    const [twice, half] = [(x: number) => 2 * x, (x: number) => x / 2]
+    for (let i = 0; i < 3; i++) {
+      // Both are no text: they decode to the same replacement character.
+      expect(await f(Buffer.from([0xfe]), twice).item()).toBe(508)
+      expect(await f(Buffer.from([0xff]), twice).item()).toBe(510)
+      expect(await f(Uint8Array.of(0xff), half).item()).toBe(127.5)
+    }
+  })
+
+  test.each([
+    ['Map', new Map([['a', 1]])],
+    ['Date', new Date(0)],
+    ['DataView', new DataView(new ArrayBuffer(1))],
+    ['Dense', layers.dense({ units: 1 })]
+  ])('an argument that is a %s is refused, in an array too', (name, value) => {
+    const f = capture((_: unknown) => zeros([1]))
+    for (const argument of [value, [{ value }]]) {
+      expect(() => f(argument)).toThrow(
+        '[capture] expected arguments that are tensors, numbers, booleans, strings, functions, or arrays and records of these, ' +
+          `received ${name}, whose changes a replay could not see`
+      )
+    }
+  })
+
   test('a variable among the arguments is written in place', async () => {
     const v = variable(tensor([0]))
     const f = capture((target: Variable, by: Tensor) => {
@@ -163,6 +195,31 @@ onEveryDevice(() => {
     const x = tensor([1])
     for (let i = 0; i < 2; i++) expect(() => f(x)).toThrow(expect.objectContaining({ name: 'CaptureError' }))
     expect(await x.add(1).item()).toBe(2)
+  })
+
+  test('refuses what takes a model through data or files, or waits, from the first call on', async () => {
+    const model = sequential([layers.dense({ units: 1, inputShape: [2] })])
+    model.compile({ loss: 'mse' })
+    const [x, y] = [zeros([4, 2]), zeros([4, 1])]
+    const file = join(tmpdir(), 'neurite-captured.safetensors')
+    const metric = metrics.meanSquaredError()
+    const forbidden = {
+      fit: () => model.fit(x, y, { verbose: 0 }),
+      evaluate: () => model.evaluate(x, y),
+      predict: () => model.predict(x),
+      trainOnBatch: () => model.trainOnBatch(x, y),
+      testOnBatch: () => model.testOnBatch(x, y),
+      save: () => model.save(file),
+      saveWeights: () => model.saveWeights(file),
+      loadWeights: () => model.loadWeights(file),
+      'result()': () => metric.result(),
+      'synchronize()': () => synchronize()
+    }
+    for (const [what, run] of Object.entries(forbidden)) {
+      const f = capture(() => void run())
+      for (let i = 0; i < 2; i++) expect(f).toThrow(`[capture] ${what} inside a captured function cannot be replayed`)
+    }
+    expect((await model.fit(x, y, { verbose: 0 })).epoch).toEqual([0])
   })
 
   test('refuses to be differentiated through', () => {

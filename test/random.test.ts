@@ -49,6 +49,13 @@ onEveryDevice(() => {
     expect([...generator.state.dataSync()]).toEqual([low, high, 261, 0])
   })
 
+  test('however a device is spelled, it has one generator', async () => {
+    const device = zeros([]).device
+    const spellings = device === 'cuda' ? [undefined, 'cuda', 'cuda:0'] : [undefined, device]
+    const draws = await Promise.all(spellings.map(async (spelling) => `${await random.uniform([4], { device: spelling }).data()}`))
+    expect(new Set(draws).size).toBe(spellings.length)
+  })
+
   test('the same seed gives the same draws in the same order', async () => {
     const draw = async () => {
       setRandomSeed(11)

@@ -1,5 +1,5 @@
 // valueAndGrad: what flows, what does not, higher derivatives, and what is left behind.
-import { memory, ops, random, scope, stopGradient, type Tensor, tensor, valueAndGrad, variable } from '../lib'
+import { capture, memory, ops, random, scope, stopGradient, type Tensor, tensor, valueAndGrad, variable } from '../lib'
 import { collected } from './support/collected'
 import { onEveryDevice } from './support/op-suite'
 
@@ -155,6 +155,38 @@ onEveryDevice(() => {
       return result
     }, [w])
     expect(await numbers(grads[0]!)).toEqual([12])
+  })
+
+  test('a variable that is assigned to while it is watched: an error if a gradient needs its old value', async () => {
+    const v = variable(tensor([2]), { name: 'v' })
+    const squared = (assign: boolean) => () => {
+      const y = v.mul(v)
+      if (assign) v.assign([5])
+      return y.sum()
+    }
+    await collected()
+    const before = memory().tensors
+    expect(() => valueAndGrad(squared(true), [v])).toThrow(
+      '[mul] a gradient needs the value of v from before it was written in place: assign to it outside of the function that is differentiated'
+    )
+    expect(memory().tensors).toBe(before)
+    expect(await numbers(valueAndGrad(squared(false), [v]).grads[0]!)).toEqual([10])
+    // The gradient of a sum needs no value, and what is computed after the assignment has the new one.
+    const { grads } = valueAndGrad(() => {
+      const y = v.add(1)
+      v.assign([3])
+      return y.add(v.mul(v)).sum()
+    }, [v])
+    expect(await numbers(grads[0]!)).toEqual([7])
+    // An update after the walk is nobody's business, in every later step either.
+    const step = capture(() => {
+      const { value, grads } = valueAndGrad(() => v.mul(v).sum(), [v])
+      v.assign(v.sub(grads[0]!.mul(0.25)))
+      return value
+    })
+    const values = []
+    for (let i = 0; i < 4; i++) values.push(await step().item())
+    expect(values).toEqual([9, 2.25, 0.5625, 0.140625])
   })
 
   test('gradients flow through nested scopes', async () => {

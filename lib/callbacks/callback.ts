@@ -9,7 +9,7 @@ export type Logs = Record<string, number>
 export interface CallbackParams {
   /** Index after the last epoch. */
   epochs: number
-  /** Steps of an epoch; undefined if the data do not tell. */
+  /** Steps of an epoch; undefined if the data do not tell. Then `setParams` is called again at the end, with those that were run. */
   steps: number | undefined
 }
 

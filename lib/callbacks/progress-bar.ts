@@ -46,9 +46,8 @@ export function progressBar(options: ProgressBarOptions = {}): Callback {
     stream.write(moving ? `\r\x1b[K${line}\n` : `${title === '' ? '' : `${title} - `}${line}\n`)
   }
   return {
-    setParams(given: CallbackParams): void {
-      // The validation of a fit has steps of its own, which the bar does not count.
-      if (!training) params = given
+    setParams: (given) => {
+      params = given
     },
     onTrainBegin(): void {
       training = true

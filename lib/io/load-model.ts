@@ -90,7 +90,7 @@ function optimizerState(file: SafetensorsFile, model: AnyModel, weights: readonl
     return variable
   })
   model.optimizer.build(variables)
-  const tensors = optimizerTensors(model.optimizer.weights)
+  const tensors = optimizerTensors(model.optimizer.stateOf(variables))
   if (tensors.length !== state.optimizer.length) {
     throw new FormatError(`${file.path}: expected ${tensors.length} tensors of the optimizer's state, received ${state.optimizer.length}`)
   }

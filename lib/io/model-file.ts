@@ -27,13 +27,14 @@ export async function saveModel(model: AnyModel, path: string, { includeOptimize
   const weights = namedWeights(model)
   const compiled = model.isCompiled ? model.compiled('save') : undefined
   const optimizer = compiled === undefined || !includeOptimizer ? undefined : compiled.optimizer
-  const optimizerState = optimizer === undefined ? [] : optimizerTensors(optimizer.weights)
   const random = randomTensors(model)
   const pathOf = new Map(weights.map(([name, variable]) => [variable, name]))
+  // An optimizer may also have state of another model's variables, which have no place in this one's file.
+  const optimized = optimizer?.variables.filter((v) => pathOf.has(v)) ?? []
+  const optimizerState = optimizer === undefined ? [] : optimizerTensors(optimizer.stateOf(optimized))
   const state: SavedState = {
     optimizer: optimizerState.map(([name]) => name),
-    // Variables that are no longer the model's have no place in its file: then all that is left is a fresh start.
-    optimized: optimizer?.variables.flatMap((v) => pathOf.get(v) ?? []) ?? [],
+    optimized: optimized.map((v) => pathOf.get(v)!),
     random: random.map(([name]) => name),
     shuffle: { key: [...model.shuffleState.key], drawn: model.shuffleState.drawn }
   }

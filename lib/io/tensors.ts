@@ -2,22 +2,23 @@
 import { FormatError, showShape } from '../errors'
 import type { TensorData as Elements } from '../host-values'
 import type { AnyLayer } from '../layers/layer'
-import type { Tensor, Variable } from '../tensor'
+import { assignAll, type Tensor, type Variable } from '../tensor'
 import type { SafetensorsFile, TensorData } from './safetensors'
 
 /** A variable and its name in files. */
 export type Named = readonly [name: string, variable: Variable]
 
 /** The weights of a layer and those in it, by names such as `dense/kernel`: names of layers, then of the weight. */
-export function namedWeights(layer: AnyLayer, prefix = '', seen: Set<AnyLayer> = new Set()): Named[] {
-  // A layer that is shared has the name of its first place.
+export function namedWeights(layer: AnyLayer, prefix = '', seen: Set<AnyLayer | Variable> = new Set()): Named[] {
+  // A layer or variable that is shared has the name of its first place.
   if (seen.has(layer)) return []
   seen.add(layer)
   const nested = new Set(layer.sublayers.flatMap((inner) => inner.weights))
   const names = new Set<string>()
   const own = layer.weights
-    .filter((weight) => !nested.has(weight))
+    .filter((weight) => !nested.has(weight) && !seen.has(weight))
     .map((weight): Named => {
+      seen.add(weight)
       let name = prefix + weight.name
       for (let i = 1; names.has(name); i++) name = `${prefix}${weight.name}_${i}`
       names.add(name)
@@ -72,7 +73,10 @@ export function matches(entry: { dtype: string; shape: readonly number[] }, { dt
 export async function assignTensors(file: SafetensorsFile, variables: readonly Named[]): Promise<void> {
   const values: Elements[] = []
   for (const [name, variable] of variables) values.push(elementsOf(await file.read(name), variable))
-  variables.forEach(([, variable], i) => void variable.assign(values[i]!))
+  assignAll(
+    variables.map(([, variable]) => variable),
+    values
+  )
 }
 
 function elementsOf(bytes: Uint8Array, { dtype }: Variable): Elements {

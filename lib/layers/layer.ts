@@ -11,12 +11,12 @@ import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
-import { scope } from '../scope'
+import { isRecord, scope } from '../scope'
 import { type Config, classNameOf, kindOf } from '../serialization'
-import { publicShape } from '../shape'
+import { checkDType, publicShape, sameShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
-import { abstractTensor, SymbolicTensor, Tensor, type Variable, variable } from '../tensor'
+import { abstractTensor, assignAll, SymbolicTensor, Tensor, Variable, variable } from '../tensor'
 import type { Epilogue, FusedPart } from './fusion'
 import { defaultName, firstFreeName } from './names'
 import { isSymbolic, type LayerNode, makeNode } from './symbolic'
@@ -82,6 +82,9 @@ let lossesAdded = false
 /**
  * A layer: weights, made on first use, and a function of a tensor (`call`). One's own layer extends this class.
  *
+ * Layers and variables in its fields, also in arrays, plain records, Maps and Sets, belong to it: their weights are its weights. Those in
+ * fields that JavaScript hides (`#private`) are not found: make such weights by `addWeight`.
+ *
  * Under the policy `mixed_bfloat16` floats arrive in `call` as bfloat16 while weights stay float32: use them as `this.cast(w)`.
  *
  * @example
@@ -110,11 +113,15 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** The first use on symbolic tensors, and how many there were. */
   private node: LayerNode | undefined
   private uses = 0
+  /** Names of the fields above, which `parts` does not look into. */
+  private readonly baseFields: ReadonlySet<string>
 
   /** @throws ArgumentError for options out of their range */
   constructor(options: LayerOptions = {}) {
     const kind = this.kind
     checkOptions(kind, options)
+    if (typeof this.call !== 'function')
+      throw failure(ArgumentError, kind, `expected a class that defines call, received ${this.constructor.name}`)
     const { name, trainable = true, dtype = currentPolicy(), inputShape, batchInputShape } = options
     if (name !== undefined && (typeof name !== 'string' || name === '')) {
       throw failure(ArgumentError, kind, `expected name to be a string that is not empty, received ${show(name)}`)
@@ -128,6 +135,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     this.batchInputShape = batchInputShape ?? (inputShape && [null, ...inputShape])
     this.activityRegularizer = regularizers.get(options.activityRegularizer)
     this.guardBuild()
+    this.baseFields = new Set(Object.keys(this))
   }
 
   /** Makes the weights for inputs of this shape (a list of shapes for several inputs). Called once, before the first `call`. */
@@ -235,13 +243,18 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     return this.onlyNode('output').outputs as Symbolic<Out>
   }
 
-  /** Makes a weight. Called in `build`. @throws ArgumentError, ShapeError for a name or shape that cannot be */
+  /** Makes a weight. Called in `build`. @throws ArgumentError, ShapeError, DTypeError for what cannot be, or an initializer that gives something else */
   protected addWeight({ name, shape, initializer, dtype = 'float32', trainable = true, regularizer, constraint }: WeightOptions): Variable {
+    if (!Array.isArray(shape)) throw this.failure(ArgumentError, `expected a shape for the weight ${name}, received ${show(shape)}`)
     if (shape.some((size) => !Number.isSafeInteger(size) || size < 0)) {
       throw this.failure(ShapeError, `expected sizes that are known for the weight ${name}, received ${showShape(shape)}`)
     }
-    spendWeight(name, shape, dtypeBytes[dtype])
+    spendWeight(name, shape, dtypeBytes[checkDType('addWeight', dtype)])
     const initial = initializers.get(initializer ?? (shape.length >= 2 ? 'glorotUniform' : 'zeros')).initialize(shape, dtype)
+    if (!(initial instanceof Tensor && sameShape(initial.shape, shape) && initial.dtype === dtype)) {
+      const received = initial instanceof Tensor ? `${initial.dtype} ${showShape(initial.shape)}` : show(initial)
+      throw this.failure(ShapeError, `expected the initializer of ${name} to give ${dtype} ${showShape(shape)}, received ${received}`)
+    }
     const weight = variable(initial, { name, trainable, constraint: constraints.get(constraint) })
     this.ownWeights.push({ variable: weight, regularizer: regularizers.get(regularizer) })
     return weight
@@ -256,6 +269,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   /** Adds a scalar to the loss that training minimises. Called in `call`; it counts until the next call of the model. */
   protected addLoss(loss: Tensor): void {
+    if (!(loss instanceof Tensor)) throw this.failure(ArgumentError, `expected addLoss to get a scalar tensor, received ${show(loss)}`)
     if (loss.size !== 1) throw this.failure(ShapeError, `expected addLoss to get a scalar, received ${showShape(loss.shape)}`)
     if (abstractly) return
     this.added.push(loss)
@@ -275,11 +289,16 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     return new Type(`[${this.kind} "${this.name}"] ${message}`, { layer: this.name })
   }
 
-  /** The layers that are fields of this one, in their order. */
+  /** The layers in fields of this one, also in arrays, plain records, Maps and Sets, in their order. */
   get sublayers(): readonly AnyLayer[] {
-    return Object.values(this)
-      .flatMap((value) => (Array.isArray(value) ? value : [value]))
-      .filter((value) => value instanceof Layer)
+    return [...this.parts()].filter((part) => part instanceof Layer)
+  }
+
+  /** The layers and variables in fields. */
+  private parts(): Set<AnyLayer | Variable> {
+    const found = new Set<AnyLayer | Variable>()
+    for (const [name, value] of Object.entries(this)) if (!this.baseFields.has(name)) collect(value, found, new Set())
+    return found
   }
 
   /** @internal This layer and all in it, each once however often it is shared; `enter` says whose inner layers count. */
@@ -307,13 +326,27 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   /** The layer's part of `weights`, before those of the layers in it. */
   protected get ownVariables(): Variable[] {
-    const own = this.ownWeights.map(({ variable }) => variable)
+    const own = this.variables
     return [...own.filter((w) => w.trainable), ...own.filter((w) => !w.trainable)]
+  }
+
+  /** What `addWeight` has made, then the other variables in fields. */
+  private get variables(): Variable[] {
+    const made = this.ownWeights.map(({ variable }) => variable)
+    const others = this.fieldVariables.filter((v) => !made.includes(v))
+    if (others.length === 0) return made
+    const inner = new Set(this.sublayers.flatMap(({ weights }) => weights))
+    return [...made, ...others.filter((v) => !inner.has(v))]
+  }
+
+  /** The variables in fields of this layer. */
+  protected get fieldVariables(): Variable[] {
+    return [...this.parts()].filter((part) => part instanceof Variable)
   }
 
   /** The weights that training changes now. */
   get trainableVariables(): Variable[] {
-    return this.tree(isTrainable).flatMap(({ ownWeights }) => ownWeights.map(({ variable }) => variable).filter((w) => w.trainable))
+    return [...new Set(this.tree(isTrainable).flatMap(({ variables }) => variables.filter((w) => w.trainable)))]
   }
 
   /** The weights that training does not change now. */
@@ -342,13 +375,15 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     return this.weights.map((w) => ops.copy(w))
   }
 
-  /** Replaces the weights' values, in the order of `weights`. @throws ArgumentError for another number of values, ShapeError for other shapes */
+  /**
+   * Replaces the weights' values, in the order of `weights`; all or none.
+   * @throws ArgumentError for another number of values, ShapeError, DTypeError for other shapes or dtypes
+   */
   setWeights(values: readonly Parameters<Variable['assign']>[0][]): void {
     const { weights } = this
-    if (values.length !== weights.length) {
-      throw this.failure(ArgumentError, `expected values for ${weights.length} weights, received ${values.length}`)
-    }
-    weights.forEach((w, i) => void w.assign(values[i]!))
+    const count = Array.isArray(values) ? values.length : show(values)
+    if (count !== weights.length) throw this.failure(ArgumentError, `expected values for ${weights.length} weights, received ${count}`)
+    assignAll(weights, values)
   }
 
   /** The options that make this layer again: `new Class(layer.getConfig())`. A subclass adds its own. */
@@ -367,7 +402,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   dispose(): void {
     if (this.disposed) return
     this.disposed = true
-    for (const { variable } of this.ownWeights) variable.dispose()
+    for (const variable of this.variables) variable.dispose()
     for (const generator of this.ownGenerators) generator.dispose()
     for (const loss of this.added) loss.dispose()
     for (const layer of this.sublayers) layer.dispose()
@@ -389,12 +424,18 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     this.name = firstFreeName(classNameOf(this), taken)
   }
 
-  /** Wraps `build`, so that it runs once, computes (also where a model is only drawn) and frees its temporaries. */
+  /** Wraps `build`, so that it runs once or leaves nothing, computes (also where a model is only drawn) and frees its temporaries. */
   private guardBuild(): void {
     const build = this.build
     const guarded = (shape: ShapeOrShapes): void => {
       if (this.built) return
-      withLayer(this.name, () => runConcretely(() => scope(() => build.call(this, shape))))
+      const before = this.ownWeights.length
+      try {
+        withLayer(this.name, () => runConcretely(() => scope(() => build.call(this, shape))))
+      } catch (error) {
+        for (const { variable } of this.ownWeights.splice(before)) variable.dispose()
+        throw error
+      }
       this.built = true
     }
     Object.defineProperty(this, 'build', { value: guarded, writable: true, configurable: true })
@@ -423,12 +464,18 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   private compute<R extends Structure<Tensor>>(x: LayerInput, fn: (input: LayerInput) => R): { output: R; losses: Tensor[] } {
     const output = fn(mapLeaves(x, (t) => this.castInput(t)))
-    const outputs = leavesOf<Tensor>(output)
-    for (const t of outputs) {
-      if (!(t instanceof Tensor)) throw this.failure(ArgumentError, `expected call to return a tensor, received ${show(t)}`)
+    for (const t of this.tensorsOf(output)) {
       if (this.activityRegularizer) this.addLoss(ops.div(this.activityRegularizer.penalty(t), t.shape[0] ?? 1))
     }
     return { output, losses: lossesAdded ? this.addedLosses() : [] }
+  }
+
+  /** The tensors that `call` returned. @throws ArgumentError for anything else */
+  private tensorsOf(output: Structure<Tensor>): readonly Tensor[] {
+    const outputs = leavesOf<Tensor>(output)
+    const other = outputs.findIndex((t) => !(t instanceof Tensor))
+    if (other >= 0) throw this.failure(ArgumentError, `expected call to return a tensor, received ${show(outputs[other])}`)
+    return outputs
   }
 
   private castInput(x: Tensor): Tensor {
@@ -448,6 +495,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
       const abstract = mapLeaves(x, ({ shape, dtype }) => this.castInput(abstractTensor(shape, dtype)))
       return withLayer(this.name, () => this.call(abstract, { training: false }))
     })
+    this.tensorsOf(output)
     return this.addNode(x, (node) =>
       mapLeaves<Tensor, SymbolicTensor>(output, (t) => new SymbolicTensor(publicShape(t.shape), t.dtype, node))
     )
@@ -492,6 +540,17 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     for (const loss of this.added) loss.dispose()
     this.added = []
     for (const layer of this.sublayers) layer.clearLosses()
+  }
+}
+
+/** Adds the layers and variables in a value to `found`: in arrays, plain records, Maps and Sets, however deep. */
+function collect(value: unknown, found: Set<AnyLayer | Variable>, seen: Set<unknown>): void {
+  if (value instanceof Layer || value instanceof Variable) found.add(value)
+  else if (Array.isArray(value) || value instanceof Map || value instanceof Set || isRecord(value)) {
+    if (seen.has(value)) return
+    seen.add(value)
+    const items = isRecord(value) ? Object.values(value) : value.values()
+    for (const item of items) collect(item, found, seen)
   }
 }
 

@@ -133,7 +133,7 @@ export class CategoricalCrossentropy extends SmoothedCrossentropy {
 
 /**
  * Cross-entropy of targets that are class numbers: −log p[y] over the last axis of yPred. (B, …, C) with labels (B, …) or (B, …, 1) → (B, …).
- * Probabilities are divided by their sum and clipped as in {@link CategoricalCrossentropy}.
+ * Probabilities are divided by their sum and clipped as in {@link CategoricalCrossentropy}. A label out of range is an error of the next host read.
  */
 export class SparseCategoricalCrossentropy extends Crossentropy {
   readonly ignoreClass: number | undefined
@@ -154,7 +154,10 @@ export class SparseCategoricalCrossentropy extends Crossentropy {
   protected override valuesFromProbabilities(yTrue: Tensor, probabilities: Tensor): Tensor {
     return this.unlessIgnored(yTrue, probabilities, (labels) => {
       const log = logProbabilities(inDType(probabilities, 'float32'), -1)
-      return ops.neg(ops.sum(ops.mul(ops.oneHot(labels, log.shape.at(-1)!), log), -1))
+      const classes = log.shape.at(-1)!
+      const loss = ops.neg(ops.sum(ops.mul(ops.oneHot(labels, classes), log), -1))
+      // A label out of range has no 1 in its row: picking its factor reports it.
+      return ops.mul(loss, ops.gather(ops.ones([classes], { device: log.device }), inDType(labels, 'int32')))
     })
   }
 

@@ -6,6 +6,7 @@ import * as ops from '../ops'
 import { accumulate, assign } from '../ops/training'
 import { scope } from '../scope'
 import { type Config, kindOf } from '../serialization'
+import { outsideCapture } from '../state'
 import { type Tensor, type Variable, variable } from '../tensor'
 
 /** Options of every metric. */
@@ -55,8 +56,8 @@ export abstract class Metric {
   }
 
   /** The metric since the last `reset`. */
-  async result(): Promise<number> {
-    return this.compute(await this.totals.data())
+  result(): Promise<number> {
+    return outsideCapture('result()', async () => this.compute(await this.totals.data()))
   }
 
   /** Begins again. */

@@ -22,15 +22,18 @@ export async function trainOnBatch(
   y: ModelValues,
   { sampleWeight, classWeight }: BatchOptions
 ): Promise<Logs> {
-  const weights = ClassWeights.from('trainOnBatch', classWeight, sampleWeight !== undefined, model.device)
   const batch = makeBatch(model.dataShapes('trainOnBatch'), { x, y, sampleWeight })
-  const { owned } = batch
+  const owned = [...batch.owned]
+  let weights: ClassWeights | undefined
   try {
+    weights = ClassWeights.from('trainOnBatch', classWeight, sampleWeight !== undefined, model.device)
     const trained = completed(
       () => model.device,
       () => {
         compiled.training.reset()
-        compiled.train(weights === undefined ? batch : { ...batch, sampleWeights: [weights.of(batch.ys)] })
+        const byClass = weights?.of(batch.ys)
+        if (byClass !== undefined) owned.push(byClass)
+        compiled.train(byClass === undefined ? batch : { ...batch, sampleWeights: [byClass] })
       }
     )
     const [logs] = await Promise.all([compiled.training.read(), trained])

@@ -24,7 +24,7 @@ export interface CompileOptions {
   lossWeights?: PerOutput<number> | undefined
   /** Names or objects; with several outputs one or an array of them for each, in an array or record. They do not see sample weights. */
   metrics?: Metrics | undefined
-  /** Metrics that weigh samples by `sampleWeight` and `classWeight`. */
+  /** Metrics that weigh samples by `sampleWeight` and `classWeight`; the key of one that is in `metrics` too begins with `weighted_`. */
   weightedMetrics?: Metrics | undefined
 }
 

@@ -45,28 +45,32 @@ export async function evaluate(
   const evaluation = compiled.takeEvaluation()
   const source = new StreamSource(stream, (batch) => evaluation.test(batch))
   try {
-    await list.setParams({ epochs: 1, steps: steps ?? source.steps })
-    return await runEvaluation(model, evaluation, source, list, steps, signal)
+    const known = steps ?? source.steps
+    await list.setParams({ epochs: 1, steps: known })
+    const ended = (ran: number) => list.setParams({ epochs: 1, steps: ran })
+    return await runEvaluation(model, evaluation, source, list, steps, signal, known === undefined ? ended : undefined)
   } finally {
     source.close()
     compiled.giveBack(evaluation)
   }
 }
 
-/** One pass over a source of steps of an evaluation, or `steps` of it. The source stays open. */
+/** One pass over a source of steps of an evaluation, or `steps` of it; `ended` gets their number. The source stays open. */
 export async function runEvaluation(
   model: AnyModel,
   { tracker }: Evaluation,
   source: StepSource,
   callbacks: CallbackList,
   steps: number | undefined,
-  signal: AbortSignal | undefined
+  signal: AbortSignal | undefined,
+  ended?: (steps: number) => Promise<void>
 ): Promise<Logs> {
   tracker.reset()
   const read = () => tracker.read()
   const runner = new Runner(source, { where: 'evaluate', kind: 'Test', callbacks, signal, device: () => model.device, read })
   await callbacks.begin('Test')
-  await runner.run(steps)
+  const ran = await runner.run(steps)
+  await ended?.(ran)
   const logs = await tracker.read()
   await callbacks.end('Test', logs)
   return logs

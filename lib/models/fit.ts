@@ -92,13 +92,15 @@ export async function fit(
       read: () => tracker.read(),
       shouldStop: () => model.stopTraining
     })
-    await list.setParams({ epochs, steps: stepsPerEpoch ?? training.steps })
+    const steps = stepsPerEpoch ?? training.steps
+    await list.setParams({ epochs, steps })
     await list.begin('Train')
     let logs: Logs = {}
     for (let epoch = initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
       tracker.reset()
       await list.epochBegin(epoch)
-      await runner.run(stepsPerEpoch)
+      const ran = await runner.run(stepsPerEpoch)
+      if (steps === undefined) await list.setParams({ epochs, steps: ran })
       logs = await tracker.read()
       if (validation !== undefined && isDue(options.validationFreq, epoch)) {
         const validated = await runEvaluation(model, evaluation, validation, list, options.validationSteps, signal)

@@ -18,7 +18,7 @@ import {
 import type { Optimizer } from '../optimizers'
 import { Generator } from '../random'
 import { isRecord } from '../scope'
-import { refuseInCapture } from '../state'
+import { outsideCapture, refuseInCapture } from '../state'
 import { byKeys, leavesOf, packLike, type Structure } from '../structure'
 import { type SymbolicTensor, Tensor, type Variable } from '../tensor'
 import { type BatchOptions, testOnBatch, trainOnBatch } from './batch'
@@ -113,6 +113,11 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
     return this.layers
   }
 
+  /** None: a model's weights are those of its layers. */
+  protected override get fieldVariables(): Variable[] {
+    return []
+  }
+
   override get logitsActivation(): 'softmax' | 'sigmoid' | undefined {
     return this.graph?.outputs.length === 1 ? this.logitsActivationOf(0) : undefined
   }
@@ -189,6 +194,7 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
 
   /** Trains on batches: an (async) iterable, or a function that returns one and is called once an epoch. Otherwise as the other form. */
   fit(batches: Batches, options?: FitOptions): Promise<History>
+  fit(batches: Batches, y: null | undefined, options?: FitOptions): Promise<History>
   /**
    * Trains the model.
    *
@@ -205,17 +211,18 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * const { history } = await model.fit(x, y, { epochs: 5, batchSize: 64, validationSplit: 0.1 })
    */
   fit(x: ModelValues, y: ModelValues, options?: FitOptions): Promise<History>
-  async fit(x: ModelValues | Batches, y?: ModelValues | FitOptions, options?: FitOptions): Promise<History> {
-    refuseInCapture('fit')
-    const compiled = this.compiled('fit')
-    this.refuseWhileFitting('fit')
-    this.fitting = true
-    try {
-      if (isBatches(x)) return await train(this, compiled, x, undefined, (y as FitOptions) ?? {})
-      return await train(this, compiled, x, y as ModelValues, options ?? {})
-    } finally {
-      this.fitting = false
-    }
+  fit(x: ModelValues | Batches, y?: ModelValues | FitOptions | null, options?: FitOptions): Promise<History> {
+    return outsideCapture('fit', async () => {
+      const compiled = this.compiled('fit')
+      this.refuseWhileFitting('fit')
+      this.fitting = true
+      try {
+        if (isBatches(x)) return await train(this, compiled, x, undefined, options ?? (y as FitOptions | null) ?? {})
+        return await train(this, compiled, x, y as ModelValues, options ?? {})
+      } finally {
+        this.fitting = false
+      }
+    })
   }
 
   /**
@@ -223,12 +230,14 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * @throws as `fit`
    */
   evaluate(batches: Batches, options?: EvaluateOptions): Promise<Logs>
+  evaluate(batches: Batches, y: null | undefined, options?: EvaluateOptions): Promise<Logs>
   evaluate(x: ModelValues, y: ModelValues, options?: EvaluateOptions): Promise<Logs>
-  async evaluate(x: ModelValues | Batches, y?: ModelValues | EvaluateOptions, options?: EvaluateOptions): Promise<Logs> {
-    refuseInCapture('evaluate')
-    const compiled = this.compiled('evaluate')
-    if (isBatches(x)) return evaluate(this, compiled, x, undefined, (y as EvaluateOptions) ?? {})
-    return evaluate(this, compiled, x, y as ModelValues, options ?? {})
+  evaluate(x: ModelValues | Batches, y?: ModelValues | EvaluateOptions | null, options?: EvaluateOptions): Promise<Logs> {
+    return outsideCapture('evaluate', async () => {
+      const compiled = this.compiled('evaluate')
+      if (isBatches(x)) return evaluate(this, compiled, x, undefined, options ?? (y as EvaluateOptions | null) ?? {})
+      return evaluate(this, compiled, x, y as ModelValues, options ?? {})
+    })
   }
 
   /**
@@ -237,9 +246,8 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * @example
    * const probabilities = await model.predict(images, { batchSize: 256 })
    */
-  async predict(x: ModelValues | Batches, options: PredictOptions = {}): Promise<Out> {
-    refuseInCapture('predict')
-    return this.packOutputs(await this.predictor.predict(x, options))
+  predict(x: ModelValues | Batches, options: PredictOptions = {}): Promise<Out> {
+    return outsideCapture('predict', async () => this.packOutputs(await this.predictor.predict(x, options)))
   }
 
   /**
@@ -252,16 +260,16 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   }
 
   /** One step of training on one batch; its loss and metrics. @throws as `fit` */
-  async trainOnBatch(x: ModelValues, y: ModelValues, options: BatchOptions = {}): Promise<Logs> {
-    refuseInCapture('trainOnBatch')
-    this.refuseWhileFitting('trainOnBatch')
-    return trainOnBatch(this, this.compiled('trainOnBatch'), x, y, options)
+  trainOnBatch(x: ModelValues, y: ModelValues, options: BatchOptions = {}): Promise<Logs> {
+    return outsideCapture('trainOnBatch', async () => {
+      this.refuseWhileFitting('trainOnBatch')
+      return trainOnBatch(this, this.compiled('trainOnBatch'), x, y, options)
+    })
   }
 
   /** Loss and metrics of one batch. @throws as `fit` */
-  async testOnBatch(x: ModelValues, y: ModelValues, options: { sampleWeight?: ModelValues | undefined } = {}): Promise<Logs> {
-    refuseInCapture('testOnBatch')
-    return testOnBatch(this, this.compiled('testOnBatch'), x, y, options)
+  testOnBatch(x: ModelValues, y: ModelValues, options: { sampleWeight?: ModelValues | undefined } = {}): Promise<Logs> {
+    return outsideCapture('testOnBatch', async () => testOnBatch(this, this.compiled('testOnBatch'), x, y, options))
   }
 
   /** Prints the layers with the shapes of their outputs and their numbers of weights. */
@@ -289,12 +297,12 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * @throws FileNotFoundError if there is no such folder; ArgumentError if something has no name to be found by again
    */
   save(file: string, options?: SaveOptions): Promise<void> {
-    return saveModel(this, file, options)
+    return outsideCapture('save', () => saveModel(this, file, options))
   }
 
   /** Saves the weights alone, as a safetensors file. @throws FileNotFoundError if there is no such folder */
   saveWeights(file: string): Promise<void> {
-    return saveWeights(this, file)
+    return outsideCapture('saveWeights', () => saveWeights(this, file))
   }
 
   /**
@@ -302,7 +310,7 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * @throws FormatError if they are not this model's (nothing is changed then), FileNotFoundError
    */
   loadWeights(file: string, options?: LoadWeightsOptions): Promise<void> {
-    return loadWeights(this, file, options)
+    return outsideCapture('loadWeights', () => loadWeights(this, file, options))
   }
 
   /** @internal Whether a larger value of the metric with this key is better. */

@@ -92,9 +92,11 @@ export class Predictor {
       device: this.device
     })
     try {
-      await callbacks.setParams({ epochs: 1, steps: steps ?? source.steps })
+      const known = steps ?? source.steps
+      await callbacks.setParams({ epochs: 1, steps: known })
       await callbacks.begin('Predict')
-      await runner.run(steps)
+      const ran = await runner.run(steps)
+      if (known === undefined) await callbacks.setParams({ epochs: 1, steps: ran })
       const result = await completed(this.device, () => {
         gather()
         return concatOf(groups.splice(0))

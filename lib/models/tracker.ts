@@ -1,5 +1,6 @@
 // The running totals of a run: the loss and the metrics, kept on the device and read as logs.
 import type { Logs } from '../callbacks/callback'
+import { ArgumentError, failure, show } from '../errors'
 import * as metrics from '../metrics'
 import * as ops from '../ops'
 import { accumulate } from '../ops/training'
@@ -52,23 +53,40 @@ export class Tracker {
    */
   private readonly lossTotals: { key: string; output: number | undefined; total: Variable | undefined }[]
 
-  /** @throws ArgumentError for a metric that there is not */
+  /** @throws ArgumentError for a metric that there is not, or a second one of a name */
   constructor(private readonly outputs: readonly OutputSpec[]) {
     const track = (given: metrics.MetricSpec, output: number, weighted: boolean): Tracked => {
       const spec = resolve(given)
       const metric = metrics.needsShapes(spec) ? undefined : metrics.get(spec)
       const key = typeof spec === 'string' ? spec : metric!.name
       const { name } = outputs[output]!
-      return { key: name === undefined ? key : `${name}_${key}`, output, spec, weighted, metric }
+      const inOutput = (key: string) => (name === undefined ? key : `${name}_${key}`)
+      return { key: inOutput(weighted && plain.has(inOutput(key)) ? `weighted_${key}` : key), output, spec, weighted, metric }
     }
-    this.tracked = [
-      ...outputs.flatMap((output, i) => output.metrics.map((spec) => track(spec, i, false))),
-      ...outputs.flatMap((output, i) => output.weightedMetrics.map((spec) => track(spec, i, true)))
-    ]
+    const plain = new Set<string>()
+    const unweighted = outputs.flatMap((output, i) => output.metrics.map((spec) => track(spec, i, false)))
+    for (const { key } of unweighted) plain.add(key)
+    this.tracked = [...unweighted, ...outputs.flatMap((output, i) => output.weightedMetrics.map((spec) => track(spec, i, true)))]
     const each = outputs.flatMap(({ name, hasLoss }, output) =>
       name !== undefined && hasLoss ? [{ key: `${name}_loss`, output, total: undefined }] : []
     )
     this.lossTotals = [{ key: 'loss', output: undefined, total: undefined }, ...each]
+    this.checkKeys()
+  }
+
+  /** Each total has its own entry in the logs, those of a validation too. */
+  private checkKeys(): void {
+    const keys = new Set<string>()
+    for (const { key } of [...this.lossTotals, ...this.tracked]) {
+      if (keys.has(key) || keys.has(`val_${key}`) || keys.has(key.replace(/^val_/, ''))) {
+        throw failure(
+          ArgumentError,
+          'compile',
+          `expected metrics of different names, received a second ${show(key)}: give it a name of its own`
+        )
+      }
+      keys.add(key)
+    }
   }
 
   /** A tracker of the same metrics with totals of its own. */

@@ -1,6 +1,6 @@
 // Tensors from nothing: constants and ranges. Their elements are written on the device.
 import { deviceNumber } from '../device'
-import { ArgumentError, failure, ShapeError } from '../errors'
+import { ArgumentError, DTypeError, failure, ShapeError } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
 import { scope } from '../scope'
@@ -8,7 +8,7 @@ import { checkDType, checkShape } from '../shape'
 import type { Tensor, TensorOptions } from '../tensor'
 import { equal } from './elementwise-binary'
 import { cast } from './elementwise-unary'
-import { expectNumber } from './rules'
+import { expectNumber, integerRanges } from './rules'
 
 function fill(where: string, shape: readonly number[], value: number, { dtype = 'float32', device }: TensorOptions = {}): Tensor {
   return run('fill', [], {
@@ -65,7 +65,7 @@ export function fullLike(x: Tensor, value: number, { dtype }: { dtype?: DType | 
 
 /**
  * start, start + step, … up to but not including stop; `arange(stop)` starts at 0. int32 if all three are integers, else float32.
- * @throws ArgumentError if step is 0 or a number is not finite
+ * @throws ArgumentError if step is 0, a number is not finite or one is out of the dtype's range; DTypeError for bool
  */
 export function arange(start: number, stop?: number, step = 1, { dtype, device }: TensorOptions = {}): Tensor {
   const [from, to] = stop === undefined ? [0, start] : [start, stop]
@@ -76,7 +76,7 @@ export function arange(start: number, stop?: number, step = 1, { dtype, device }
   return iota('arange', Math.max(0, Math.ceil((to - from) / step)), from, step, dtype ?? natural, device)
 }
 
-/** `num` numbers (50 unless told otherwise) from `start` to `stop` at equal distances, both ends included. */
+/** `num` numbers (50 unless told otherwise) from `start` to `stop` at equal distances, both ends included. @throws as `arange` */
 export function linspace(start: number, stop: number, num = 50, { dtype = 'float32', device }: TensorOptions = {}): Tensor {
   expectNumber('linspace', 'start', start)
   expectNumber('linspace', 'stop', stop)
@@ -86,12 +86,22 @@ export function linspace(start: number, stop: number, num = 50, { dtype = 'float
 }
 
 function iota(where: string, length: number, start: number, step: number, dtype: DType, device: string | undefined): Tensor {
+  checkDType(where, dtype)
+  if (length > 0) expectRange(where, start, start + (length - 1) * step, dtype)
   return run('iota', [], {
     shape: [length],
-    dtype: checkDType(where, dtype),
+    dtype,
     attributes: { start, step },
     device: device === undefined ? undefined : deviceNumber(device, where)
   })
+}
+
+/** Refuses a range that the dtype cannot hold; of bool there is none. */
+function expectRange(where: string, first: number, last: number, dtype: DType): void {
+  if (dtype === 'bool') throw failure(DTypeError, where, 'expected a dtype of numbers, received bool')
+  const [low, high] = integerRanges[dtype] ?? [-Infinity, Infinity]
+  if (Math.min(first, last) >= low && Math.max(first, last) <= high) return
+  throw failure(ArgumentError, where, `expected numbers from ${low} to ${high} for dtype ${dtype}, received ${first} to ${last}`)
 }
 
 /** The identity matrix of n rows and m (default n) columns. */

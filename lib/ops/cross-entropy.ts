@@ -71,11 +71,11 @@ export function sparseSoftmaxCrossEntropy(logits: Tensor, labels: Tensor): Tenso
   expectTensor(name, 'labels', labels)
   expectDType(name, 'logits', logits, floats)
   expectDType(name, 'labels', labels, ['int32', 'uint8'])
-  if (logits.rank === 0 || !sameShape(logits.shape.slice(0, -1), labels.shape)) {
+  if (logits.rank === 0 || logits.shape.at(-1) === 0 || !sameShape(logits.shape.slice(0, -1), labels.shape)) {
     throw failure(
       ShapeError,
       name,
-      `expected logits [..., C] and labels [...], received ${showShape(logits.shape)} and ${showShape(labels.shape)}`
+      `expected logits [..., C] of at least one class and labels [...], received ${showShape(logits.shape)} and ${showShape(labels.shape)}`
     )
   }
   const composed = (): Tensor => neg(sum(mul(oneHot(labels, logits.shape.at(-1)!), logSoftmax(cast(logits, 'float32'))), -1))

@@ -6,7 +6,7 @@ import { scope } from '../scope'
 import { type Gradient, isFloat, type TapeNode } from '../tape'
 import type { Tensor } from '../tensor'
 import { floor, log, neg, square } from './elementwise-unary'
-import { broadcastShapes, expectDType, expectSameDType, floats, numbers, unbroadcast } from './rules'
+import { broadcastShapes, expectDType, expectSameDType, floats, integerRanges, numbers, unbroadcast } from './rules'
 
 /** An operand: a tensor, or a number that takes the dtype of the other operand. */
 export type Operand = Tensor | number
@@ -36,10 +36,23 @@ function withNumber(
   gradient: Gradient | undefined
 ): Tensor {
   if (allowed !== null) expectDType(name, 'the tensor', x, allowed)
-  if (!isFloat(x.dtype) && !Number.isInteger(scalar)) {
-    throw failure(DTypeError, name, `expected an integer beside a tensor of dtype ${x.dtype}, received ${show(scalar)}: use cast`)
-  }
+  if (!isFloat(x.dtype)) expectInteger(name, scalar, x.dtype)
   return run(name, inputs, { shape: x.shape, dtype: out ?? x.dtype, attributes: { scalar }, gradient })
+}
+
+/** Kernels compute integers of all dtypes in 32 bits. */
+function expectInteger(name: string, value: number, dtype: DType): void {
+  if (!Number.isInteger(value)) {
+    throw failure(DTypeError, name, `expected an integer beside a tensor of dtype ${dtype}, received ${show(value)}: use cast`)
+  }
+  const [low, high] = integerRanges.int32!
+  if (value < low || value > high) {
+    throw failure(
+      ArgumentError,
+      name,
+      `expected an integer of 32 bits beside a tensor of dtype ${dtype}, received ${show(value)}: use cast`
+    )
+  }
 }
 
 /** The gradient's path back through broadcasting to operand i. */
@@ -96,7 +109,8 @@ const minimumGradient = extremeGradient((a, b) => lessEqual(a, b))
 
 /**
  * a + b, elementwise with NumPy broadcasting. One operand may be a number.
- * @throws ShapeError if the shapes do not broadcast; DTypeError if the dtypes differ
+ * @throws ShapeError if the shapes do not broadcast; DTypeError if the dtypes differ; ArgumentError for a number beside integers that has more
+ * than 32 bits
  */
 export function add(a: Operand, b: Operand): Tensor {
   return binary('add', a, b, numbers, null, addGradient)
@@ -225,8 +239,6 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 
 /** A number as a scalar tensor of the dtype and device of `like`. */
 function constant(name: string, value: number, like: Tensor): Tensor {
-  if (!isFloat(like.dtype) && !Number.isInteger(value)) {
-    throw failure(DTypeError, name, `expected an integer beside a tensor of dtype ${like.dtype}, received ${show(value)}: use cast`)
-  }
+  if (!isFloat(like.dtype)) expectInteger(name, value, like.dtype)
   return run('fill', [], { shape: [], dtype: like.dtype, attributes: { value }, device: like.deviceIndex })
 }

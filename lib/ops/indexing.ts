@@ -7,7 +7,7 @@ import { type Gradient, isFloat } from '../tape'
 import type { Tensor } from '../tensor'
 import { mul } from './elementwise-binary'
 import { cast } from './elementwise-unary'
-import { checkAxis, expectDType, expectNumber } from './rules'
+import { checkAxis, expectDType, expectNumber, numbers } from './rules'
 
 /** Options of `gather`. */
 export interface GatherOptions {
@@ -37,10 +37,17 @@ export function gather(x: Tensor, indices: Tensor, axis = 0, { dtype, scale = 1,
   }
   if (!isFloat(out) && (scale !== 1 || offset !== 0))
     throw failure(ArgumentError, 'gather', `expected scale 1 and offset 0 for dtype ${out}`)
+  expectPlace('gather', x.shape, a, indices)
   const shape = [...x.shape.slice(0, a), ...indices.shape, ...x.shape.slice(a + 1)]
   if (shape.length > 8) throw failure(ShapeError, 'gather', `expected a result of at most 8 dimensions, received ${showShape(shape)}`)
   const attributes = { axis: a, scale: expectNumber('gather', 'scale', scale), offset: expectNumber('gather', 'offset', offset) }
   return run('gather', [x, indices], { shape, dtype: out, attributes, gradient: isFloat(x.dtype) ? gatherGradient : undefined })
+}
+
+/** An axis of size 0 has no element that an index could mean. */
+function expectPlace(op: string, shape: readonly number[], axis: number, indices: Tensor): void {
+  if (shape[axis] !== 0 || !(indices.size > 0)) return
+  throw failure(ShapeError, op, `expected an axis ${axis} that is not empty for ${indices.size} indices, received ${showShape(shape)}`)
 }
 
 const gatherGradient: Gradient = (dy, { inputs, attributes }) => {
@@ -62,12 +69,14 @@ export function scatterAdd(
   expectTensor('scatterAdd', 'indices', indices)
   expectTensor('scatterAdd', 'updates', updates)
   expectDType('scatterAdd', 'indices', indices, ['int32'])
+  expectDType('scatterAdd', 'updates', updates, numbers)
   const target = checkShape('scatterAdd', shape)
   const a = checkAxis('scatterAdd', axis, target.length)
   const expected = [...target.slice(0, a), ...indices.shape, ...target.slice(a + 1)]
   if (!sameShape(updates.shape, expected)) {
     throw failure(ShapeError, 'scatterAdd', `expected updates to be ${showShape(expected)}, received ${showShape(updates.shape)}`)
   }
+  expectPlace('scatterAdd', target, a, indices)
   return run('scatterAdd', [indices, updates], {
     shape: target,
     dtype: updates.dtype,

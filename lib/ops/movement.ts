@@ -1,5 +1,6 @@
 // Ops that move elements without computing: reshape and its kin, transpose, concat, split, slice, flip, pad, crop, broadcastTo, tile.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
+import type { DType } from '../native'
 import { expectTensor, run } from '../op'
 import { scope } from '../scope'
 import { sameDim, sameShape } from '../shape'
@@ -8,7 +9,7 @@ import { type Gradient, isFloat } from '../tape'
 import { type Tensor, view } from '../tensor'
 import { copy } from './elementwise-unary'
 import { sum } from './reduce'
-import { broadcast, broadcastShapes, checkAxes, checkAxis, expectNumber, expectSameDType } from './rules'
+import { broadcast, broadcastShapes, checkAxes, checkAxis, expectNumber, expectSameDType, integerRanges } from './rules'
 
 // ---- Another shape for the same memory
 
@@ -38,7 +39,8 @@ function resolveShape(x: Tensor, shape: readonly number[]): readonly number[] {
   const size = x.size
   // Two unknown dimensions that stand for each other (the batch, say) do not hinder computing a third: -1 from the known ones.
   if (free >= 0) dims[free] = Number.isNaN(rest) ? known(x.shape) / known(dims) : size / rest
-  const missing = free >= 0 && !Number.isNaN(dims[free]!) && !Number.isInteger(dims[free])
+  // Beside a size of 0 any would do.
+  const missing = free >= 0 && (rest === 0 || (!Number.isNaN(dims[free]!) && !Number.isInteger(dims[free])))
   if (missing || (free < 0 && !sameDim(size, rest))) {
     throw failure(ShapeError, 'reshape', `expected a shape of ${size} elements, as ${showShape(x.shape)} has, received ${show(shape)}`)
   }
@@ -331,9 +333,18 @@ export function pad(x: Tensor, padWidth: PadWidth, { mode = 'constant', constant
   return run('pad', [x], {
     shape,
     dtype: x.dtype,
-    attributes: { before, mode: code, value: expectNumber('pad', 'constantValues', constantValues) },
+    attributes: { before, mode: code, value: expectFill(x.dtype, constantValues) },
     gradient: isFloat(x.dtype) ? padGradient : undefined
   })
+}
+
+/** What pad fills with is stored as it is. */
+function expectFill(dtype: DType, value: number): number {
+  expectNumber('pad', 'constantValues', value)
+  const [low, high] = integerRanges[dtype] ?? [-Infinity, Infinity]
+  const fits = isFloat(dtype) || Number.isInteger(value)
+  if (fits && value >= low && value <= high) return value
+  throw failure(ArgumentError, 'pad', `expected constantValues to be a number of dtype ${dtype}, received ${value}`)
 }
 
 const padGradient: Gradient = (dy, { inputs, attributes }) => [

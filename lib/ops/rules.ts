@@ -96,6 +96,13 @@ export function reducedShape(shape: readonly number[], axes: readonly number[], 
   return keepdims ? shape.map((dim, i) => (axes.includes(i) ? 1 : dim)) : shape.filter((_, i) => !axes.includes(i))
 }
 
+/** The smallest and the largest number of an integer dtype. */
+export const integerRanges: Partial<Record<DType, readonly [low: number, high: number]>> = {
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint8: [0, 255],
+  bool: [0, 1]
+}
+
 /**
  * Checks a number that must be finite.
  * @throws ArgumentError

@@ -2,12 +2,14 @@
 import { booleanOption, checkOptions, numberOption, optionalNumber } from '../arguments'
 import { inDType } from '../dtype'
 import { ArgumentError, DisposedError, DTypeError, failure, ShapeError, show, showShape } from '../errors'
+import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { type Clip, increment, squaredNorms, type Update } from '../ops/training'
 import * as schedules from '../schedules'
 import { scope } from '../scope'
 import { type Config, kindOf } from '../serialization'
 import { sameShape } from '../shape'
+import { isFloat } from '../tape'
 import { Tensor, Variable, variable } from '../tensor'
 
 /** Options of every optimizer. At most one of the three kinds of clipping. */
@@ -122,7 +124,12 @@ export abstract class Optimizer {
 
   /** The state to be saved, in the order of Keras: iteration, learning rate, averages, then what the update keeps. */
   get weights(): Variable[] {
-    const states = [...this.states.values()]
+    return this.stateOf(this.variables)
+  }
+
+  /** @internal The part of `weights` that belongs to these of its `variables`. */
+  stateOf(variables: readonly Variable[]): Variable[] {
+    const states = variables.map((v) => this.states.get(v)!)
     const averages = states.flatMap(({ average }) => average ?? [])
     const slots = this.savedGroups.flatMap((group) =>
       states.flatMap((state) => group.map((name) => state.slots[this.slotNames.indexOf(name)]!))
@@ -152,7 +159,7 @@ export abstract class Optimizer {
 
   /**
    * One step. `gradients[i]` belongs to `variables[i]`.
-   * @throws ArgumentError for lists of different lengths, ShapeError for a gradient of another shape than its variable
+   * @throws ArgumentError for lists of different lengths; ShapeError, DTypeError for a gradient of another shape than its variable or of no floats
    * @example
    * const { grads } = valueAndGrad(() => loss(y, model.apply(x)), model.trainableVariables)
    * optimizer.apply(grads, model.trainableVariables)
@@ -275,10 +282,14 @@ export abstract class Optimizer {
       throw failure(ArgumentError, this.kind, `expected as many gradients as variables, received ${received[0]} and ${received[1]}`)
     }
     variables.forEach((v, i) => {
-      const { shape } = gradients[i] as Tensor
+      if (!(v instanceof Variable)) throw failure(ArgumentError, this.kind, `expected variables, received ${show(v)} at ${i}`)
+      const gradient: unknown = gradients[i]
+      expectTensor(this.kind, `the gradient of ${v.name}`, gradient)
+      const { shape, dtype } = gradient
       if (!sameShape(shape, v.shape)) {
         throw failure(ShapeError, this.kind, `expected the gradient of ${v.name} to be ${showShape(v.shape)}, received ${showShape(shape)}`)
       }
+      if (!isFloat(dtype)) throw failure(DTypeError, this.kind, `expected a float gradient of ${v.name}, received ${dtype}: use cast`)
     })
   }
 }

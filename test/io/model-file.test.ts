@@ -117,6 +117,27 @@ onEveryDevice(() => {
     expect(await bits(again)).toEqual(await bits(model))
   })
 
+  test("an optimizer that also has state of other variables: only that of the model's is in its file", async () => {
+    const optimizer = optimizers.adam()
+    const [first, second] = [0, 1].map(() => {
+      const model = sequential([layers.dense({ units: 3, inputShape: [4] })])
+      model.compile({ optimizer, loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }) })
+      return model
+    })
+    await first!.fit(x, y, options)
+    await second!.fit(x, y, options)
+    const file = newFile()
+    await second!.save(file)
+    const again = await loadModel(file)
+    expect(again.optimizer.iterations).toBe(2 * 7)
+    const [counter, rate, ...slots] = second!.optimizer.weights
+    expect(slots.length).toBe(8)
+    const own = [counter!, rate!, ...slots.slice(4)]
+    expect(await Promise.all(again.optimizer.weights.map((v) => v.data()))).toEqual(await Promise.all(own.map((v) => v.data())))
+    await first!.loadWeights(file)
+    expect(await first!.weights[0]!.data()).toEqual(await second!.weights[0]!.data())
+  })
+
   test('names of tensors are those of layers and weights, and the format is the one of Python', async () => {
     const model = make()
     await model.fit(x, y, options)

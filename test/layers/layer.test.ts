@@ -9,19 +9,23 @@ import {
   type LayerOptions,
   layers,
   memory,
+  NeuriteError,
   optimizers,
   type PartialShape,
   regularizers,
   ShapeError,
   scope,
+  sequential,
   setPolicy,
   setRandomSeed,
   type Tensor,
   tensor,
   type Variable,
   valueAndGrad,
+  variable,
   zeros
 } from '../../lib'
+import { namedWeights } from '../../lib/io/tensors'
 import { withCustomObjects } from '../../lib/serialization'
 import { collected } from '../support/collected'
 
@@ -79,6 +83,77 @@ test('a layer is built once, by its first input or by build', () => {
   expect([gain!.name, gain!.shape, layer.countParams()]).toEqual(['gain', [3], 3])
 })
 
+test('a build that fails leaves no weights, and may succeed later', () => {
+  let fail = true
+  class Failing extends Layer {
+    override build(): void {
+      this.addWeight({ name: 'w', shape: [4] })
+      if (fail) throw new RangeError('mine')
+    }
+    override call(x: Tensor): Tensor {
+      return x
+    }
+  }
+  const layer = new Failing()
+  const x = zeros([1, 4])
+  const before = memory().tensors
+  for (let i = 0; i < 2; i++) expect(() => layer.apply(x)).toThrow('mine')
+  expect([layer.built, layer.weights, memory().tensors]).toEqual([false, [], before])
+  fail = false
+  layer.apply(x)
+  expect([layer.built, layer.weights.length]).toEqual([true, 1])
+})
+
+test('what an initializer gives must be what it was asked for', () => {
+  const bad: [() => unknown, string][] = [
+    [() => zeros([2, 4]), 'float32 [2, 4]'],
+    [() => zeros([4, 2], { dtype: 'bfloat16' }), 'bfloat16 [4, 2]'],
+    [() => 3, '3']
+  ]
+  for (const [kernelInitializer, received] of bad) {
+    const layer = layers.dense({ units: 2, name: 'd', kernelInitializer: kernelInitializer as () => Tensor })
+    const build = () => layer.build([null, 4])
+    expect(build).toThrow(ShapeError)
+    expect(build).toThrow(`[dense "d"] expected the initializer of kernel to give float32 [4, 2], received ${received}`)
+  }
+})
+
+test('a call that gives no tensor is refused, drawn or run', () => {
+  class Nothing extends Layer {
+    override call(): Tensor {
+      return undefined as never
+    }
+  }
+  class Later extends Layer {
+    override call(x: Tensor): Tensor {
+      return Promise.resolve(x) as never
+    }
+  }
+  class Losing extends Layer {
+    override call(x: Tensor): Tensor {
+      this.addLoss(3 as never)
+      return x
+    }
+  }
+  const returned = 'expected call to return a tensor, received'
+  const bad: [Layer, string][] = [
+    [new Nothing({ name: 'a' }), `[nothing "a"] ${returned} undefined`],
+    [new Later({ name: 'a' }), `[later "a"] ${returned} Promise`],
+    [new Losing({ name: 'a' }), '[losing "a"] expected addLoss to get a scalar tensor, received 3'],
+    [layers.lambda({ function: () => 3 as never, name: 'a' }), `[lambda "a"] ${returned} 3`],
+    [layers.lambda({ function: (x) => [x, null] as never, name: 'a' }), `[lambda "a"] ${returned} null`],
+    [layers.activation({ activation: () => undefined as never, name: 'a' }), `[activation "a"] ${returned} undefined`],
+    [layers.dense({ units: 1, activation: () => undefined as never, name: 'a' }), `[dense "a"] ${returned} undefined`]
+  ]
+  for (const [layer, message] of bad) {
+    expect(() => layer.apply(input({ shape: [2] }))).toThrow(message)
+    expect(() => layer.apply(zeros([1, 2]))).toThrow(message)
+    expect(() => layer.apply(zeros([1, 2]))).toThrow(ArgumentError)
+  }
+  class Uncallable extends (Layer as unknown as new () => object) {}
+  expect(() => new Uncallable()).toThrow('[uncallable] expected a class that defines call, received Uncallable')
+})
+
 test('weights are copied out and in', async () => {
   const layer = layers.dense({ units: 2 })
   layer.build([null, 1])
@@ -88,7 +163,14 @@ test('weights are copied out and in', async () => {
   expect(await Promise.all(copies.map((w) => w.array()))).toEqual([[[1, 2]], [3, 4]])
   expect(await layer.bias!.array()).toEqual([0, 0])
   expect(() => layer.setWeights([])).toThrow('expected values for 2 weights, received 0')
-  expect(() => layer.setWeights([zeros([2, 2]), zeros([2])])).toThrow(ShapeError)
+  expect(() => layer.setWeights(undefined as never)).toThrow('expected values for 2 weights, received undefined')
+  const bad = [zeros([3]), zeros([2], { dtype: 'int32' }), [1, 2, 3], 'a' as never]
+  for (const bias of bad) {
+    const before = memory().tensors
+    expect(() => layer.setWeights([[[5, 6]], bias])).toThrow(NeuriteError)
+    expect(memory().tensors).toBe(before)
+    expect(await layer.kernel!.array()).toEqual([[0, 0]])
+  }
 })
 
 test('layers in fields and in lists of a layer belong to it', async () => {
@@ -107,6 +189,55 @@ test('layers in fields and in lists of a layer belong to it', async () => {
   block.trainable = true
   block.first.trainable = false
   expect(block.trainableVariables.map(({ name }) => name)).toEqual(['gain'])
+})
+
+/** Layers and variables in every place where they are found, and variables that are another layer's. */
+class Places extends Layer {
+  readonly byName = { a: layers.dense({ units: 1, name: 'a' }), deep: [{ b: layers.dense({ units: 1, name: 'b' }) }] }
+  readonly map = new Map([['c', layers.dense({ units: 1, name: 'c' })]])
+  readonly set = new Set([layers.dense({ units: 1, name: 'd' })])
+  readonly again = this.byName.a
+  readonly gain = variable([2], { name: 'gain' })
+  readonly shifts = [variable([1], { name: 'shift' }), variable([0], { name: 'fixed', trainable: false })]
+  own!: Variable
+  tied!: Variable
+  readonly cycle: unknown[] = []
+  constructor(options: LayerOptions = {}) {
+    super(options)
+    this.cycle.push(this.cycle)
+  }
+  override build(): void {
+    this.own = this.addWeight({ name: 'own', shape: [1] })
+    for (const layer of this.sublayers) layer.build([null, 1])
+    this.tied = this.byName.a.weights[0]!
+  }
+  override call(x: Tensor): Tensor {
+    const inner = [this.byName.a, this.byName.deep[0]!.b, this.map.get('c')!, ...this.set]
+    const y = inner.reduce((sum, layer) => sum.add(layer.apply(x)), x.mul(this.gain))
+    return this.shifts.reduce((sum, v) => sum.add(v), y.add(this.own).add(x.mul(this.tied)))
+  }
+}
+
+test('layers and variables in fields of every kind belong to a layer, each once', async () => {
+  const layer = new Places({ inputShape: [1] })
+  const model = sequential([layer])
+  expect(layer.sublayers.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd'])
+  expect(layer.weights.map(({ name }) => name)).toEqual(['own', 'gain', 'shift', 'fixed', ...Array(4).fill(['kernel', 'bias']).flat()])
+  expect(layer.trainableVariables.length).toBe(11)
+  layer.map.get('c')!.trainable = false
+  expect(layer.trainableVariables.length).toBe(9)
+  model.compile({ loss: 'mse', optimizer: 'sgd' })
+  const before = await Promise.all(layer.weights.map((w) => w.item()))
+  await model.fit(tensor([[1]]), tensor([[9]]), { verbose: 0 })
+  const after = await Promise.all(layer.weights.map((w) => w.item()))
+  const trained = new Set(layer.trainableVariables)
+  expect(layer.weights.map((_, i) => before[i] !== after[i])).toEqual(layer.weights.map((w) => trained.has(w)))
+  expect(namedWeights(model).map(([name]) => name)).toEqual([
+    ...['own', 'gain', 'shift', 'fixed'].map((name) => `places/${name}`),
+    ...['a', 'b', 'c', 'd'].flatMap((name) => [`places/${name}/kernel`, `places/${name}/bias`])
+  ])
+  model.dispose()
+  expect(layer.gain.disposed).toBe(true)
 })
 
 test('added losses live in the scope of the step and are gone in the next call', async () => {

@@ -1,5 +1,5 @@
 // Losses against Keras: every reduction, sample weights, gradients, logits; names, configs and shapes that do not fit.
-import { ArgumentError, losses, memory, ShapeError, scope, type Tensor, tensor, valueAndGrad, zeros } from '../../lib'
+import { ArgumentError, full, losses, memory, ShapeError, scope, type Tensor, tensor, valueAndGrad, zeros } from '../../lib'
 import type { Serialized } from '../../lib/serialization'
 import { withCustomObjects } from '../../lib/serialization'
 import goldens from '../goldens/losses.golden.json'
@@ -103,6 +103,16 @@ test('ignored labels count for nothing, bytes too', async () => {
   }
   const none = losses.sparseCategoricalCrossentropy({ fromLogits: true, ignoreClass: -1 })
   expect(await none(tensor([2, 0], [2], { dtype: 'uint8' }), logits).item()).toBe(await all(tensor([2, 0]), logits).item())
+})
+
+test.each([false, true])('a label out of range is an error of the next read, fromLogits %s', async (fromLogits) => {
+  const loss = losses.sparseCategoricalCrossentropy({ fromLogits })
+  for (const label of [2, 7, -1]) {
+    const value = loss(tensor([0, label], [2], { dtype: 'int32' }), full([2, 2], 0.5))
+    await expect(value.data()).rejects.toMatchObject({ name: 'ArgumentError', message: expect.stringMatching(`0 to 1.*${label}`) })
+  }
+  const ignoring = losses.sparseCategoricalCrossentropy({ fromLogits, ignoreClass: 7 })
+  expect(await ignoring(tensor([0, 7], [2], { dtype: 'int32' }), full([2, 2], 0.5)).item()).toBeCloseTo(Math.LN2, 6)
 })
 
 test('a bfloat16 prediction gives a float32 loss', () => {

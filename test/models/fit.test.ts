@@ -5,6 +5,7 @@ import {
   initializers,
   layers,
   type ModelValues,
+  metrics,
   optimizers,
   regularizers,
   type Sequential,
@@ -84,6 +85,32 @@ onEveryDevice(() => {
     const sum = weights.reduce((a, b) => a + b, 0)
     expectClose(history.mse!, [errors.reduce((total, e, i) => total + weights[i]! * e * e, 0) / sum])
     expectClose(history.mae!, [errors.reduce((total, e) => total + Math.abs(e), 0) / rows])
+  })
+
+  test('each metric has a key of its own', async () => {
+    const model = linear()
+    const sgd = optimizers.sgd({ learningRate: 0 })
+    model.compile({ optimizer: sgd, loss: 'mse', metrics: ['mae'], weightedMetrics: ['mae', metrics.meanAbsoluteError({ name: 'w' })] })
+    const weights = y.map((_, i) => (i % 3) / 2)
+    const { history } = await model.fit(x, y, { ...quiet, sampleWeight: weights })
+    expect(Object.keys(history)).toEqual(['loss', 'mae', 'weighted_mae', 'w'])
+    expect(history.weighted_mae).toEqual(history.w)
+    expect(history.weighted_mae).not.toEqual(history.mae)
+    const named = (name: string) => metrics.meanSquaredError({ name })
+    for (const same of [
+      ['mae', 'mae'],
+      [named('a'), named('a')],
+      [named('loss')],
+      [named('val_loss')],
+      [named('val_mae'), 'mae'],
+      ['mae', named('val_mae')]
+    ]) {
+      const key = typeof same.at(-1) === 'string' ? same.at(-1) : (same.at(-1) as metrics.Metric).name
+      expect(() => model.compile({ loss: 'mse', metrics: same as metrics.MetricSpec[] })).toThrow(
+        `[compile] expected metrics of different names, received a second ${JSON.stringify(key)}: give it a name of its own`
+      )
+    }
+    expect(() => model.compile({ loss: 'mse', weightedMetrics: ['mae', 'mae'] })).toThrow('received a second "mae"')
   })
 
   test('class weights weigh by the class of the target', async () => {

@@ -60,3 +60,23 @@ test('200 models that are built, fitted, used and dropped leave nothing', async 
   for (const t of [x, y]) t.dispose()
   expect([...tensor([1]).dataSync()]).toEqual([1])
 })
+
+test('single batches leave nothing, with class weights neither', async () => {
+  const model = build()
+  const [x, y] = [random.normal([4, 4]), tensor([[0], [1], [1], [2]])]
+  const steps = async () => {
+    for (let i = 0; i < 3; i++) {
+      await model.trainOnBatch(x, y, { classWeight: { 1: 2 } })
+      await model.trainOnBatch(x, y, { sampleWeight: [1, 2, 3, 4] })
+      await model.testOnBatch(x, y)
+    }
+    await expect(model.trainOnBatch(x, y, { classWeight: { 1: Number.NaN } })).rejects.toThrow('classWeight[1]')
+  }
+  await steps()
+  const before = await settled()
+  await steps()
+  const after = await settled()
+  expect(after).toMatchObject({ tensors: before.tensors, bytes: before.bytes })
+  model.dispose()
+  for (const t of [x, y]) t.dispose()
+})

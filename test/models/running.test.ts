@@ -11,7 +11,9 @@ import {
   type Sequential,
   sequential,
   setMemoryLimit,
-  setPrecision
+  setPrecision,
+  type Tensor,
+  tensor
 } from '../../lib'
 import { native } from '../../lib/addon'
 import { currentDevice } from '../../lib/device'
@@ -28,6 +30,8 @@ function make(): Sequential {
   model.compile({ optimizer: 'adam', loss: 'mse', metrics: ['mae'] })
   return model
 }
+
+const tensorOf = (values: Float32Array, columns: number): Tensor => tensor(values, [values.length / columns, columns])
 
 /** A callback that notes every hook in order, with its number and the keys of its logs. */
 function recorder(names: readonly string[], notes: string[]): Callback {
@@ -90,6 +94,38 @@ onEveryDevice(() => {
     for (const [i, pattern] of [epoch(1), epoch(2), new RegExp(`^2/2 - .*${logs}\n$`), /^2\/2 - \d+s - \S+\/step\n$/].entries()) {
       expect(lines[i]).toMatch(pattern)
     }
+  })
+
+  test('the lines say how many steps there were where only the end of the batches tells', async () => {
+    const lines: string[] = []
+    const write = jest.spyOn(process.stdout, 'write').mockImplementation((text) => lines.push(String(text)) > 0)
+    const params: unknown[] = []
+    try {
+      const model = make()
+      function* batches(): Generator<[Tensor, Tensor]> {
+        for (let i = 0; i < 3; i++) yield [tensorOf(x, 3), tensorOf(y, 1)]
+      }
+      const callback = { setParams: (given: unknown) => params.push(given) }
+      await model.fit(batches, { verbose: 2, epochs: 2, callbacks: [callback], validationData: [x, y] })
+      await model.evaluate(batches, { verbose: 2 })
+      await model.predict(() => [[tensorOf(x, 3)]], { verbose: 2 })
+    } finally {
+      write.mockRestore()
+    }
+    expect(lines.map((line) => /\d+\/\d+ - \d+s/.exec(line)?.[0].split(' ')[0])).toEqual(['3/3', '3/3', '3/3', '1/1'])
+    expect(params).toEqual([undefined, 3, 3].map((steps) => ({ epochs: 2, steps })))
+  })
+
+  test('options behind a place for targets count for batches too', async () => {
+    const model = make()
+    const batches = () => [[tensorOf(x, 3), tensorOf(y, 1)] as [Tensor, Tensor]]
+    for (const nothing of [undefined, null]) {
+      expect((await model.fit(batches, nothing, { epochs: 3, verbose: 0 })).epoch.length).toBe(3)
+      const ended: string[] = []
+      await model.evaluate(batches, nothing, { callbacks: [{ onTestEnd: () => ended.push('end') }] })
+      expect(ended).toEqual(['end'])
+    }
+    expect((await model.fit(batches, { epochs: 2, verbose: 0 })).epoch.length).toBe(2)
   })
 
   test('the logs of a batch are the means so far', async () => {

@@ -50,7 +50,26 @@ onEveryDevice(({ name }) => {
   })
 })
 
+test('ranges up to the last number of a dtype', async () => {
+  expect([...(await arange(2 ** 31 - 2, 2 ** 31).data())]).toEqual([2 ** 31 - 2, 2 ** 31 - 1])
+  expect([...(await arange(0, 256, 85, { dtype: 'uint8' }).data())]).toEqual([0, 85, 170, 255])
+  expect((await arange(2 ** 31, 2 ** 31 + 512, 256, { dtype: 'float32' }).data())[1]).toBe(2 ** 31 + 256)
+})
+
 test.each([
+  [
+    'a range beyond int32',
+    () => arange(2 ** 31, 2 ** 31 + 3),
+    'ArgumentError',
+    '[arange] expected numbers from -2147483648 to 2147483647 for dtype int32, received 2147483648 to 2147483650'
+  ],
+  [
+    'a range beyond uint8',
+    () => linspace(-1, 7, 5, { dtype: 'uint8' }),
+    'ArgumentError',
+    '[linspace] expected numbers from 0 to 255 for dtype uint8, received -1 to 7'
+  ],
+  ['a range of booleans', () => arange(0, 3, 1, { dtype: 'bool' }), 'DTypeError', '[arange] expected a dtype of numbers, received bool'],
   [
     'a size that is no integer',
     () => zeros([1.5]),

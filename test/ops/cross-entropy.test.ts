@@ -58,7 +58,13 @@ opSuite('sparseSoftmaxCrossEntropy', {
       what: 'labels of another shape',
       run: () => ops.sparseSoftmaxCrossEntropy(zeros([2, 3]), zeros([3], { dtype: 'int32' })),
       code: 'ShapeError',
-      message: '[sparseSoftmaxCrossEntropy] expected logits [..., C] and labels [...], received [2, 3] and [3]'
+      message: '[sparseSoftmaxCrossEntropy] expected logits [..., C] of at least one class and labels [...], received [2, 3] and [3]'
+    },
+    {
+      what: 'no classes',
+      run: () => ops.sparseSoftmaxCrossEntropy(zeros([2, 0]), zeros([2], { dtype: 'int32' })),
+      code: 'ShapeError',
+      message: '[sparseSoftmaxCrossEntropy] expected logits [..., C] of at least one class and labels [...], received [2, 0] and [2]'
     },
     {
       what: 'float labels',

@@ -1,5 +1,5 @@
 // Elementwise ops of two operands: broadcasting in every way, every dtype, special values, gradients.
-import { type DType, ops, tensor, zeros } from '../../lib'
+import { ArgumentError, type DType, ops, tensor, zeros } from '../../lib'
 import { type Case, input, opSuite, specials } from '../support/op-suite'
 import { map, zip } from '../support/reference'
 
@@ -166,6 +166,19 @@ describe('integers', () => {
     expect(() => ops.add(zeros([2], { dtype: 'int32' }), 0.5)).toThrow(
       '[add] expected an integer beside a tensor of dtype int32, received 0.5: use cast'
     )
+  })
+  test('a number of more than 32 bits beside them is refused', async () => {
+    const [i, condition] = [tensor([2 ** 31 - 1, -(2 ** 31)], [2], { dtype: 'int32' }), tensor([true, false])]
+    expect([...(await ops.less(i, 2 ** 31 - 1).data())]).toEqual([0, 1])
+    expect([...(await ops.equal(-(2 ** 31), i).data())]).toEqual([0, 1])
+    for (const value of [2 ** 31, -(2 ** 31) - 1, 2 ** 40]) {
+      const message = `expected an integer of 32 bits beside a tensor of dtype int32, received ${value}: use cast`
+      for (const name of ['less', 'equal', 'add', 'maximum'] as const) {
+        expect(() => ops[name](i, value)).toThrow(`[${name}] ${message}`)
+        expect(() => ops[name](value, i)).toThrow(ArgumentError)
+      }
+      expect(() => ops.where(condition, i, value)).toThrow(`[where] ${message}`)
+    }
   })
 })
 

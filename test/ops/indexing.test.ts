@@ -39,6 +39,7 @@ opSuite<Gather>('gather', {
     { inputs: [input([4, 67]), index([130], 67)], attributes: { axis: -1 } },
     { inputs: [input([4, 3]), index([], 4)], attributes: { axis: 0 } },
     { inputs: [input([4, 3]), index([0], 4)], attributes: { axis: 0 } },
+    { inputs: [input([0, 3]), index([0], 1)], attributes: { axis: 0 } },
     { inputs: [input([1000, 33]), index([257], 10)], attributes: { axis: 0 } }
   ],
   failures: [
@@ -53,6 +54,12 @@ opSuite<Gather>('gather', {
       run: () => ops.gather(zeros([3]), zeros([2], { dtype: 'int32' }), 1),
       code: 'ShapeError',
       message: '[gather] expected axis in [-1, 0], received axis 1'
+    },
+    {
+      what: 'indices into an empty axis',
+      run: () => ops.gather(zeros([2, 0, 3]), zeros([4], { dtype: 'int32' }), 1),
+      code: 'ShapeError',
+      message: '[gather] expected an axis 1 that is not empty for 4 indices, received [2, 0, 3]'
     },
     {
       what: 'scaling integers',
@@ -101,6 +108,18 @@ opSuite<{ shape: number[]; axis: number }>('scatterAdd', {
       run: () => ops.scatterAdd(zeros([4], { dtype: 'int32' }), zeros([4, 2]), [5, 3]),
       code: 'ShapeError',
       message: '[scatterAdd] expected updates to be [4, 3], received [4, 2]'
+    },
+    {
+      what: 'indices into an empty axis',
+      run: () => ops.scatterAdd(zeros([4], { dtype: 'int32' }), zeros([4, 2]), [0, 2]),
+      code: 'ShapeError',
+      message: '[scatterAdd] expected an axis 0 that is not empty for 4 indices, received [0, 2]'
+    },
+    {
+      what: 'booleans',
+      run: () => ops.scatterAdd(zeros([2], { dtype: 'int32' }), zeros([2], { dtype: 'bool' }), [3]),
+      code: 'DTypeError',
+      message: '[scatterAdd] expected updates to be float32 or bfloat16 or int32 or uint8, received bool: use cast'
     }
   ]
 })

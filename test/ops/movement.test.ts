@@ -33,6 +33,12 @@ opSuite<{ shape: number[] }>('reshape', {
       message: '[reshape] expected a shape of 32 elements, as [4, 8] has, received [5, -1]'
     },
     {
+      what: 'a free size beside 0',
+      run: () => ops.reshape(zeros([0, 3]), [-1, 0]),
+      code: 'ShapeError',
+      message: '[reshape] expected a shape of 0 elements, as [0, 3] has, received [-1, 0]'
+    },
+    {
       what: 'two free sizes',
       run: () => ops.reshape(zeros([4]), [-1, -1]),
       code: 'ShapeError',
@@ -454,7 +460,19 @@ opSuite<Pad>('pad', {
       run: () => ops.pad(zeros([3, 3]), [-1, 0]),
       code: 'ArgumentError',
       message: '[pad] expected padWidth to be a number, [before, after] or 2 such pairs, none negative, received [-1, 0]'
-    }
+    },
+    ...(
+      [
+        ['uint8', 300],
+        ['bool', 2],
+        ['int32', 0.5]
+      ] as const
+    ).map(([dtype, value]) => ({
+      what: `a fill that ${dtype} cannot hold`,
+      run: () => ops.pad(zeros([3], { dtype }), 1, { constantValues: value }),
+      code: 'ArgumentError',
+      message: `[pad] expected constantValues to be a number of dtype ${dtype}, received ${value}`
+    }))
   ]
 })
 

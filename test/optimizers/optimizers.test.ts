@@ -2,6 +2,7 @@
 import {
   ArgumentError,
   capture,
+  DTypeError,
   memory,
   optimizers,
   ShapeError,
@@ -204,7 +205,18 @@ test('options and calls that are wrong', () => {
     ],
     [ArgumentError, () => optimizers.sgd().apply([zeros([2])], []), '[sgd] expected as many gradients as variables, received 1 and 0'],
     [ShapeError, () => optimizers.sgd().apply([zeros([3])], [w]), '[sgd] expected the gradient of variable to be [2], received [3]'],
-    [ArgumentError, () => optimizers.sgd().apply([zeros([2])], [zeros([2]) as Variable]), 'expected variables, received']
+    [ArgumentError, () => optimizers.sgd().apply([zeros([2])], [zeros([2]) as Variable]), 'expected variables, received Tensor at 0'],
+    [
+      DTypeError,
+      () => optimizers.sgd().apply([zeros([2], { dtype: 'uint8' })], [w]),
+      '[sgd] expected a float gradient of variable, received uint8: use cast'
+    ],
+    [
+      ArgumentError,
+      () => optimizers.sgd().apply([undefined as never], [w]),
+      '[sgd] expected the gradient of variable to be a tensor, received undefined'
+    ],
+    [ArgumentError, () => optimizers.sgd().apply([zeros([2])], [undefined as never]), '[sgd] expected variables, received undefined at 0']
   ]
   for (const [Type, call, message] of bad) {
     expect(call).toThrow(Type)

@@ -83,7 +83,7 @@ export interface Suite<A> {
   tolerance?: number
 }
 
-/** Usable devices that NEURITE_TEST_DEVICES (a list; unset: all) asks for. */
+/** Usable devices that NEURITE_TEST_DEVICES (a list; unset: all) asks for. @throws Error if one of the list is not usable: no test would run on it */
 export function testDevices(): { run: Device[]; missing: string[] } {
   const wanted = process.env.NEURITE_TEST_DEVICES?.split(',')
   const there = devices()
@@ -91,12 +91,11 @@ export function testDevices(): { run: Device[]; missing: string[] } {
     name,
     device: there.find((d) => d.name === name)
   }))
-  return {
-    run: asked.flatMap(({ device }) => (device?.usable ? [device] : [])),
-    missing: asked.flatMap(({ name, device }) =>
-      device?.usable ? [] : [`${name} is not usable: ${device?.reason ?? 'there is no such device'}`]
-    )
-  }
+  const missing = asked.flatMap(({ name, device }) =>
+    device?.usable ? [] : [`${name} is not usable: ${device?.reason ?? 'there is no such device'}`]
+  )
+  if (wanted && missing.length > 0) throw new Error(`NEURITE_TEST_DEVICES: ${missing.join('; ')}`)
+  return { run: asked.flatMap(({ device }) => (device?.usable ? [device] : [])), missing }
 }
 
 /** One describe for each usable device, and a skipped row for each that is not. */
