@@ -37,13 +37,14 @@ export type Concrete<O> = O extends SymbolicTensor ? Tensor : { -readonly [K in 
 export class Functional<Out extends Structure<Tensor> = Tensor> extends Model<Out> {
   /** @throws ArgumentError, FormatError for a graph that cannot be */
   constructor(options: ModelOptions | GraphConfig) {
-    const { name, trainable, inputs, outputs } = checkOptions('model', 'nodes' in options ? readGraph(options) : options)
+    const given = checkOptions('model', options)
+    const { name, trainable, inputs, outputs } = 'nodes' in given ? readGraph(given) : given
     super({ name, trainable })
     for (const [what, tensors] of Object.entries({ inputs, outputs })) {
-      const list = leavesOf(tensors)
-      const bad = list.find((t) => !(t instanceof SymbolicTensor))
-      if (bad === undefined && list.length > 0) continue
-      const received = list.length === 0 ? 'none' : show(bad)
+      const list = leavesOf<unknown>(tensors)
+      const bad = list.findIndex((t) => !(t instanceof SymbolicTensor))
+      if (bad < 0 && list.length > 0) continue
+      const received = list.length === 0 ? 'none' : show(list[bad])
       throw failure(ArgumentError, 'model', `expected ${what} to be what input() and layers applied to it give, received ${received}`)
     }
     const graph = new Graph(leavesOf(inputs), leavesOf(outputs))
