@@ -3,9 +3,10 @@ import { ArgumentError, failure } from '../errors'
 import type { DType } from '../native'
 import { type Attributes, expectTensor, run } from '../op'
 import { checkDType } from '../shape'
-import { type Gradient, isFloat, onlyOnce } from '../tape'
+import { type Gradient, isFloat } from '../tape'
 import { alias, type Tensor } from '../tensor'
-import { add, div, mul, sub } from './elementwise-binary'
+import { gradientOp, reluGrad, sigmoidGrad, tanhGrad } from './activation-grad'
+import { add, div, mul } from './elementwise-binary'
 import { expectDType, expectNumber, floats, floatsAndInt32 } from './rules'
 
 function unary(name: string, x: Tensor, allowed: readonly DType[], gradient?: Gradient, attributes?: Attributes): Tensor {
@@ -21,11 +22,6 @@ const fromX =
 const fromY =
   (f: (dy: Tensor, y: Tensor) => Tensor): Gradient =>
   (dy, { outputs }) => [() => f(dy, outputs[0]!)]
-
-/** The gradient op of a function: one pass over dy and x (or y), which is not differentiated again unless `again` says how. */
-function gradientOp(name: string, dy: Tensor, xy: Tensor, attributes?: Attributes, again: Gradient = onlyOnce(name)): Tensor {
-  return run(name, [dy, xy], { shape: dy.shape, dtype: dy.dtype, attributes, gradient: again })
-}
 
 const negGradient: Gradient = (dy) => [() => neg(dy)]
 const absGradient = fromX((dy, x) => mul(dy, sign(x)))
@@ -51,21 +47,8 @@ const castGradient: Gradient = (dy, { inputs }) => [isFloat(inputs[0]!.dtype) ? 
 const copyGradient: Gradient = (dy) => [() => dy]
 
 const tanhGradient = fromY(tanhGrad)
-function tanhGrad(dy: Tensor, y: Tensor): Tensor {
-  // d (dy (1 - y²)): by dy again tanhGrad, by y -2 y dy.
-  return gradientOp('tanhGrad', dy, y, undefined, (ddy) => [() => tanhGrad(ddy, y), () => mul(mul(ddy, mul(dy, y)), -2)])
-}
-
 const sigmoidGradient = fromY(sigmoidGrad)
-function sigmoidGrad(dy: Tensor, y: Tensor): Tensor {
-  // d (dy y (1 - y)): by dy again sigmoidGrad, by y dy (1 - 2 y).
-  return gradientOp('sigmoidGrad', dy, y, undefined, (ddy) => [() => sigmoidGrad(ddy, y), () => mul(ddy, mul(dy, sub(1, mul(y, 2))))])
-}
-
 const reluGradient = fromY(reluGrad)
-function reluGrad(dy: Tensor, y: Tensor): Tensor {
-  return gradientOp('reluGrad', dy, y, undefined, (ddy) => [() => reluGrad(ddy, y), null])
-}
 
 function leakyReluGrad(dy: Tensor, x: Tensor, attributes: Attributes): Tensor {
   return gradientOp('leakyReluGrad', dy, x, attributes, (ddy) => [() => leakyReluGrad(ddy, x, attributes), null])
