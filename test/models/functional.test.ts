@@ -365,7 +365,12 @@ test('mistakes get an error that names the layer', async () => {
   refused(() => model({ inputs: x, outputs: [zeros([2])] as unknown as SymbolicTensor[] }), 'ArgumentError', /outputs.*Tensor/)
   // biome-ignore lint/suspicious/noExplicitAny: what a caller without types may pass
   const untyped: (options?: any) => unknown = model
-  for (const options of [{ inputs: x }, { inputs: x, output: y }, { inputs: x, outputs: [y, undefined] }, { inputs: x, outputs: { y: undefined } }]) {
+  for (const options of [
+    { inputs: x },
+    { inputs: x, output: y },
+    { inputs: x, outputs: [y, undefined] },
+    { inputs: x, outputs: { y: undefined } }
+  ]) {
     refused(() => untyped(options), 'ArgumentError', /^\[model\] expected outputs to be what .* give, received undefined$/)
   }
   refused(() => untyped({ outputs: y }), 'ArgumentError', /^\[model\] expected inputs to be what .* give, received undefined$/)
