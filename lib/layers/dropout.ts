@@ -1,12 +1,12 @@
 // Dropout: while training, elements or whole maps are left out with a given probability.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, dataFormatOption } from './data-format'
 import type { CallContext, PartialShape } from './layer'
-import { NoiseLayer, type NoiseOptions } from './noise'
+import { NoiseLayer, type NoiseOptions, noiseOptions } from './noise'
 
 /** The shape of a mask: null for the input's size. */
 type NoiseShape = readonly (number | null)[]
@@ -69,6 +69,8 @@ export interface DropoutOptions extends NoiseOptions {
  * input. The state of its random numbers is saved with the model. Srivastava et al., 2014.
  */
 export class Dropout extends Masked {
+  /** @internal */
+  static override readonly optionNames: NamesOf<DropoutOptions> = { ...noiseOptions, rate: 'required', noiseShape: 'optional' }
   readonly noiseShape: readonly (number | null)[] | undefined
 
   constructor(options: DropoutOptions) {
@@ -98,6 +100,8 @@ export interface SpatialDropoutOptions extends NoiseOptions {
 }
 
 abstract class SpatialDropout extends Masked {
+  /** @internal */
+  static override readonly optionNames: NamesOf<SpatialDropoutOptions> = { ...noiseOptions, rate: 'required', dataFormat: 'optional' }
   readonly dataFormat: DataFormat
 
   constructor(
@@ -166,6 +170,8 @@ const seluFloor = -1.6732632423543772 * 1.0507009873554805
  * a = ((1 − rate)(1 + rate · α'²))^−½, b = −a · α' · rate. Klambauer et al., 2017.
  */
 export class AlphaDropout extends NoiseLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<AlphaDropoutOptions> = { ...noiseOptions, rate: 'required', noiseShape: 'optional' }
   readonly rate: number
   readonly noiseShape: readonly (number | null)[] | undefined
 

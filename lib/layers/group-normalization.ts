@@ -1,10 +1,10 @@
 // Group normalisation, and instance normalisation as its extreme.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, failure, ShapeError } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { AffineLayer, type AffineLayerOptions } from './affine'
+import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
 import { sizesAlong } from './axes'
 import type { PartialShape } from './layer'
 
@@ -20,6 +20,8 @@ export interface GroupNormalizationOptions extends AffineLayerOptions {
  * stays. Weights: gamma and beta (C). Wu and He, 2018.
  */
 export class GroupNormalization extends AffineLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<GroupNormalizationOptions> = { ...affineLayerOptions, groups: 'optional', axis: 'optional' }
   readonly groups: number
   readonly axis: number
 

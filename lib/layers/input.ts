@@ -1,8 +1,8 @@
 // The input layer: where a model's graph begins.
-import { checkOptions, numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, failure, show } from '../errors'
 import { type DType, dtypes } from '../native'
-import type { Config } from '../serialization'
+import { type Config, classOptions } from '../serialization'
 import { SymbolicTensor, type Tensor } from '../tensor'
 import { Layer, type PartialShape } from './layer'
 
@@ -18,13 +18,21 @@ export interface InputOptions {
   dtype?: DType | undefined
 }
 
+const inputOptions: NamesOf<InputOptions> = {
+  name: 'optional',
+  shape: 'optional',
+  batchSize: 'optional',
+  batchShape: 'optional',
+  dtype: 'optional'
+}
+
 /** The layer behind {@link input}: gives its input back. */
 export class InputLayer extends Layer {
   readonly batchShape: PartialShape
   readonly dtype: DType
 
   constructor(options: InputOptions) {
-    const { name, shape, batchSize = null, batchShape, dtype = 'float32' } = checkOptions('input', options)
+    const { name, shape, batchSize = null, batchShape, dtype = 'float32' } = classOptions('input', new.target, options, inputOptions)
     if ((shape === undefined) === (batchShape === undefined)) {
       throw failure(ArgumentError, 'input', `expected shape or batchShape, received ${shape === undefined ? 'neither' : 'both'}`)
     }

@@ -1,8 +1,9 @@
 // Layer normalisation.
+import type { NamesOf } from '../arguments'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { AffineLayer, type AffineLayerOptions } from './affine'
+import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
 import { type AxisOption, axisOption, sizesAlong } from './axes'
 import type { PartialShape } from './layer'
 
@@ -16,6 +17,8 @@ export interface LayerNormalizationOptions extends AffineLayerOptions {
  * beta, of the sizes of `axis`. Ba et al., 2016.
  */
 export class LayerNormalization extends AffineLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<LayerNormalizationOptions> = { ...affineLayerOptions, axis: 'optional' }
   readonly axis: AxisOption
 
   constructor(options: LayerNormalizationOptions = {}) {

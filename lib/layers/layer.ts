@@ -1,5 +1,5 @@
 // The base class of all layers: names, weights, building on first use, precision, penalties and the config that makes a layer again.
-import { booleanOption, checkOptions, choice } from '../arguments'
+import { booleanOption, choice, type NamesOf, type OptionNames } from '../arguments'
 import { currentPolicy, type Policy, raiseConfiguration } from '../config'
 import * as constraints from '../constraints'
 import { inDType } from '../dtype'
@@ -12,7 +12,7 @@ import * as ops from '../ops'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
 import { scope } from '../scope'
-import { type Config, classNameOf, kindOf } from '../serialization'
+import { type Config, classNameOf, classOptions, kindOf } from '../serialization'
 import { publicShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
@@ -38,6 +38,15 @@ export interface LayerOptions {
   batchInputShape?: PartialShape | undefined
   /** Penalty on the output, divided by the batch size. */
   activityRegularizer?: regularizers.RegularizerSpec | null | undefined
+}
+
+export const layerOptions: NamesOf<LayerOptions> = {
+  name: 'optional',
+  trainable: 'optional',
+  dtype: 'optional',
+  inputShape: 'optional',
+  batchInputShape: 'optional',
+  activityRegularizer: 'optional'
 }
 
 /** The shape of an input, or a structure of them. */
@@ -92,6 +101,8 @@ let lossesAdded = false
  * }
  */
 export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
+  /** @internal Names of the options. */
+  static readonly optionNames: OptionNames = layerOptions
   /** The name given, or one from the class's name. */
   name: string
   /** Whether the weights are there. */
@@ -114,7 +125,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** @throws ArgumentError for options out of their range */
   constructor(options: LayerOptions = {}) {
     const kind = this.kind
-    checkOptions(kind, options)
+    classOptions(kind, new.target, options, new.target.optionNames)
     const { name, trainable = true, dtype = currentPolicy(), inputShape, batchInputShape } = options
     if (name !== undefined && (typeof name !== 'string' || name === '')) {
       throw failure(ArgumentError, kind, `expected name to be a string that is not empty, received ${show(name)}`)

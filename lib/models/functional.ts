@@ -1,5 +1,5 @@
 // Models drawn layer by layer: any graph without cycles, with one or several inputs and outputs.
-import { checkOptions } from '../arguments'
+import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError, FormatError, failure, ShapeError, show, showShape } from '../errors'
 import * as layers from '../layers'
 import { InputLayer } from '../layers/input'
@@ -19,6 +19,8 @@ export interface ModelOptions<O extends Structure<SymbolicTensor> = Structure<Sy
   trainable?: boolean | undefined
 }
 
+const modelOptions: NamesOf<ModelOptions> = { inputs: 'required', outputs: 'required', name: 'optional', trainable: 'optional' }
+
 /** What a file holds for a graph; tensors are written as `layer[use][output]`. */
 interface GraphConfig {
   name?: string
@@ -37,8 +39,8 @@ export type Concrete<O> = O extends SymbolicTensor ? Tensor : { -readonly [K in 
 export class Functional<Out extends Structure<Tensor> = Tensor> extends Model<Out> {
   /** @throws ArgumentError, FormatError for a graph that cannot be */
   constructor(options: ModelOptions | GraphConfig) {
-    const given = checkOptions('model', options)
-    const { name, trainable, inputs, outputs } = 'nodes' in given ? readGraph(given) : given
+    const given = options !== undefined && 'nodes' in options ? readGraph(options) : options
+    const { name, trainable, inputs, outputs } = checkOptions('model', given, modelOptions, new.target !== Functional)
     super({ name, trainable })
     for (const [what, tensors] of Object.entries({ inputs, outputs })) {
       const list = leavesOf<unknown>(tensors)

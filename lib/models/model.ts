@@ -1,4 +1,5 @@
 // The base class of models: layers that are trained, evaluated, used, looked at and saved as one.
+import { checkOptions } from '../arguments'
 import type { Logs } from '../callbacks/callback'
 import type { History } from '../callbacks/history'
 import { type Batches, type DataShapes, isBatches, type ModelValues, type RowShape } from '../data/values'
@@ -27,7 +28,7 @@ import { type EvaluateOptions, evaluate } from './evaluate'
 import { type FitOptions, fit as train } from './fit'
 import type { Graph } from './graph'
 import { type PredictOptions, Predictor } from './predict'
-import { type SummaryOptions, summaryLines } from './summary'
+import { type SummaryOptions, summaryLines, summaryOptions } from './summary'
 
 /** A model of whatever outputs. */
 export type AnyModel = Model<Structure<Tensor>>
@@ -265,7 +266,8 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   }
 
   /** Prints the layers with the shapes of their outputs and their numbers of weights. */
-  summary({ printFn = console.log }: SummaryOptions = {}): void {
+  summary(options: SummaryOptions = {}): void {
+    const { printFn = console.log } = checkOptions('summary', options, summaryOptions)
     for (const line of summaryLines(this)) printFn(line)
   }
 

@@ -70,7 +70,7 @@ test('errors name the layer and what it expects', () => {
     [
       ArgumentError,
       () => layers.batchNormalization({ renormClipping: { max: 1 } as object }),
-      '[batchNormalization] expected renormClipping to have rmin, rmax and dmax alone, received "max"'
+      "[batchNormalization.renormClipping] unknown option 'max': did you mean 'rmax'?"
     ],
     [
       ArgumentError,
