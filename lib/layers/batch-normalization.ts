@@ -1,7 +1,7 @@
 // Batch normalisation.
 import { booleanOption, checkOptions, type NamesOf, numberOption, optionalNumber } from '../arguments'
 import { inDType } from '../dtype'
-import { ArgumentError, failure, show } from '../errors'
+import { ArgumentError, failure, ShapeError, show } from '../errors'
 import * as initializers from '../initializers'
 import * as ops from '../ops'
 import { normalizedBatch } from '../ops/normalization'
@@ -9,7 +9,7 @@ import { movingAverages } from '../ops/training'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
-import { sizesAlong } from './axes'
+import { misfitAlong, sizesAlong } from './axes'
 import type { Epilogue, FusedPart } from './fusion'
 import type { CallContext, PartialShape } from './layer'
 
@@ -109,6 +109,12 @@ export class BatchNormalization extends AffineLayer {
       renormMean: this.addWeight({ ...moving, name: 'renorm_mean', initializer: this.movingMeanInitializer }),
       renormStddev: this.addWeight({ ...moving, name: 'renorm_stddev', initializer: rooted })
     }
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const weight = this.movingMean
+    const wrong = weight && misfitAlong(this.kind, shape, this.axis, weight.shape)
+    if (wrong) throw this.failure(ShapeError, wrong)
   }
 
   override call(x: Tensor, context: CallContext): Tensor {

@@ -5,7 +5,7 @@ import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
-import { sizesAlong } from './axes'
+import { misfitAlong, sizesAlong } from './axes'
 import type { PartialShape } from './layer'
 
 export interface GroupNormalizationOptions extends AffineLayerOptions {
@@ -38,6 +38,12 @@ export class GroupNormalization extends AffineLayer {
       throw this.failure(ShapeError, `expected channels that ${this.groups} groups divide, received ${channels[0]}`)
     }
     this.addAffine(channels)
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const weight = this.gamma ?? this.beta
+    const wrong = weight && misfitAlong(this.kind, shape, this.axis, weight.shape)
+    if (wrong) throw this.failure(ShapeError, wrong)
   }
 
   override call(x: Tensor): Tensor {

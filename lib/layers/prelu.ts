@@ -57,6 +57,13 @@ export class Prelu extends Layer {
     this.alpha = this.addWeight({ name: 'alpha', shape: sizes as number[], ...this.alphaOptions })
   }
 
+  protected override checkInput(shape: PartialShape): void {
+    const sizes = this.alpha!.shape
+    const fits = shape.length === sizes.length + 1 && sizes.every((size, i) => size === 1 || size === (shape[i + 1] ?? size))
+    if (!fits)
+      throw this.failure(ShapeError, `expected an input of [null, ${sizes.join(', ')}] (1: of any size), received ${showShape(shape)}`)
+  }
+
   override call(x: Tensor): Tensor {
     return ops.sub(ops.relu(x), ops.mul(ops.relu(ops.neg(x)), this.cast(this.alpha!)))
   }

@@ -1,9 +1,11 @@
 // Normalisation by the root mean square.
+
 import { type NamesOf, numberOption } from '../arguments'
+import { ShapeError } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
-import { type AxisOption, axisOption, sizesAlong } from './axes'
+import { type AxisOption, axisOption, misfitAlong, sizesAlong } from './axes'
 import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
 
 export interface RmsNormalizationOptions extends LayerOptions {
@@ -35,6 +37,12 @@ export class RmsNormalization extends Layer {
 
   override build(shape: PartialShape): void {
     this.scale = this.addWeight({ name: 'scale', shape: sizesAlong(this.kind, shape, this.axis), initializer: 'ones' })
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const weight = this.scale
+    const wrong = weight && misfitAlong(this.kind, shape, this.axis, weight.shape)
+    if (wrong) throw this.failure(ShapeError, wrong)
   }
 
   override call(x: Tensor): Tensor {
