@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError } from '../errors'
+import { fileError } from '../io/file-errors'
 import type { AnyModel } from '../models/model'
 import type { Callback, Logs } from './callback'
 import { Monitor, type MonitorMode } from './monitor'
@@ -69,7 +70,9 @@ export function modelCheckpoint(options: ModelCheckpointOptions): Callback {
       best = value
     }
     const path = formatPath(filepath, { ...logs, ...values })
-    await mkdir(dirname(path), { recursive: true })
+    await mkdir(dirname(path), { recursive: true }).catch((cause) => {
+      throw fileError('written', path, cause)
+    })
     await (saveWeightsOnly ? model.saveWeights(path) : model.save(path))
     if (verbose > 0) console.log(`Epoch ${values.epoch}: saved ${path}`)
   }

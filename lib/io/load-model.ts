@@ -28,7 +28,7 @@ const loadModelOptions: NamesOf<LoadModelOptions> = { customObjects: 'optional',
  *
  * The whole header is checked (sizes, offsets, dtypes, and shapes against the architecture) before memory is taken.
  * A model of several outputs is `loadModel<{ name: Tensor, … }>(…)` to TypeScript, as its `predict` gives.
- * @throws FileNotFoundError; FormatError if the file is not a whole model file; ArgumentError for a class that `customObjects` lacks
+ * @throws FileNotFoundError; FileError if it cannot be read; FormatError if the file is not a whole model file; ArgumentError for a class that `customObjects` lacks
  * @example
  * const model = await loadModel('digits.safetensors')
  */

@@ -4,7 +4,7 @@ import { ArgumentError, failure, show } from '../errors'
 import { type DType, dtypes } from '../native'
 import { type Config, classOptions } from '../serialization'
 import { SymbolicTensor, type Tensor } from '../tensor'
-import { Layer, type PartialShape } from './layer'
+import { checkInputShape, Layer, type PartialShape } from './layer'
 
 export interface InputOptions {
   name?: string | undefined
@@ -36,12 +36,14 @@ export class InputLayer extends Layer {
     if ((shape === undefined) === (batchShape === undefined)) {
       throw failure(ArgumentError, 'input', `expected shape or batchShape, received ${shape === undefined ? 'neither' : 'both'}`)
     }
+    if (shape !== undefined) checkInputShape('input', 'shape', shape)
+    if (batchShape !== undefined) checkInputShape('input', 'batchShape', batchShape)
     if (!dtypes.includes(dtype))
       throw failure(ArgumentError, 'input', `expected dtype to be one of ${dtypes.join(', ')}, received ${show(dtype)}`)
     if (batchSize !== null) numberOption('input', 'batchSize', batchSize, { integer: true, min: 1 })
     super({
       name,
-      ...(batchShape ? { batchInputShape: batchShape } : { batchInputShape: Array.isArray(shape) ? [batchSize, ...shape] : shape })
+      batchInputShape: batchShape ?? [batchSize, ...shape!]
     })
     this.batchShape = this.batchInputShape!
     this.dtype = dtype

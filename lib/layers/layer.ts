@@ -520,7 +520,8 @@ function ownHandles<R extends Structure<Tensor>>(inputs: readonly Tensor[], outp
   }) as R
 }
 
-function checkInputShape(kind: string, name: string, shape: unknown): void {
+/** @throws ArgumentError unless `shape` is sizes of at least 1, or null */
+export function checkInputShape(kind: string, name: string, shape: unknown): void {
   const fits = Array.isArray(shape) && shape.every((size) => size === null || (Number.isSafeInteger(size) && size > 0))
   if (!fits) throw failure(ArgumentError, kind, `expected ${name} to be sizes or null, received ${show(shape)}`)
 }

@@ -288,20 +288,20 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   /**
    * Saves architecture, weights, and what `compile` and training made, as one safetensors file. The old file stays whole until the
    * new one is complete.
-   * @throws FileNotFoundError if there is no such folder; ArgumentError if something has no name to be found by again
+   * @throws FileNotFoundError if there is no such folder; FileError if it cannot be written; ArgumentError if something has no name to be found by again
    */
   save(file: string, options?: SaveOptions): Promise<void> {
     return saveModel(this, file, options)
   }
 
-  /** Saves the weights alone, as a safetensors file. @throws FileNotFoundError if there is no such folder */
+  /** Saves the weights alone, as a safetensors file. @throws FileNotFoundError if there is no such folder; FileError */
   saveWeights(file: string): Promise<void> {
     return saveWeights(this, file)
   }
 
   /**
    * Loads weights that `saveWeights` or `save` has saved, by their names.
-   * @throws FormatError if they are not this model's (nothing is changed then), FileNotFoundError
+   * @throws FormatError if they are not this model's (nothing is changed then), FileNotFoundError, FileError
    */
   loadWeights(file: string, options?: LoadWeightsOptions): Promise<void> {
     return loadWeights(this, file, options)
