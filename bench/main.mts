@@ -50,6 +50,7 @@ interface Result extends Spread {
   device: string
   group: string
   name: string
+  unit: 's' | 'µs' | 'samples/s'
   rate?: string
   share?: number
 }
@@ -79,7 +80,7 @@ for (const { name: device, type, description } of chosen) {
       if (!asked(opCase.name)) continue
       const { seconds, share } = await time(opCase, type === 'cpu')
       const rate = rateOf(opCase, seconds.median)
-      results.push({ device, group, name: opCase.name, ...seconds, rate, ...(share !== undefined && { share }) })
+      results.push({ device, group, name: opCase.name, unit: 's', ...seconds, rate, ...(share !== undefined && { share }) })
       rows.push([opCase.name, withSpread(seconds, (value) => `${si(value)}s`), rate, percent(share)])
     }
     if (rows.length > 0) console.log(`\n${table([group, 'time (range)', 'rate', 'of ceiling'], rows)}`)
@@ -99,7 +100,14 @@ for (const { name: device, type, description } of chosen) {
       }
       const rate = spread(rates)
       const share = flops && type === 'cpu' && ceilings ? (rate.median * flops) / (await ceilings.flops()) : undefined
-      results.push({ device, group: 'models', name: `${title}: ${what}`, ...rate, ...(share !== undefined && { share }) })
+      results.push({
+        device,
+        group: 'models',
+        name: `${title}: ${what}`,
+        unit: 'samples/s',
+        ...rate,
+        ...(share !== undefined && { share })
+      })
       rows.push([`${title}: ${what}`, withSpread(rate), flops ? `${si(rate.median * flops)}FLOP/s` : '', percent(share)])
     }
     const predict = async (size: number) => {
@@ -136,20 +144,21 @@ async function roundTrips(): Promise<void> {
       micros.push(await trip())
     }
     const all = spread(micros)
-    results.push({ device: 'cpu', group: 'round trip', name: `after ${gap} ms`, ...all })
+    results.push({ device: 'cpu', group: 'round trip', name: `after ${gap} ms`, unit: 'µs', ...all })
     rows.push([`after ${gap} ms`, withSpread(all, (value) => `${value.toFixed(1)} µs`)])
   }
   console.log(`\n${table(['round trip', 'time (range)'], rows)}`)
 }
 
 if (chosen.length > 1) {
-  const times = (device: string) =>
-    new Map(results.filter((result) => result.device === device).map((result) => [result.name, result.median]))
-  const [cpu, gpu] = [times('cpu'), times(chosen[1]!.name)]
-  const rows = [...cpu]
-    .filter(([name]) => gpu.has(name))
-    .map(([name, seconds]) => [name, si(seconds), si(gpu.get(name)!), (seconds / gpu.get(name)!).toFixed(1)])
-  console.log(`\n${table(['side by side', 'cpu', chosen[1]!.name, 'cpu ÷ gpu'], rows)}`)
+  const [cpu, gpu] = chosen.map(({ name }) => results.filter(({ device }) => device === name)) as [Result[], Result[]]
+  const rows = cpu.flatMap(({ group, name, unit, median }) => {
+    const other = gpu.find((result) => result.group === group && result.name === name)
+    if (!other) return []
+    const speedup = unit === 'samples/s' ? other.median / median : median / other.median
+    return [[name, ...[median, other.median].map((value) => `${si(value)}${unit}`), speedup.toFixed(1)]]
+  })
+  console.log(`\n${table(['side by side', 'cpu', chosen[1]!.name, 'times as fast'], rows)}`)
 }
 if (options.json) {
   const machine = chosen.map(({ description }) => description.replace(/[^A-Za-z0-9]+/g, '-').toLowerCase()).join('+')

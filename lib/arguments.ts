@@ -37,18 +37,31 @@ export function booleanOption(owner: string, name: string, value: unknown): bool
   throw failure(ArgumentError, owner, `expected ${name} to be true or false, received ${show(value)}`)
 }
 
+/** Names of options, and whether there must be one. */
+export type OptionNames = Readonly<Record<string, 'required' | 'optional'>>
+/** The names of the options that are in `O`: no more, no fewer. */
+export type NamesOf<O> = { readonly [K in keyof O]-?: Record<never, never> extends Pick<O, K> ? 'optional' : 'required' }
+
 /**
- * Options as an object. A key in snake_case, which JavaScript would silently pass over, is an error that says the camelCase name.
- * @throws ArgumentError if `options` is no plain object or has a key with an underscore
+ * Options as an object with what it must have and, unless they are `open`, with nothing else. A key in snake_case is an error there too.
+ * @throws ArgumentError that names the option and says which is meant
  */
-export function checkOptions<T extends object>(owner: string, options: T): T {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+export function checkOptions<T extends object>(owner: string, options: T, names: OptionNames, open = false): T {
+  const given = options ?? {}
+  if (typeof given !== 'object' || Array.isArray(given)) {
     throw failure(ArgumentError, owner, `expected one object of options, received ${show(options)}`)
   }
-  for (const key of Object.keys(options)) {
-    if (key.includes('_')) throw failure(ArgumentError, owner, `expected the option ${camelCase(key)}, received ${key}`)
+  for (const key of Object.keys(given)) {
+    if (Object.hasOwn(names, key)) continue
+    const camel = camelCase(key)
+    if (open ? key.includes('_') : camel !== key && Object.hasOwn(names, camel)) {
+      throw failure(ArgumentError, owner, `expected the option ${camel}, received ${key}`)
+    }
+    if (!open) throw failure(ArgumentError, owner, `unknown option '${key}': did you mean '${nearest(key, Object.keys(names))}'?`)
   }
-  return options
+  const missing = Object.keys(names).filter((key) => names[key] === 'required' && given[key as keyof T] === undefined)
+  if (missing.length === 0) return given
+  throw failure(ArgumentError, owner, `expected the option${missing.length > 1 ? 's' : ''} ${missing.join(' and ')}, received undefined`)
 }
 
 /** `kernel_initializer` → `kernelInitializer`. */
@@ -61,4 +74,23 @@ function describe({ integer, min, max, above, below }: Range): string {
   const from = min !== undefined ? `of at least ${min}` : above !== undefined ? `greater than ${above}` : ''
   const to = max !== undefined ? `at most ${max}` : below !== undefined ? `less than ${below}` : ''
   return [kind, [from, to].filter(Boolean).join(' and ')].filter(Boolean).join(' ')
+}
+
+/** The candidate with the smallest edit distance, upper and lower case being the same. */
+export function nearest(name: string, candidates: readonly string[]): string {
+  const distances = candidates.map((c) => editDistance(name.toLowerCase(), c.toLowerCase()))
+  return candidates[distances.indexOf(Math.min(...distances))]!
+}
+
+/** Levenshtein distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    }
+    row = next
+  }
+  return row[b.length]!
 }

@@ -1,8 +1,8 @@
 // constraints.*: what a weight is brought back to after each update. Formulas and defaults as in Keras 3.
-import { checkOptions, numberOption } from './arguments'
+import { type NamesOf, numberOption } from './arguments'
 import { type AxisOption, axisOption } from './layers/axes'
 import * as ops from './ops'
-import { type Config, Registry, type Serialized, type SerializedFunction } from './serialization'
+import { type Config, classOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
 import type { Tensor } from './tensor'
 
 /** A constraint on a weight. One's own extends this class, or is a function of the weight. */
@@ -28,6 +28,8 @@ export interface MaxNormOptions {
   axis?: AxisOption | undefined
 }
 
+const maxNormOptions: NamesOf<MaxNormOptions> = { maxValue: 'optional', axis: 'optional' }
+
 /** Scales vectors that are longer than `maxValue` to that length. Srivastava et al., 2014. */
 export class MaxNorm extends Constraint {
   readonly maxValue: number
@@ -35,7 +37,8 @@ export class MaxNorm extends Constraint {
 
   constructor(options: MaxNormOptions | number = {}) {
     super()
-    const { maxValue = 2, axis = 0 } = typeof options === 'number' ? { maxValue: options } : checkOptions('maxNorm', options)
+    const { maxValue = 2, axis = 0 } =
+      typeof options === 'number' ? { maxValue: options } : classOptions('maxNorm', new.target, options, maxNormOptions)
     this.maxValue = numberOption('maxNorm', 'maxValue', maxValue, { min: 0 })
     this.axis = axisOption('maxNorm', axis)
   }
@@ -61,6 +64,8 @@ export interface MinMaxNormOptions {
   axis?: AxisOption | undefined
 }
 
+const minMaxNormOptions: NamesOf<MinMaxNormOptions> = { minValue: 'optional', maxValue: 'optional', rate: 'optional', axis: 'optional' }
+
 /** Scales vectors toward a length between `minValue` and `maxValue`. */
 export class MinMaxNorm extends Constraint {
   readonly minValue: number
@@ -70,7 +75,7 @@ export class MinMaxNorm extends Constraint {
 
   constructor(options: MinMaxNormOptions = {}) {
     super()
-    const { minValue = 0, maxValue = 1, rate = 1, axis = 0 } = checkOptions('minMaxNorm', options)
+    const { minValue = 0, maxValue = 1, rate = 1, axis = 0 } = classOptions('minMaxNorm', new.target, options, minMaxNormOptions)
     this.minValue = numberOption('minMaxNorm', 'minValue', minValue, { min: 0 })
     this.maxValue = numberOption('minMaxNorm', 'maxValue', maxValue, { min: this.minValue })
     this.rate = numberOption('minMaxNorm', 'rate', rate, { min: 0, max: 1 })
@@ -101,13 +106,15 @@ export interface UnitNormOptions {
   axis?: AxisOption | undefined
 }
 
+const unitNormOptions: NamesOf<UnitNormOptions> = { axis: 'optional' }
+
 /** Scales vectors to length 1. */
 export class UnitNorm extends Constraint {
   readonly axis: AxisOption
 
   constructor(options: UnitNormOptions = {}) {
     super()
-    this.axis = axisOption('unitNorm', checkOptions('unitNorm', options).axis ?? 0)
+    this.axis = axisOption('unitNorm', classOptions('unitNorm', new.target, options, unitNormOptions).axis ?? 0)
   }
 
   override constrain(w: Tensor): Tensor {

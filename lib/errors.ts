@@ -44,8 +44,10 @@ export class DisposedError extends NeuriteError {}
 export class NotCompiledError extends NeuriteError {}
 /** A file that is not what it should be. */
 export class FormatError extends NeuriteError {}
+/** A file that cannot be read or written, for a reason that the system gives (`cause`). */
+export class FileError extends NeuriteError {}
 /** A file that is not there. */
-export class FileNotFoundError extends NeuriteError {}
+export class FileNotFoundError extends FileError {}
 /** The native addon is missing, broken or of another build. */
 export class LoadError extends NeuriteError {}
 
@@ -61,6 +63,7 @@ export const errorClasses = {
   DisposedError,
   NotCompiledError,
   FormatError,
+  FileError,
   FileNotFoundError,
   LoadError
 }

@@ -32,6 +32,7 @@ export {
   DisposedError,
   DTypeError,
   type ErrorDetails,
+  FileError,
   FileNotFoundError,
   FormatError,
   LoadError,

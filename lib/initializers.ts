@@ -1,10 +1,10 @@
 // initializers.*: the values that weights start with. Formulas and defaults as in Keras 3.
-import { checkOptions, choice, numberOption, optionalNumber } from './arguments'
+import { choice, type NamesOf, numberOption, type OptionNames, optionalNumber } from './arguments'
 import { failure, ShapeError, showShape } from './errors'
 import type { DType } from './native'
 import * as ops from './ops'
 import { Generator } from './random'
-import { type Config, Registry, type Serialized, type SerializedFunction } from './serialization'
+import { type Config, classOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
 import { type Tensor, tensor } from './tensor'
 
 /** Makes the values that a weight starts with. One's own extends this class, or is a function of shape and dtype. */
@@ -35,13 +35,15 @@ export interface ConstantOptions {
   value?: number | undefined
 }
 
+const constantOptions: NamesOf<ConstantOptions> = { value: 'optional' }
+
 /** One number everywhere. */
 export class Constant extends Initializer {
   readonly value: number
 
   constructor(options: ConstantOptions | number = {}) {
     super()
-    const value = typeof options === 'number' ? options : checkOptions('constant', options).value
+    const value = typeof options === 'number' ? options : classOptions('constant', new.target, options, constantOptions).value
     this.value = numberOption('constant', 'value', value ?? 0)
   }
 
@@ -59,13 +61,15 @@ export interface IdentityOptions {
   gain?: number | undefined
 }
 
+const identityOptions: NamesOf<IdentityOptions> = { gain: 'optional' }
+
 /** gain on the diagonal of a matrix, 0 elsewhere. */
 export class Identity extends Initializer {
   readonly gain: number
 
   constructor(options: IdentityOptions = {}) {
     super()
-    this.gain = numberOption('identity', 'gain', checkOptions('identity', options).gain ?? 1)
+    this.gain = numberOption('identity', 'gain', classOptions('identity', new.target, options, identityOptions).gain ?? 1)
   }
 
   override initialize(shape: readonly number[], dtype: DType = 'float32'): Tensor {
@@ -83,6 +87,8 @@ export interface RandomOptions {
   seed?: number | null | undefined
 }
 
+const randomOptions: NamesOf<RandomOptions> = { seed: 'optional' }
+
 /**
  * Initializers that draw. Each has a key of its own from its construction on, so that weights do not depend on when they are made; one
  * that is used again takes a new key each time, unless it has a seed: then the numbers are the same again.
@@ -91,9 +97,9 @@ abstract class RandomInitializer extends Initializer {
   readonly seed: number | undefined
   private generator: Generator | undefined
 
-  constructor(owner: string, options: RandomOptions) {
+  constructor(owner: string, options: RandomOptions, names: OptionNames) {
     super()
-    this.seed = optionalNumber(owner, 'seed', checkOptions(owner, options).seed, { integer: true })
+    this.seed = optionalNumber(owner, 'seed', classOptions(owner, new.target, options, names).seed, { integer: true })
     this.generator = new Generator({ seed: this.seed })
   }
 
@@ -119,13 +125,15 @@ export interface NormalOptions extends RandomOptions {
   stddev?: number | undefined
 }
 
+const normalOptions: NamesOf<NormalOptions> = { ...randomOptions, mean: 'optional', stddev: 'optional' }
+
 /** Normally distributed. */
 export class RandomNormal extends RandomInitializer {
   readonly mean: number
   readonly stddev: number
 
   constructor(options: NormalOptions = {}) {
-    super('randomNormal', options)
+    super('randomNormal', options, normalOptions)
     this.mean = numberOption('randomNormal', 'mean', options.mean ?? 0)
     this.stddev = numberOption('randomNormal', 'stddev', options.stddev ?? 0.05, { min: 0 })
   }
@@ -145,7 +153,7 @@ export class TruncatedNormal extends RandomInitializer {
   readonly stddev: number
 
   constructor(options: NormalOptions = {}) {
-    super('truncatedNormal', options)
+    super('truncatedNormal', options, normalOptions)
     this.mean = numberOption('truncatedNormal', 'mean', options.mean ?? 0)
     this.stddev = numberOption('truncatedNormal', 'stddev', options.stddev ?? 0.05, { min: 0 })
   }
@@ -166,13 +174,15 @@ export interface UniformOptions extends RandomOptions {
   maxval?: number | undefined
 }
 
+const uniformOptions: NamesOf<UniformOptions> = { ...randomOptions, minval: 'optional', maxval: 'optional' }
+
 /** Uniform in [minval, maxval). */
 export class RandomUniform extends RandomInitializer {
   readonly minval: number
   readonly maxval: number
 
   constructor(options: UniformOptions = {}) {
-    super('randomUniform', options)
+    super('randomUniform', options, uniformOptions)
     this.minval = numberOption('randomUniform', 'minval', options.minval ?? -0.05)
     this.maxval = numberOption('randomUniform', 'maxval', options.maxval ?? 0.05, { min: this.minval })
   }
@@ -195,6 +205,13 @@ export interface VarianceScalingOptions extends RandomOptions {
   distribution?: 'truncatedNormal' | 'untruncatedNormal' | 'uniform' | undefined
 }
 
+const varianceScalingOptions: NamesOf<VarianceScalingOptions> = {
+  ...randomOptions,
+  scale: 'optional',
+  mode: 'optional',
+  distribution: 'optional'
+}
+
 /** Standard deviation of a normal distribution with variance 1 that is cut at ±2. */
 const truncatedStddev = 0.87962566103423978
 
@@ -208,7 +225,7 @@ export class VarianceScaling extends RandomInitializer {
   readonly distribution: 'truncatedNormal' | 'untruncatedNormal' | 'uniform'
 
   constructor(options: VarianceScalingOptions = {}, owner = 'varianceScaling') {
-    super(owner, options)
+    super(owner, options, varianceScalingOptions)
     this.scale = numberOption(owner, 'scale', options.scale ?? 1, { above: 0 })
     this.mode = choice(owner, 'mode', options.mode ?? 'fanIn', ['fanIn', 'fanOut', 'fanAvg'])
     const distributions = ['truncatedNormal', 'untruncatedNormal', 'uniform'] as const
@@ -249,6 +266,10 @@ export function fans(shape: readonly number[]): [fanIn: number, fanOut: number] 
 
 /** The named cases of variance scaling, whose only option is the seed. */
 abstract class NamedVarianceScaling extends VarianceScaling {
+  constructor(owner: string, options: RandomOptions, fixed: Omit<VarianceScalingOptions, 'seed'>) {
+    super({ ...classOptions(owner, new.target, options, randomOptions), ...fixed }, owner)
+  }
+
   override getConfig(): Config {
     return { seed: this.seed ?? null }
   }
@@ -257,42 +278,42 @@ abstract class NamedVarianceScaling extends VarianceScaling {
 /** Truncated normal, σ² = 2 / (in + out). Glorot, Bengio, 2010. */
 export class GlorotNormal extends NamedVarianceScaling {
   constructor(options: RandomOptions = {}) {
-    super({ ...options, mode: 'fanAvg' }, 'glorotNormal')
+    super('glorotNormal', options, { mode: 'fanAvg' })
   }
 }
 
 /** Uniform within ±√(6 / (in + out)). Glorot, Bengio, 2010. */
 export class GlorotUniform extends NamedVarianceScaling {
   constructor(options: RandomOptions = {}) {
-    super({ ...options, mode: 'fanAvg', distribution: 'uniform' }, 'glorotUniform')
+    super('glorotUniform', options, { mode: 'fanAvg', distribution: 'uniform' })
   }
 }
 
 /** Truncated normal, σ² = 2 / in. He et al., 2015. */
 export class HeNormal extends NamedVarianceScaling {
   constructor(options: RandomOptions = {}) {
-    super({ ...options, scale: 2 }, 'heNormal')
+    super('heNormal', options, { scale: 2 })
   }
 }
 
 /** Uniform within ±√(6 / in). He et al., 2015. */
 export class HeUniform extends NamedVarianceScaling {
   constructor(options: RandomOptions = {}) {
-    super({ ...options, scale: 2, distribution: 'uniform' }, 'heUniform')
+    super('heUniform', options, { scale: 2, distribution: 'uniform' })
   }
 }
 
 /** Truncated normal, σ² = 1 / in. LeCun et al., Efficient BackProp, 1998. */
 export class LecunNormal extends NamedVarianceScaling {
   constructor(options: RandomOptions = {}) {
-    super({ ...options }, 'lecunNormal')
+    super('lecunNormal', options, {})
   }
 }
 
 /** Uniform within ±√(3 / in). LeCun et al., Efficient BackProp, 1998. */
 export class LecunUniform extends NamedVarianceScaling {
   constructor(options: RandomOptions = {}) {
-    super({ ...options, distribution: 'uniform' }, 'lecunUniform')
+    super('lecunUniform', options, { distribution: 'uniform' })
   }
 }
 
@@ -300,6 +321,8 @@ export interface OrthogonalOptions extends RandomOptions {
   /** Factor of the matrix. Default 1. */
   gain?: number | undefined
 }
+
+const orthogonalOptions: NamesOf<OrthogonalOptions> = { ...randomOptions, gain: 'optional' }
 
 /**
  * A matrix with orthonormal rows or columns (whichever are fewer), times gain: Q of the QR decomposition of normal numbers, with the
@@ -310,7 +333,7 @@ export class Orthogonal extends RandomInitializer {
   readonly gain: number
 
   constructor(options: OrthogonalOptions = {}) {
-    super('orthogonal', options)
+    super('orthogonal', options, orthogonalOptions)
     this.gain = numberOption('orthogonal', 'gain', options.gain ?? 1)
   }
 

@@ -1,8 +1,8 @@
 // regularizers.*: penalties on weights, which training adds to the loss.
-import { checkOptions, numberOption } from './arguments'
+import { type NamesOf, numberOption } from './arguments'
 import { inDType } from './dtype'
 import * as ops from './ops'
-import { type Config, Registry, type Serialized, type SerializedFunction } from './serialization'
+import { type Config, classOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
 import type { Tensor } from './tensor'
 
 /** A penalty on a weight. One's own extends this class, or is a function of the weight. */
@@ -22,6 +22,8 @@ export interface L1L2Options {
   l2?: number | undefined
 }
 
+const l1l2Options: NamesOf<L1L2Options> = { l1: 'optional', l2: 'optional' }
+
 /** l1 · Σ|w| + l2 · Σw². */
 export class L1L2 extends Regularizer {
   readonly l1: number
@@ -29,7 +31,7 @@ export class L1L2 extends Regularizer {
 
   constructor(options: L1L2Options = {}) {
     super()
-    const { l1, l2 } = checkOptions('l1l2', options)
+    const { l1, l2 } = classOptions('l1l2', new.target, options, l1l2Options)
     this.l1 = numberOption('l1l2', 'l1', l1 ?? 0, { min: 0 })
     this.l2 = numberOption('l1l2', 'l2', l2 ?? 0, { min: 0 })
   }
@@ -50,7 +52,7 @@ export class L1L2 extends Regularizer {
 /** l1 · Σ|w|. */
 export class L1 extends L1L2 {
   constructor(options: { l1?: number | undefined } | number = {}) {
-    super({ l1: typeof options === 'number' ? options : (checkOptions('l1', options).l1 ?? 0.01) })
+    super({ l1: typeof options === 'number' ? options : (classOptions('l1', new.target, options, { l1: 'optional' }).l1 ?? 0.01) })
   }
 
   override getConfig(): Config {
@@ -61,7 +63,7 @@ export class L1 extends L1L2 {
 /** l2 · Σw². */
 export class L2 extends L1L2 {
   constructor(options: { l2?: number | undefined } | number = {}) {
-    super({ l2: typeof options === 'number' ? options : (checkOptions('l2', options).l2 ?? 0.01) })
+    super({ l2: typeof options === 'number' ? options : (classOptions('l2', new.target, options, { l2: 'optional' }).l2 ?? 0.01) })
   }
 
   override getConfig(): Config {

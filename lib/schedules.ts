@@ -1,8 +1,8 @@
 // schedules.*: learning rates that change from step to step.
-import { booleanOption, checkOptions, numberOption, optionalNumber } from './arguments'
+import { booleanOption, type NamesOf, numberOption, optionalNumber } from './arguments'
 import { ArgumentError, failure, show } from './errors'
 import * as ops from './ops'
-import { type Config, Registry, type Serialized, type SerializedFunction } from './serialization'
+import { type Config, classOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
 import type { Tensor } from './tensor'
 
 /**
@@ -33,6 +33,14 @@ export interface CosineDecayOptions {
   warmupSteps?: number | undefined
 }
 
+const cosineDecayOptions: NamesOf<CosineDecayOptions> = {
+  initialLearningRate: 'required',
+  decaySteps: 'required',
+  alpha: 'optional',
+  warmupTarget: 'optional',
+  warmupSteps: 'optional'
+}
+
 /** rate · ((1 − alpha) · ½(1 + cos(π · step / decaySteps)) + alpha), the last value from decaySteps on. Loshchilov and Hutter, 2016. */
 export class CosineDecay extends Schedule {
   readonly initialLearningRate: number
@@ -44,7 +52,13 @@ export class CosineDecay extends Schedule {
   /** @throws ArgumentError for options out of their range */
   constructor(options: CosineDecayOptions) {
     super()
-    const { initialLearningRate, decaySteps, alpha = 0, warmupTarget, warmupSteps = 0 } = checkOptions('cosineDecay', options)
+    const {
+      initialLearningRate,
+      decaySteps,
+      alpha = 0,
+      warmupTarget,
+      warmupSteps = 0
+    } = classOptions('cosineDecay', new.target, options, cosineDecayOptions)
     this.initialLearningRate = numberOption('cosineDecay', 'initialLearningRate', initialLearningRate, { min: 0 })
     this.decaySteps = numberOption('cosineDecay', 'decaySteps', decaySteps, { above: 0 })
     this.alpha = numberOption('cosineDecay', 'alpha', alpha)
@@ -85,6 +99,14 @@ export interface CosineDecayRestartsOptions {
   alpha?: number | undefined
 }
 
+const cosineDecayRestartsOptions: NamesOf<CosineDecayRestartsOptions> = {
+  initialLearningRate: 'required',
+  firstDecaySteps: 'required',
+  tMul: 'optional',
+  mMul: 'optional',
+  alpha: 'optional'
+}
+
 /**
  * Falls along a cosine as {@link CosineDecay}, again and again: rate · ((1 − alpha) · mMul^i · ½(1 + cos(π · f)) + alpha), where i falls
  * are over and f is the share of this one that has passed. Loshchilov and Hutter, SGDR, 2016.
@@ -100,7 +122,13 @@ export class CosineDecayRestarts extends Schedule {
   constructor(options: CosineDecayRestartsOptions) {
     super()
     const owner = 'cosineDecayRestarts'
-    const { initialLearningRate, firstDecaySteps, tMul = 2, mMul = 1, alpha = 0 } = checkOptions(owner, options)
+    const {
+      initialLearningRate,
+      firstDecaySteps,
+      tMul = 2,
+      mMul = 1,
+      alpha = 0
+    } = classOptions(owner, new.target, options, cosineDecayRestartsOptions)
     this.initialLearningRate = numberOption(owner, 'initialLearningRate', initialLearningRate, { min: 0 })
     this.firstDecaySteps = numberOption(owner, 'firstDecaySteps', firstDecaySteps, { above: 0 })
     this.tMul = numberOption(owner, 'tMul', tMul, { min: 1 })
@@ -146,6 +174,13 @@ export interface RateDecayOptions {
   staircase?: boolean | undefined
 }
 
+const rateDecayOptions: NamesOf<RateDecayOptions> = {
+  initialLearningRate: 'required',
+  decaySteps: 'required',
+  decayRate: 'required',
+  staircase: 'optional'
+}
+
 /** A rate that falls with step / decaySteps. */
 abstract class RateDecay extends Schedule {
   readonly initialLearningRate: number
@@ -155,7 +190,7 @@ abstract class RateDecay extends Schedule {
 
   constructor(owner: string, options: RateDecayOptions) {
     super()
-    const { initialLearningRate, decaySteps, decayRate, staircase = false } = checkOptions(owner, options)
+    const { initialLearningRate, decaySteps, decayRate, staircase = false } = classOptions(owner, new.target, options, rateDecayOptions)
     this.initialLearningRate = numberOption(owner, 'initialLearningRate', initialLearningRate, { min: 0 })
     this.decaySteps = numberOption(owner, 'decaySteps', decaySteps, { above: 0 })
     this.decayRate = numberOption(owner, 'decayRate', decayRate, { min: 0 })
@@ -209,6 +244,14 @@ export interface PolynomialDecayOptions {
   cycle?: boolean | undefined
 }
 
+const polynomialDecayOptions: NamesOf<PolynomialDecayOptions> = {
+  initialLearningRate: 'required',
+  decaySteps: 'required',
+  endLearningRate: 'optional',
+  power: 'optional',
+  cycle: 'optional'
+}
+
 /** (rate − end) · (1 − step / decaySteps)^power + end, and the end from decaySteps on. */
 export class PolynomialDecay extends Schedule {
   readonly initialLearningRate: number
@@ -221,7 +264,13 @@ export class PolynomialDecay extends Schedule {
   constructor(options: PolynomialDecayOptions) {
     super()
     const owner = 'polynomialDecay'
-    const { initialLearningRate, decaySteps, endLearningRate = 1e-4, power = 1, cycle = false } = checkOptions(owner, options)
+    const {
+      initialLearningRate,
+      decaySteps,
+      endLearningRate = 1e-4,
+      power = 1,
+      cycle = false
+    } = classOptions(owner, new.target, options, polynomialDecayOptions)
     this.initialLearningRate = numberOption(owner, 'initialLearningRate', initialLearningRate, { min: 0 })
     this.decaySteps = numberOption(owner, 'decaySteps', decaySteps, { above: 0 })
     this.endLearningRate = numberOption(owner, 'endLearningRate', endLearningRate, { min: 0 })
@@ -249,6 +298,8 @@ export interface PiecewiseConstantDecayOptions {
   values: readonly number[]
 }
 
+const piecewiseConstantDecayOptions: NamesOf<PiecewiseConstantDecayOptions> = { boundaries: 'required', values: 'required' }
+
 /** values[i] up to the step boundaries[i], itself included; the last value from then on. */
 export class PiecewiseConstantDecay extends Schedule {
   readonly boundaries: readonly number[]
@@ -258,7 +309,7 @@ export class PiecewiseConstantDecay extends Schedule {
   constructor(options: PiecewiseConstantDecayOptions) {
     super()
     const owner = 'piecewiseConstantDecay'
-    const { boundaries, values } = checkOptions(owner, options)
+    const { boundaries, values } = classOptions(owner, new.target, options, piecewiseConstantDecayOptions)
     for (const [name, list] of Object.entries({ boundaries, values })) {
       if (Array.isArray(list) && list.length > 0) continue
       throw failure(ArgumentError, owner, `expected ${name} to be a list of at least one number, received ${show(list)}`)

@@ -1,5 +1,5 @@
 // Names and classes: what a string stands for, how objects are written to a file as class name and config, and how they come back.
-import { camelCase } from './arguments'
+import { camelCase, checkOptions, nearest, type OptionNames } from './arguments'
 import { ArgumentError, show } from './errors'
 
 /** The options that make an object again: JSON values only. */
@@ -52,6 +52,14 @@ export function kindOf({ name }: { name: string }): string {
   return capitals.toLowerCase() + name.slice(capitals.length)
 }
 
+/** The classes of the library: all that are in a registry. */
+const libraryClasses = new WeakSet<object>()
+
+/** Options of an object of class `type`: a class of the user's own may have others besides. @throws ArgumentError as {@link checkOptions} */
+export function classOptions<O extends object>(owner: string, type: object, options: O, names: OptionNames): O {
+  return checkOptions(owner, options, names, !libraryClasses.has(type))
+}
+
 /** A class of objects that are made of a function of the user's own. */
 // biome-ignore lint/suspicious/noExplicitAny: every kind has functions of its own
 export type FunctionClass<T> = new (fn: any) => T & { readonly fn: (...args: never[]) => unknown }
@@ -84,6 +92,7 @@ export class Registry<T extends object> {
     for (const [name, type] of Object.entries(classes)) {
       this.byName.set(name, type)
       this.byClassName.set(classNameOf(type.prototype), type)
+      libraryClasses.add(type)
     }
   }
 
@@ -181,25 +190,6 @@ export function unknownName(kind: string, name: string, known: readonly string[]
 
 function unknownClass(kind: string, name: string): ArgumentError {
   return new ArgumentError(`unknown ${kind} ${name}: pass what it is, as in loadModel(file, { customObjects: { ${name} } })`)
-}
-
-/** The candidate with the smallest edit distance, upper and lower case being the same. */
-export function nearest(name: string, candidates: readonly string[]): string {
-  const distances = candidates.map((c) => editDistance(name.toLowerCase(), c.toLowerCase()))
-  return candidates[distances.indexOf(Math.min(...distances))]!
-}
-
-/** Levenshtein distance, one row at a time. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    }
-    row = next
-  }
-  return row[b.length]!
 }
 
 function article(noun: string): string {

@@ -22,7 +22,7 @@ struct Tensor {
   int64_t dims[kMaxRank] = {};
 
   bool present() const { return data != nullptr; }
-  int64_t size() const {
+  int64_t size() const {  // fits: Reader::readShape (decode.h) has seen to that
     int64_t n = 1;
     for (int i = 0; i < rank; i++) n *= dims[i];
     return n;

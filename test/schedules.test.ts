@@ -70,10 +70,7 @@ test('errors name the option and what it may be', () => {
       () => make('cosineDecay', { initialLearningRate: 0.1, decaySteps: 0 }),
       '[cosineDecay] expected decaySteps to be a finite number greater than 0, received 0'
     ],
-    [
-      () => make('cosineDecay', { decaySteps: 3 }),
-      '[cosineDecay] expected initialLearningRate to be a finite number of at least 0, received undefined'
-    ],
+    [() => make('cosineDecay', { decaySteps: 3 }), '[cosineDecay] expected the option initialLearningRate, received undefined'],
     [
       () => make('cosineDecay', { initialLearningRate: 0.1, decaySteps: 3, warmupSteps: 0.5 }),
       '[cosineDecay] expected warmupSteps to be an integer of at least 0, received 0.5'

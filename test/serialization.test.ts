@@ -1,15 +1,7 @@
 // Names, classes and custom objects: how they are found, written and read, and what is said when they are not.
 import { ArgumentError } from '../lib'
-import {
-  type Config,
-  classNameOf,
-  deserializeFunction,
-  kindOf,
-  nearest,
-  Registry,
-  serializeFunction,
-  withCustomObjects
-} from '../lib/serialization'
+import { nearest } from '../lib/arguments'
+import { type Config, classNameOf, deserializeFunction, kindOf, Registry, serializeFunction, withCustomObjects } from '../lib/serialization'
 
 abstract class Shape {
   constructor(readonly options: { size?: number } = {}) {}

@@ -95,6 +95,31 @@ onEveryDevice(() => {
     for (const [i, value] of expected.entries()) expect(Math.abs(received[i]! - value) / scale).toBeLessThan(1e-5)
   })
 
+  test('a fused activation passes NaN on, also where its gradient is differentiated', async () => {
+    const [x, w] = [variable(tensor([[Number.NaN], [-1], [2]])), variable(tensor([[3]]))]
+    const images = variable(x.reshape([3, 1, 1, 1]))
+    const kernel = variable(tensor([3], [1, 1, 1, 1]))
+    for (const activation of ['relu', 'sigmoid', 'tanh'] as const) {
+      const product = () => ops.matmul(x, w, { activation }).sum()
+      const convolution = () => ops.conv(images, kernel, { activation }).sum()
+      for (const [loss, v] of [
+        [product, x],
+        [convolution, images]
+      ] as const) {
+        const once = valueAndGrad(loss, [v]).grads[0]!
+        const watched = valueAndGrad(() => {
+          const grad = valueAndGrad(loss, [v]).grads[0]!
+          return [grad.square().sum(), grad]
+        }, [v])
+        const expected = await numbers(once)
+        expect(expected.map(Number.isNaN)).toEqual([true, false, false])
+        const [nan, ...others] = await numbers(watched.aux[0]!)
+        expect(nan).toBeNaN()
+        for (const [i, value] of others.entries()) expect(value).toBeCloseTo(expected[i + 1]!, 5)
+      }
+    }
+  })
+
   test('second derivatives of softmax against differences', async () => {
     const at = [0.3, -0.2, 0.9]
     const w = tensor([1, -2, 0.5])

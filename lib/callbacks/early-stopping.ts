@@ -1,4 +1,5 @@
 // earlyStopping: ends training when a monitored quantity has stopped improving.
+import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError } from '../errors'
 import type { AnyModel } from '../models/model'
 import type { Tensor } from '../tensor'
@@ -23,12 +24,29 @@ export interface EarlyStoppingOptions {
   startFromEpoch?: number | undefined
 }
 
+const earlyStoppingOptions: NamesOf<EarlyStoppingOptions> = {
+  monitor: 'optional',
+  minDelta: 'optional',
+  patience: 'optional',
+  verbose: 'optional',
+  mode: 'optional',
+  baseline: 'optional',
+  restoreBestWeights: 'optional',
+  startFromEpoch: 'optional'
+}
+
 /**
  * Ends training when a monitored quantity has stopped improving.
  * @example callbacks.earlyStopping({ monitor: 'val_loss', patience: 2, restoreBestWeights: true })
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
-  const { monitor: key = 'val_loss', minDelta = 0, patience = 0, verbose = 0, mode = 'auto' } = options
+  const {
+    monitor: key = 'val_loss',
+    minDelta = 0,
+    patience = 0,
+    verbose = 0,
+    mode = 'auto'
+  } = checkOptions('earlyStopping', options, earlyStoppingOptions)
   const { baseline, restoreBestWeights = false, startFromEpoch = 0 } = options
   if (!Number.isInteger(patience) || patience < 0) {
     throw new ArgumentError(`[earlyStopping] expected patience to be an integer of at least 0, received ${patience}`)

@@ -1,7 +1,10 @@
 // modelCheckpoint: saves the model, or its weights, during training.
+
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError } from '../errors'
+import { fileError } from '../io/file-errors'
 import type { AnyModel } from '../models/model'
 import type { Callback, Logs } from './callback'
 import { Monitor, type MonitorMode } from './monitor'
@@ -24,12 +27,30 @@ export interface ModelCheckpointOptions {
   initialValueThreshold?: number | undefined
 }
 
+const modelCheckpointOptions: NamesOf<ModelCheckpointOptions> = {
+  filepath: 'required',
+  monitor: 'optional',
+  verbose: 'optional',
+  saveBestOnly: 'optional',
+  saveWeightsOnly: 'optional',
+  mode: 'optional',
+  saveFreq: 'optional',
+  initialValueThreshold: 'optional'
+}
+
 /**
  * Saves the model after each epoch, or the best one only. A file appears whole or not at all.
  * @example callbacks.modelCheckpoint({ filepath: 'models/{epoch:02d}-{val_loss:.2f}.safetensors', saveBestOnly: true })
  */
 export function modelCheckpoint(options: ModelCheckpointOptions): Callback {
-  const { filepath, monitor: key = 'val_loss', verbose = 0, saveBestOnly = false, saveWeightsOnly = false, mode = 'auto' } = options
+  const {
+    filepath,
+    monitor: key = 'val_loss',
+    verbose = 0,
+    saveBestOnly = false,
+    saveWeightsOnly = false,
+    mode = 'auto'
+  } = checkOptions('modelCheckpoint', options, modelCheckpointOptions)
   const { saveFreq = 'epoch', initialValueThreshold } = options
   if (typeof filepath !== 'string' || filepath === '') {
     throw new ArgumentError(`[modelCheckpoint] expected filepath to be a path, received ${JSON.stringify(filepath)}`)
@@ -49,7 +70,9 @@ export function modelCheckpoint(options: ModelCheckpointOptions): Callback {
       best = value
     }
     const path = formatPath(filepath, { ...logs, ...values })
-    await mkdir(dirname(path), { recursive: true })
+    await mkdir(dirname(path), { recursive: true }).catch((cause) => {
+      throw fileError('written', path, cause)
+    })
     await (saveWeightsOnly ? model.saveWeights(path) : model.save(path))
     if (verbose > 0) console.log(`Epoch ${values.epoch}: saved ${path}`)
   }

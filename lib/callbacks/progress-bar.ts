@@ -1,4 +1,5 @@
 // The progress bar: on a terminal a line that moves, with the time that is left; elsewhere one line per epoch.
+import { checkOptions, type NamesOf } from '../arguments'
 import type { Callback, CallbackParams, Logs } from './callback'
 
 /** Where the bar is drawn: process.stdout, or what a test gives. */
@@ -16,6 +17,8 @@ export interface ProgressBarOptions {
   now?: (() => number) | undefined
 }
 
+const progressBarOptions: NamesOf<ProgressBarOptions> = { stream: 'optional', moving: 'optional', now: 'optional' }
+
 const barWidth = 20
 
 /**
@@ -23,7 +26,7 @@ const barWidth = 20
  * While a step is under way the time is what is left, at the end what was needed.
  */
 export function progressBar(options: ProgressBarOptions = {}): Callback {
-  const { stream = process.stdout, now = () => performance.now() } = options
+  const { stream = process.stdout, now = () => performance.now() } = checkOptions('progressBar', options, progressBarOptions)
   const { moving = stream.isTTY === true } = options
   let params: CallbackParams = { epochs: 1, steps: undefined }
   let title = ''

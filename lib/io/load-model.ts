@@ -1,4 +1,5 @@
 // loadModel: a model from its file.
+import { checkOptions, type NamesOf } from '../arguments'
 import { FormatError, NeuriteError } from '../errors'
 import { deserialize } from '../layers'
 import type { CompileOptions } from '../models/compiled'
@@ -20,19 +21,19 @@ export interface LoadModelOptions {
   compile?: boolean | undefined
 }
 
+const loadModelOptions: NamesOf<LoadModelOptions> = { customObjects: 'optional', compile: 'optional' }
+
 /**
  * Loads a model that `save` has saved: it predicts bit for bit what the saved one did, and its training goes on where it was.
  *
  * The whole header is checked (sizes, offsets, dtypes, and shapes against the architecture) before memory is taken.
  * A model of several outputs is `loadModel<{ name: Tensor, … }>(…)` to TypeScript, as its `predict` gives.
- * @throws FileNotFoundError; FormatError if the file is not a whole model file; ArgumentError for a class that `customObjects` lacks
+ * @throws FileNotFoundError; FileError if it cannot be read; FormatError if the file is not a whole model file; ArgumentError for a class that `customObjects` lacks
  * @example
  * const model = await loadModel('digits.safetensors')
  */
-export async function loadModel<Out extends Structure<Tensor> = Tensor>(
-  path: string,
-  { customObjects, compile = true }: LoadModelOptions = {}
-): Promise<Model<Out>> {
+export async function loadModel<Out extends Structure<Tensor> = Tensor>(path: string, options: LoadModelOptions = {}): Promise<Model<Out>> {
+  const { customObjects, compile = true } = checkOptions('loadModel', options, loadModelOptions)
   const file = await SafetensorsFile.open(path)
   try {
     const state = readState(file)

@@ -1,4 +1,5 @@
 // What a model's file holds besides weights: architecture, compile configuration, the state of optimizer and randomness, as metadata.
+import { checkOptions, type NamesOf } from '../arguments'
 import { FormatError } from '../errors'
 import { serialize } from '../layers'
 import type { AnyModel } from '../models/model'
@@ -10,6 +11,8 @@ export interface SaveOptions {
   /** Whether the optimizer's state is saved, so that training can go on. Default true. */
   includeOptimizer?: boolean | undefined
 }
+
+const saveOptions: NamesOf<SaveOptions> = { includeOptimizer: 'optional' }
 
 /** The entry `state` of the metadata. */
 export interface SavedState {
@@ -23,7 +26,8 @@ export interface SavedState {
 }
 
 /** Writes a model. */
-export async function saveModel(model: AnyModel, path: string, { includeOptimizer = true }: SaveOptions = {}): Promise<void> {
+export async function saveModel(model: AnyModel, path: string, options: SaveOptions = {}): Promise<void> {
+  const { includeOptimizer = true } = checkOptions('save', options, saveOptions)
   const weights = namedWeights(model)
   const compiled = model.isCompiled ? model.compiled('save') : undefined
   const optimizer = compiled === undefined || !includeOptimizer ? undefined : compiled.optimizer

@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { FileNotFoundError, FormatError } from '../errors'
+import { FormatError } from '../errors'
 import { type DType, dtypeBytes } from '../native'
+import { fileError } from './file-errors'
 
 /** What a safetensors file says of one of its tensors. */
 export interface TensorEntry {
@@ -49,7 +50,7 @@ export class SafetensorsFile {
 
   /**
    * Opens a file and checks all that can be checked without reading data.
-   * @throws FileNotFoundError if there is none; FormatError if it is not a whole and well-formed safetensors file.
+   * @throws FileNotFoundError if there is none; FileError if it cannot be read; FormatError if it is not a whole and well-formed safetensors file.
    */
   static async open(path: string): Promise<SafetensorsFile> {
     const file = await openToRead(path)
@@ -59,7 +60,7 @@ export class SafetensorsFile {
       return new SafetensorsFile(path, metadata, entries, file)
     } catch (error) {
       await file.close()
-      throw error
+      throw fileError('read', path, error)
     }
   }
 
@@ -75,12 +76,14 @@ export class SafetensorsFile {
 
   /**
    * Reads the bytes of one tensor.
-   * @throws FormatError if the file has no such tensor or has been cut since it was opened.
+   * @throws FormatError if the file has no such tensor or has been cut since it was opened; FileError.
    */
   async read(name: string): Promise<Uint8Array> {
     const entry = this.entries.get(name)
     if (entry === undefined) throw new FormatError(`${this.path} has no tensor "${name}"`)
-    return readExactly(this.path, this.file, entry.offset, entry.bytes)
+    return readExactly(this.path, this.file, entry.offset, entry.bytes).catch((cause) => {
+      throw fileError('read', this.path, cause)
+    })
   }
 
   /** Closes the file. */
@@ -90,14 +93,9 @@ export class SafetensorsFile {
 }
 
 async function openToRead(path: string): Promise<FileHandle> {
-  let file: FileHandle
-  try {
-    file = await open(path, 'r')
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw new FileNotFoundError(`there is no file ${path}`, { cause })
-    throw new FormatError(`${path} cannot be read: ${(cause as Error).message}`, { cause })
-  }
+  const file = await open(path, 'r').catch((cause) => {
+    throw fileError('read', path, cause)
+  })
   const isFile = await file.stat().then((s) => s.isFile())
   if (isFile) return file
   await file.close()
@@ -201,7 +199,8 @@ function parseEntry(path: string, name: string, value: Record<string, unknown>, 
  * Writes a safetensors file. It is written under a temporary name in the same folder, flushed to the disk and renamed, so that
  * whoever reads `path` sees the old file or the new one, never a part, even if the process is killed. What a killed process left beside it
  * is removed by the next write to the same path.
- * @throws FormatError for a name given twice or data that do not have the bytes that the shape needs.
+ * @throws FormatError for a name given twice or data that do not have the bytes that the shape needs; FileNotFoundError if there is no
+ * such folder; FileError if it cannot be written.
  */
 export async function writeSafetensors(
   path: string,
@@ -219,7 +218,9 @@ export async function writeSafetensors(
   )
   await removeStale(target)
   const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`)
-  const file = await openToWrite(path, temporary, mode)
+  const file = await open(temporary, 'wx', mode).catch((cause) => {
+    throw fileError('written', path, cause)
+  })
   try {
     try {
       await writeAll(file, header)
@@ -231,7 +232,7 @@ export async function writeSafetensors(
     await rename(temporary, target)
   } catch (error) {
     await unlink(temporary).catch(() => {})
-    throw error
+    throw fileError('written', path, error)
   }
   await syncFolder(dirname(target))
 }
@@ -276,15 +277,6 @@ function isRunning(pid: number): boolean {
     return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
-}
-
-async function openToWrite(path: string, temporary: string, mode: number): Promise<FileHandle> {
-  try {
-    return await open(temporary, 'wx', mode)
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
-    throw new FileNotFoundError(`there is no folder ${dirname(path)} to write ${basename(path)} in`, { cause })
   }
 }
 

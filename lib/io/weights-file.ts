@@ -1,4 +1,5 @@
 // saveWeights and loadWeights: the weights of a model, by name, in a safetensors file.
+import { checkOptions, type NamesOf } from '../arguments'
 import { FormatError } from '../errors'
 import type { AnyLayer } from '../layers/layer'
 import { readState } from './model-file'
@@ -10,13 +11,16 @@ export interface LoadWeightsOptions {
   skipMismatch?: boolean | undefined
 }
 
+const loadWeightsOptions: NamesOf<LoadWeightsOptions> = { skipMismatch: 'optional' }
+
 /** Writes the weights. */
 export async function saveWeights(model: AnyLayer, path: string): Promise<void> {
   await writeSafetensors(path, await snapshot(namedWeights(model)), { format: 'neurite' })
 }
 
 /** Reads the weights; nothing is changed unless all can be. */
-export async function loadWeights(model: AnyLayer, path: string, { skipMismatch = false }: LoadWeightsOptions = {}): Promise<void> {
+export async function loadWeights(model: AnyLayer, path: string, options: LoadWeightsOptions = {}): Promise<void> {
+  const { skipMismatch = false } = checkOptions('loadWeights', options, loadWeightsOptions)
   const file = await SafetensorsFile.open(path)
   try {
     const all = namedWeights(model)

@@ -1,10 +1,11 @@
 // A layer of any activation, by name or function.
+
 import * as activations from '../activations'
-import { ArgumentError, failure } from '../errors'
+import type { NamesOf } from '../arguments'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { activationPart, type FusedPart } from './fusion'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 
 export interface ActivationOptions extends LayerOptions {
   activation: activations.ActivationSpec
@@ -12,11 +13,12 @@ export interface ActivationOptions extends LayerOptions {
 
 /** activation(x), elementwise or along the last axis: the shape stays. */
 export class Activation extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<ActivationOptions> = { ...layerOptions, activation: 'required' }
   private readonly activation: activations.Activation
 
   constructor(options: ActivationOptions) {
     super(options)
-    if (options.activation === undefined) throw failure(ArgumentError, 'activation', 'expected the option activation, received undefined')
     this.activation = activations.get(options.activation)
   }
 

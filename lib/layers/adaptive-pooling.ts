@@ -1,10 +1,11 @@
 // Adaptive pooling layers: as many windows as asked for, whatever the size of the input.
+import type { NamesOf } from '../arguments'
 import * as ops from '../ops'
 import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
-import type { LayerOptions } from './layer'
+import { type LayerOptions, layerOptions } from './layer'
 import { SpatialLayer } from './spatial-layer'
 
 export interface AdaptivePoolingOptions extends LayerOptions {
@@ -15,6 +16,12 @@ export interface AdaptivePoolingOptions extends LayerOptions {
 }
 
 abstract class AdaptivePooling extends SpatialLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<AdaptivePoolingOptions> = {
+    ...layerOptions,
+    outputSize: 'required',
+    dataFormat: 'optional'
+  }
   readonly outputSize: readonly number[]
 
   constructor(

@@ -1,11 +1,11 @@
 // What normalisation layers share: the weights gamma and beta, and their options.
-import { booleanOption, numberOption } from '../arguments'
+import { booleanOption, type NamesOf, numberOption } from '../arguments'
 import type * as constraints from '../constraints'
 import type * as initializers from '../initializers'
 import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Variable } from '../tensor'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface AffineLayerOptions extends LayerOptions {
@@ -23,6 +23,19 @@ export interface AffineLayerOptions extends LayerOptions {
   gammaRegularizer?: regularizers.RegularizerSpec | null | undefined
   betaConstraint?: constraints.ConstraintSpec | null | undefined
   gammaConstraint?: constraints.ConstraintSpec | null | undefined
+}
+
+export const affineLayerOptions: NamesOf<AffineLayerOptions> = {
+  ...layerOptions,
+  epsilon: 'optional',
+  center: 'optional',
+  scale: 'optional',
+  betaInitializer: 'optional',
+  gammaInitializer: 'optional',
+  betaRegularizer: 'optional',
+  gammaRegularizer: 'optional',
+  betaConstraint: 'optional',
+  gammaConstraint: 'optional'
 }
 
 /** A layer that normalises, then multiplies by gamma and adds beta. Both stay float32 whatever it computes in. */

@@ -24,3 +24,14 @@ export function sizesAlong(owner: string, shape: PartialShape, axis: AxisOption)
     throw failure(ShapeError, owner, `expected a size that is known at axis ${a}, received ${showShape(shape)}`)
   })
 }
+
+/**
+ * What is wrong about an input for weights of these sizes along axes; undefined if nothing is.
+ * @throws ShapeError if there is no such axis
+ */
+export function misfitAlong(owner: string, shape: PartialShape, axis: AxisOption, sizes: readonly number[]): string | undefined {
+  const fits = checkAxes(owner, axis, shape.length).every((a, i) => shape[a] == null || shape[a] === sizes[i])
+  if (fits) return undefined
+  const expected = sizes.length === 1 ? `size ${sizes[0]} along axis` : `sizes ${showShape(sizes)} along axes`
+  return `expected an input of ${expected} ${show(axis)}, received ${showShape(shape)}`
+}

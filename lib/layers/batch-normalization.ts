@@ -1,15 +1,15 @@
 // Batch normalisation.
-import { booleanOption, checkOptions, numberOption, optionalNumber } from '../arguments'
+import { booleanOption, checkOptions, type NamesOf, numberOption, optionalNumber } from '../arguments'
 import { inDType } from '../dtype'
-import { ArgumentError, failure, show } from '../errors'
+import { ArgumentError, failure, ShapeError, show } from '../errors'
 import * as initializers from '../initializers'
 import * as ops from '../ops'
 import { normalizedBatch } from '../ops/normalization'
 import { movingAverages } from '../ops/training'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
-import { AffineLayer, type AffineLayerOptions } from './affine'
-import { sizesAlong } from './axes'
+import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
+import { misfitAlong, sizesAlong } from './axes'
 import type { Epilogue, FusedPart } from './fusion'
 import type { CallContext, PartialShape } from './layer'
 
@@ -39,6 +39,8 @@ export interface RenormClipping {
   dmax?: number | undefined
 }
 
+const renormClipping: NamesOf<RenormClipping> = { rmin: 'optional', rmax: 'optional', dmax: 'optional' }
+
 /** The weights that `renorm` adds, each (C). */
 interface RenormWeights {
   movingStddev: Variable
@@ -56,6 +58,18 @@ interface RenormWeights {
  * then comes from a moving average of σ. Further weights: movingStddev, renormMean, renormStddev. Ioffe, 2017.
  */
 export class BatchNormalization extends AffineLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<BatchNormalizationOptions> = {
+    ...affineLayerOptions,
+    axis: 'optional',
+    momentum: 'optional',
+    movingMeanInitializer: 'optional',
+    movingVarianceInitializer: 'optional',
+    renorm: 'optional',
+    renormClipping: 'optional',
+    renormMomentum: 'optional',
+    synchronized: 'optional'
+  }
   readonly axis: number
   readonly momentum: number
   readonly renorm: boolean
@@ -95,6 +109,12 @@ export class BatchNormalization extends AffineLayer {
       renormMean: this.addWeight({ ...moving, name: 'renorm_mean', initializer: this.movingMeanInitializer }),
       renormStddev: this.addWeight({ ...moving, name: 'renorm_stddev', initializer: rooted })
     }
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const weight = this.movingMean
+    const wrong = weight && misfitAlong(this.kind, shape, this.axis, weight.shape)
+    if (wrong) throw this.failure(ShapeError, wrong)
   }
 
   override call(x: Tensor, context: CallContext): Tensor {
@@ -173,9 +193,7 @@ export class BatchNormalization extends AffineLayer {
 /** @throws ArgumentError unless the bounds are numbers in their order */
 function clippingOption(owner: string, value: RenormClipping | null | undefined): RenormClipping | undefined {
   if (value == null) return undefined
-  const unknown = Object.keys(checkOptions(owner, value)).find((key) => !['rmin', 'rmax', 'dmax'].includes(key))
-  if (unknown !== undefined)
-    throw failure(ArgumentError, owner, `expected renormClipping to have rmin, rmax and dmax alone, received ${show(unknown)}`)
+  checkOptions(`${owner}.renormClipping`, value, renormClipping)
   const rmin = optionalNumber(owner, 'renormClipping.rmin', value.rmin, { min: 0 })
   const rmax = optionalNumber(owner, 'renormClipping.rmax', value.rmax, { min: rmin ?? 0 })
   const dmax = optionalNumber(owner, 'renormClipping.dmax', value.dmax, { min: 0 })

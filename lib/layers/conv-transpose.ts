@@ -1,12 +1,12 @@
 // Transposed convolution layers.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError } from '../errors'
 import * as ops from '../ops'
 import type { FusedActivation } from '../ops/fused'
 import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
-import { Convolution, type ConvolutionOptions, type KernelOptions } from './convolution'
+import { Convolution, type ConvolutionOptions, convolutionOptions, type KernelOptions, kernelOptions } from './convolution'
 import type { PartialShape } from './layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
@@ -20,6 +20,14 @@ export interface ConvTransposeOptions extends ConvolutionOptions, KernelOptions 
 }
 
 abstract class ConvTranspose extends Convolution {
+  /** @internal */
+  static override readonly optionNames: NamesOf<ConvTransposeOptions> = {
+    ...convolutionOptions,
+    ...kernelOptions,
+    filters: 'required',
+    padding: 'optional',
+    outputPadding: 'optional'
+  }
   readonly filters: number
   readonly outputPadding: readonly number[] | null
   /** (kernel..., filters, C) */

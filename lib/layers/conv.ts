@@ -1,5 +1,5 @@
 // Convolution layers whose filters see all channels, or those of their group.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, ShapeError } from '../errors'
 import * as ops from '../ops'
 import { convMoments } from '../ops/conv'
@@ -7,7 +7,7 @@ import { convMaxPool } from '../ops/conv-pool'
 import type { FusedActivation } from '../ops/fused'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
-import { Convolution, type ConvolutionOptions, type KernelOptions } from './convolution'
+import { Convolution, type ConvolutionOptions, convolutionOptions, type KernelOptions, kernelOptions } from './convolution'
 import type { Epilogue } from './fusion'
 import type { PartialShape } from './layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
@@ -22,6 +22,14 @@ export interface ConvOptions extends ConvolutionOptions, KernelOptions {
 }
 
 abstract class Conv extends Convolution {
+  /** @internal */
+  static override readonly optionNames: NamesOf<ConvOptions> = {
+    ...convolutionOptions,
+    ...kernelOptions,
+    filters: 'required',
+    padding: 'optional',
+    groups: 'optional'
+  }
   readonly filters: number
   readonly groups: number
   /** (kernel..., C / groups, filters) */

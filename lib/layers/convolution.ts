@@ -1,6 +1,6 @@
 // What convolution layers share: sizes, weights, and the fused forms of their product.
 import * as activations from '../activations'
-import { booleanOption, choice } from '../arguments'
+import { booleanOption, choice, type NamesOf } from '../arguments'
 import type * as constraints from '../constraints'
 import { ArgumentError, ShapeError, showShape } from '../errors'
 import type * as initializers from '../initializers'
@@ -11,7 +11,7 @@ import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { Epilogue, FusedPart } from './fusion'
-import type { CallContext, LayerOptions, PartialShape } from './layer'
+import { type CallContext, type LayerOptions, layerOptions, type PartialShape } from './layer'
 import { SpatialLayer } from './spatial-layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
@@ -35,11 +35,30 @@ export interface ConvolutionOptions extends LayerOptions {
   biasConstraint?: constraints.ConstraintSpec | null | undefined
 }
 
+export const convolutionOptions: NamesOf<ConvolutionOptions> = {
+  ...layerOptions,
+  kernelSize: 'required',
+  strides: 'optional',
+  dataFormat: 'optional',
+  dilationRate: 'optional',
+  activation: 'optional',
+  useBias: 'optional',
+  biasInitializer: 'optional',
+  biasRegularizer: 'optional',
+  biasConstraint: 'optional'
+}
+
 export interface KernelOptions {
   /** Default `'glorotUniform'`. */
   kernelInitializer?: initializers.InitializerSpec | undefined
   kernelRegularizer?: regularizers.RegularizerSpec | null | undefined
   kernelConstraint?: constraints.ConstraintSpec | null | undefined
+}
+
+export const kernelOptions: NamesOf<KernelOptions> = {
+  kernelInitializer: 'optional',
+  kernelRegularizer: 'optional',
+  kernelConstraint: 'optional'
 }
 
 /** What all convolution layers share. */

@@ -1,9 +1,10 @@
 // Cropping layers: images without their borders.
+import type { NamesOf } from '../arguments'
 import { ShapeError, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Tensor } from '../tensor'
 import type { DataFormat } from './data-format'
-import type { LayerOptions, PartialShape } from './layer'
+import { type LayerOptions, layerOptions, type PartialShape } from './layer'
 import { BorderLayer, type Borders } from './padding'
 
 export interface CroppingOptions extends LayerOptions {
@@ -14,6 +15,8 @@ export interface CroppingOptions extends LayerOptions {
 }
 
 abstract class Cropping extends BorderLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<CroppingOptions> = { ...layerOptions, cropping: 'optional', dataFormat: 'optional' }
   constructor(options: CroppingOptions, axes: number) {
     super(options, 'cropping', options.cropping ?? (axes === 2 ? 0 : 1), axes)
   }

@@ -1,7 +1,7 @@
 // The fully connected layer.
 
 import * as activations from '../activations'
-import { booleanOption, numberOption } from '../arguments'
+import { booleanOption, type NamesOf, numberOption } from '../arguments'
 import type * as constraints from '../constraints'
 import { ShapeError, showShape } from '../errors'
 import type * as initializers from '../initializers'
@@ -11,7 +11,7 @@ import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import type { Epilogue, FusedPart } from './fusion'
-import { type CallContext, Layer, type LayerOptions, type PartialShape } from './layer'
+import { type CallContext, Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface DenseOptions extends LayerOptions {
@@ -36,6 +36,19 @@ export interface DenseOptions extends LayerOptions {
  * Bias and the activations relu, sigmoid and tanh are part of the matrix product's kernel.
  */
 export class Dense extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<DenseOptions> = {
+    ...layerOptions,
+    units: 'required',
+    activation: 'optional',
+    useBias: 'optional',
+    kernelInitializer: 'optional',
+    biasInitializer: 'optional',
+    kernelRegularizer: 'optional',
+    biasRegularizer: 'optional',
+    kernelConstraint: 'optional',
+    biasConstraint: 'optional'
+  }
   readonly units: number
   readonly useBias: boolean
   /** (C, units) */

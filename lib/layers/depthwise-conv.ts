@@ -1,5 +1,5 @@
 // Convolution layers that take each channel by itself: depthwise, and separable, which mix the channels afterwards.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import type * as constraints from '../constraints'
 import type * as initializers from '../initializers'
 import * as ops from '../ops'
@@ -7,7 +7,7 @@ import type { FusedActivation } from '../ops/fused'
 import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
-import { Convolution, type ConvolutionOptions } from './convolution'
+import { Convolution, type ConvolutionOptions, convolutionOptions } from './convolution'
 import type { PartialShape } from './layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
@@ -72,6 +72,15 @@ abstract class DepthwiseConvolution extends Convolution {
 }
 
 abstract class DepthwiseConv extends DepthwiseConvolution {
+  /** @internal */
+  static override readonly optionNames: NamesOf<DepthwiseConvOptions> = {
+    ...convolutionOptions,
+    padding: 'optional',
+    depthMultiplier: 'optional',
+    depthwiseInitializer: 'optional',
+    depthwiseRegularizer: 'optional',
+    depthwiseConstraint: 'optional'
+  }
   override build(shape: PartialShape): void {
     this.addBias(this.addDepthwise('kernel', shape))
   }
@@ -106,6 +115,14 @@ export class DepthwiseConv2d extends DepthwiseConv {
 }
 
 abstract class SeparableConv extends DepthwiseConvolution {
+  /** @internal */
+  static override readonly optionNames: NamesOf<SeparableConvOptions> = {
+    ...DepthwiseConv.optionNames,
+    filters: 'required',
+    pointwiseInitializer: 'optional',
+    pointwiseRegularizer: 'optional',
+    pointwiseConstraint: 'optional'
+  }
   readonly filters: number
   /** (1..., C · depthMultiplier, filters) */
   pointwiseKernel: Variable | undefined

@@ -1,19 +1,28 @@
 // Dropout: while training, elements or whole maps are left out with a given probability.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, dataFormatOption } from './data-format'
 import type { CallContext, PartialShape } from './layer'
-import { NoiseLayer, type NoiseOptions } from './noise'
+import { NoiseLayer, type NoiseOptions, noiseOptions } from './noise'
 
 /** The shape of a mask: null for the input's size. */
 type NoiseShape = readonly (number | null)[]
 
 function noiseShapeOption(owner: string, value: unknown): NoiseShape | undefined {
-  if (value == null || Array.isArray(value)) return value ?? undefined
-  throw failure(ArgumentError, owner, `expected noiseShape to be a list of sizes or null, received ${show(value)}`)
+  if (value == null) return undefined
+  const isSize = (size: unknown) => size === null || (Number.isSafeInteger(size) && (size as number) > 0)
+  if (Array.isArray(value) && value.every(isSize)) return value
+  throw failure(ArgumentError, owner, `expected noiseShape to be a list of positive integers or null, received ${show(value)}`)
+}
+
+/** What is wrong about an input for a mask of that shape: it must be of its rank, and each size be the mask's where that is neither null nor 1. */
+function misfit(shape: PartialShape, mask: NoiseShape | undefined): string | undefined {
+  if (!mask) return undefined
+  const fits = mask.length === shape.length && mask.every((size, axis) => size === null || size === 1 || size === (shape[axis] ?? size))
+  return fits ? undefined : `expected an input of which noiseShape ${showShape(mask)} is a mask, received ${showShape(shape)}`
 }
 
 function maskShape(x: Tensor, shape: NoiseShape): number[] {
@@ -48,7 +57,10 @@ abstract class Masked extends NoiseLayer {
 export interface DropoutOptions extends NoiseOptions {
   /** Probability with which an element is set to 0, in [0, 1]. */
   rate: number
-  /** Shape of the mask: 1 along axes on which elements are kept or left out together, null for the input's size. Default: the input's. */
+  /**
+   * Shape of the mask, as many axes as the input: 1 along axes on which elements are kept or left out together, null for the
+   * input's size. Default: the input's.
+   */
   noiseShape?: readonly (number | null)[] | null | undefined
 }
 
@@ -57,11 +69,18 @@ export interface DropoutOptions extends NoiseOptions {
  * input. The state of its random numbers is saved with the model. Srivastava et al., 2014.
  */
 export class Dropout extends Masked {
+  /** @internal */
+  static override readonly optionNames: NamesOf<DropoutOptions> = { ...noiseOptions, rate: 'required', noiseShape: 'optional' }
   readonly noiseShape: readonly (number | null)[] | undefined
 
   constructor(options: DropoutOptions) {
     super(options)
     this.noiseShape = noiseShapeOption(this.kind, options.noiseShape)
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const wrong = misfit(shape, this.noiseShape)
+    if (wrong) throw this.failure(ShapeError, wrong)
   }
 
   protected noiseShapeOf(): NoiseShape | undefined {
@@ -81,6 +100,8 @@ export interface SpatialDropoutOptions extends NoiseOptions {
 }
 
 abstract class SpatialDropout extends Masked {
+  /** @internal */
+  static override readonly optionNames: NamesOf<SpatialDropoutOptions> = { ...noiseOptions, rate: 'required', dataFormat: 'optional' }
   readonly dataFormat: DataFormat
 
   constructor(
@@ -133,7 +154,10 @@ export class SpatialDropout3d extends SpatialDropout {
 export interface AlphaDropoutOptions extends NoiseOptions {
   /** Probability with which an element is replaced, in [0, 1). */
   rate: number
-  /** Shape of the mask: 1 along axes on which elements are kept or replaced together, null for the input's size. Default: the input's. */
+  /**
+   * Shape of the mask, as many axes as the input: 1 along axes on which elements are kept or replaced together, null for the
+   * input's size. Default: the input's.
+   */
   noiseShape?: readonly (number | null)[] | null | undefined
 }
 
@@ -146,6 +170,8 @@ const seluFloor = -1.6732632423543772 * 1.0507009873554805
  * a = ((1 − rate)(1 + rate · α'²))^−½, b = −a · α' · rate. Klambauer et al., 2017.
  */
 export class AlphaDropout extends NoiseLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<AlphaDropoutOptions> = { ...noiseOptions, rate: 'required', noiseShape: 'optional' }
   readonly rate: number
   readonly noiseShape: readonly (number | null)[] | undefined
 
@@ -153,6 +179,11 @@ export class AlphaDropout extends NoiseLayer {
     super(options)
     this.rate = numberOption(this.kind, 'rate', options.rate, { min: 0, below: 1 })
     this.noiseShape = noiseShapeOption(this.kind, options.noiseShape)
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const wrong = misfit(shape, this.noiseShape)
+    if (wrong) throw this.failure(ShapeError, wrong)
   }
 
   override call(x: Tensor, { training }: CallContext): Tensor {

@@ -1,9 +1,9 @@
 // The exponential linear unit as a layer.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 
 export interface EluOptions extends LayerOptions {
   /** The limit toward −∞ is −alpha. Default 1. */
@@ -12,6 +12,8 @@ export interface EluOptions extends LayerOptions {
 
 /** x where x > 0, else alpha · (exp(x) − 1). Clevert, Unterthiner, Hochreiter, 2015. */
 export class Elu extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<EluOptions> = { ...layerOptions, alpha: 'optional' }
   /** As in Keras. */
   static readonly className = 'ELU'
   readonly alpha: number

@@ -1,9 +1,10 @@
 // Flattens everything but the batch.
+import type { NamesOf } from '../arguments'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, dataFormatOption } from './data-format'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 
 export interface FlattenOptions extends LayerOptions {
   /** With `channelsFirst` the channels are put last before. Default `channelsLast`. */
@@ -12,6 +13,8 @@ export interface FlattenOptions extends LayerOptions {
 
 /** (B, …) → (B, product of the rest); (B) → (B, 1). */
 export class Flatten extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<FlattenOptions> = { ...layerOptions, dataFormat: 'optional' }
   readonly dataFormat: DataFormat
 
   constructor(options: FlattenOptions = {}) {

@@ -1,11 +1,11 @@
 // Global pooling layers: the maximum or mean over all places.
-import { booleanOption } from '../arguments'
+import { booleanOption, type NamesOf } from '../arguments'
 import { ShapeError, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import type { DataFormat } from './data-format'
-import type { LayerOptions, PartialShape } from './layer'
+import { type LayerOptions, layerOptions, type PartialShape } from './layer'
 import { SpatialLayer } from './spatial-layer'
 
 export interface GlobalPoolingOptions extends LayerOptions {
@@ -16,6 +16,8 @@ export interface GlobalPoolingOptions extends LayerOptions {
 }
 
 abstract class GlobalPooling extends SpatialLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<GlobalPoolingOptions> = { ...layerOptions, dataFormat: 'optional', keepdims: 'optional' }
   readonly keepdims: boolean
 
   constructor(

@@ -1,11 +1,11 @@
 // Group normalisation, and instance normalisation as its extreme.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, failure, ShapeError } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { AffineLayer, type AffineLayerOptions } from './affine'
-import { sizesAlong } from './axes'
+import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
+import { misfitAlong, sizesAlong } from './axes'
 import type { PartialShape } from './layer'
 
 export interface GroupNormalizationOptions extends AffineLayerOptions {
@@ -20,6 +20,8 @@ export interface GroupNormalizationOptions extends AffineLayerOptions {
  * stays. Weights: gamma and beta (C). Wu and He, 2018.
  */
 export class GroupNormalization extends AffineLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<GroupNormalizationOptions> = { ...affineLayerOptions, groups: 'optional', axis: 'optional' }
   readonly groups: number
   readonly axis: number
 
@@ -36,6 +38,12 @@ export class GroupNormalization extends AffineLayer {
       throw this.failure(ShapeError, `expected channels that ${this.groups} groups divide, received ${channels[0]}`)
     }
     this.addAffine(channels)
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const weight = this.gamma ?? this.beta
+    const wrong = weight && misfitAlong(this.kind, shape, this.axis, weight.shape)
+    if (wrong) throw this.failure(ShapeError, wrong)
   }
 
   override call(x: Tensor): Tensor {

@@ -185,12 +185,11 @@ export { Rescaling, type RescalingOptions } from './rescaling'
 export { Reshape, type ReshapeOptions } from './reshape'
 export { Resizing, type ResizingOptions } from './resizing'
 export { RmsNormalization, type RmsNormalizationOptions } from './rms-normalization'
+export { deserialize, serialize } from './serialization'
 export { Softmax, type SoftmaxOptions } from './softmax'
 export { SpectralNormalization, type SpectralNormalizationOptions } from './spectral-normalization'
 export { UnitNormalization, type UnitNormalizationOptions } from './unit-normalization'
 export { UpSampling1d, UpSampling2d, UpSampling3d, type UpSamplingOptions } from './up-sampling'
-
-export { deserialize, serialize } from './serialization'
 
 registry.add({
   inputLayer: InputLayer,

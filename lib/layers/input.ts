@@ -1,10 +1,10 @@
 // The input layer: where a model's graph begins.
-import { checkOptions, numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, failure, show } from '../errors'
 import { type DType, dtypes } from '../native'
-import type { Config } from '../serialization'
+import { type Config, classOptions } from '../serialization'
 import { SymbolicTensor, type Tensor } from '../tensor'
-import { Layer, type PartialShape } from './layer'
+import { checkInputShape, Layer, type PartialShape } from './layer'
 
 export interface InputOptions {
   name?: string | undefined
@@ -18,22 +18,32 @@ export interface InputOptions {
   dtype?: DType | undefined
 }
 
+const inputOptions: NamesOf<InputOptions> = {
+  name: 'optional',
+  shape: 'optional',
+  batchSize: 'optional',
+  batchShape: 'optional',
+  dtype: 'optional'
+}
+
 /** The layer behind {@link input}: gives its input back. */
 export class InputLayer extends Layer {
   readonly batchShape: PartialShape
   readonly dtype: DType
 
   constructor(options: InputOptions) {
-    const { name, shape, batchSize = null, batchShape, dtype = 'float32' } = checkOptions('input', options)
+    const { name, shape, batchSize = null, batchShape, dtype = 'float32' } = classOptions('input', new.target, options, inputOptions)
     if ((shape === undefined) === (batchShape === undefined)) {
       throw failure(ArgumentError, 'input', `expected shape or batchShape, received ${shape === undefined ? 'neither' : 'both'}`)
     }
+    if (shape !== undefined) checkInputShape('input', 'shape', shape)
+    if (batchShape !== undefined) checkInputShape('input', 'batchShape', batchShape)
     if (!dtypes.includes(dtype))
       throw failure(ArgumentError, 'input', `expected dtype to be one of ${dtypes.join(', ')}, received ${show(dtype)}`)
     if (batchSize !== null) numberOption('input', 'batchSize', batchSize, { integer: true, min: 1 })
     super({
       name,
-      ...(batchShape ? { batchInputShape: batchShape } : { batchInputShape: Array.isArray(shape) ? [batchSize, ...shape] : shape })
+      batchInputShape: batchShape ?? [batchSize, ...shape!]
     })
     this.batchShape = this.batchInputShape!
     this.dtype = dtype

@@ -1,8 +1,9 @@
 // A layer made of a function.
+import type { NamesOf } from '../arguments'
 import { ArgumentError, failure, show } from '../errors'
 import { type Config, deserializeFunction, type SerializedFunction, serializeFunction } from '../serialization'
 import type { Tensor } from '../tensor'
-import { type CallContext, Layer, type LayerInput, type LayerOptions } from './layer'
+import { type CallContext, Layer, type LayerInput, type LayerOptions, layerOptions } from './layer'
 
 // biome-ignore lint/suspicious/noExplicitAny: a function of one tensor, or of several
 export type LambdaFunction = (x: any, context: CallContext) => Tensor
@@ -18,6 +19,8 @@ export interface LambdaOptions extends LayerOptions {
  * layers.lambda({ function: x => x.square() })
  */
 export class Lambda extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<LambdaOptions> = { ...layerOptions, function: 'required' }
   readonly function: LambdaFunction
 
   constructor(options: LambdaOptions) {

@@ -1,9 +1,12 @@
 // Layer normalisation.
+
+import type { NamesOf } from '../arguments'
+import { ShapeError } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { AffineLayer, type AffineLayerOptions } from './affine'
-import { type AxisOption, axisOption, sizesAlong } from './axes'
+import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
+import { type AxisOption, axisOption, misfitAlong, sizesAlong } from './axes'
 import type { PartialShape } from './layer'
 
 export interface LayerNormalizationOptions extends AffineLayerOptions {
@@ -16,6 +19,8 @@ export interface LayerNormalizationOptions extends AffineLayerOptions {
  * beta, of the sizes of `axis`. Ba et al., 2016.
  */
 export class LayerNormalization extends AffineLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<LayerNormalizationOptions> = { ...affineLayerOptions, axis: 'optional' }
   readonly axis: AxisOption
 
   constructor(options: LayerNormalizationOptions = {}) {
@@ -25,6 +30,12 @@ export class LayerNormalization extends AffineLayer {
 
   override build(shape: PartialShape): void {
     this.addAffine(sizesAlong(this.kind, shape, this.axis))
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const weight = this.gamma ?? this.beta
+    const wrong = weight && misfitAlong(this.kind, shape, this.axis, weight.shape)
+    if (wrong) throw this.failure(ShapeError, wrong)
   }
 
   override call(x: Tensor): Tensor {

@@ -1,5 +1,5 @@
 // The base class of all layers: names, weights, building on first use, precision, penalties and the config that makes a layer again.
-import { booleanOption, checkOptions, choice } from '../arguments'
+import { booleanOption, choice, type NamesOf, type OptionNames } from '../arguments'
 import { currentPolicy, type Policy, raiseConfiguration } from '../config'
 import * as constraints from '../constraints'
 import { inDType } from '../dtype'
@@ -12,7 +12,7 @@ import * as ops from '../ops'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
 import { isRecord, scope } from '../scope'
-import { type Config, classNameOf, kindOf } from '../serialization'
+import { type Config, classNameOf, classOptions, kindOf } from '../serialization'
 import { checkDType, publicShape, sameShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
@@ -38,6 +38,15 @@ export interface LayerOptions {
   batchInputShape?: PartialShape | undefined
   /** Penalty on the output, divided by the batch size. */
   activityRegularizer?: regularizers.RegularizerSpec | null | undefined
+}
+
+export const layerOptions: NamesOf<LayerOptions> = {
+  name: 'optional',
+  trainable: 'optional',
+  dtype: 'optional',
+  inputShape: 'optional',
+  batchInputShape: 'optional',
+  activityRegularizer: 'optional'
 }
 
 /** The shape of an input, or a structure of them. */
@@ -95,6 +104,8 @@ let lossesAdded = false
  * }
  */
 export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
+  /** @internal Names of the options. */
+  static readonly optionNames: OptionNames = layerOptions
   /** The name given, or one from the class's name. */
   name: string
   /** Whether the weights are there. */
@@ -119,7 +130,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** @throws ArgumentError for options out of their range */
   constructor(options: LayerOptions = {}) {
     const kind = this.kind
-    checkOptions(kind, options)
+    classOptions(kind, new.target, options, new.target.optionNames)
     if (typeof this.call !== 'function')
       throw failure(ArgumentError, kind, `expected a class that defines call, received ${this.constructor.name}`)
     const { name, trainable = true, dtype = currentPolicy(), inputShape, batchInputShape } = options
@@ -568,7 +579,8 @@ function ownHandles<R extends Structure<Tensor>>(inputs: readonly Tensor[], outp
   }) as R
 }
 
-function checkInputShape(kind: string, name: string, shape: unknown): void {
+/** @throws ArgumentError unless `shape` is sizes of at least 1, or null */
+export function checkInputShape(kind: string, name: string, shape: unknown): void {
   const fits = Array.isArray(shape) && shape.every((size) => size === null || (Number.isSafeInteger(size) && size > 0))
   if (!fits) throw failure(ArgumentError, kind, `expected ${name} to be sizes or null, received ${show(shape)}`)
 }

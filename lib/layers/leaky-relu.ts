@@ -1,9 +1,9 @@
 // The leaky rectifier as a layer.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 
 export interface LeakyReluOptions extends LayerOptions {
   /** Slope below 0. Default 0.3, as in Keras. */
@@ -12,6 +12,8 @@ export interface LeakyReluOptions extends LayerOptions {
 
 /** x where x > 0, else negativeSlope · x. Maas, Hannun, Ng, 2013. */
 export class LeakyRelu extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<LeakyReluOptions> = { ...layerOptions, negativeSlope: 'optional' }
   /** As in Keras. */
   static readonly className = 'LeakyReLU'
   readonly negativeSlope: number

@@ -1,5 +1,5 @@
 // Merge layers: one tensor of several, elementwise, side by side or by a product.
-import { booleanOption, numberOption } from '../arguments'
+import { booleanOption, type NamesOf, numberOption } from '../arguments'
 import { inDType } from '../dtype'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
@@ -7,7 +7,7 @@ import { checkAxis } from '../ops/rules'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import type { FusedPart } from './fusion'
-import { Layer, type LayerOptions, type PartialShape } from './layer'
+import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
 
 /** A layer of an array of tensors, all of one batch. */
 abstract class Merge extends Layer {
@@ -109,6 +109,8 @@ export interface ConcatenateOptions extends LayerOptions {
 
 /** The inputs one after the other along `axis`; their other sizes are equal. Integers stay as they are if all inputs have one dtype. */
 export class Concatenate extends Merge {
+  /** @internal */
+  static override readonly optionNames: NamesOf<ConcatenateOptions> = { ...layerOptions, axis: 'optional' }
   readonly axis: number
 
   constructor(options: ConcatenateOptions = {}) {
@@ -135,6 +137,8 @@ export interface DotOptions extends LayerOptions {
 
 /** For each sample the sum of products along an axis of each input: (B, …, K, …) and (B, …, K, …) → (B, rest of the first, rest of the second); (B, K) twice → (B, 1). */
 export class Dot extends Merge {
+  /** @internal */
+  static override readonly optionNames: NamesOf<DotOptions> = { ...layerOptions, axes: 'required', normalize: 'optional' }
   readonly axes: number | readonly [number, number]
   readonly normalize: boolean
 

@@ -1,15 +1,17 @@
 // Layers of Gaussian noise, and the base class of all layers that are random while training.
-import { numberOption, optionalNumber } from '../arguments'
+import { type NamesOf, numberOption, optionalNumber } from '../arguments'
 import * as ops from '../ops'
 import type { Generator } from '../random'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { type CallContext, Layer, type LayerOptions } from './layer'
+import { type CallContext, Layer, type LayerOptions, layerOptions } from './layer'
 
 export interface NoiseOptions extends LayerOptions {
   /** Makes the random numbers the same whatever the global seed. */
   seed?: number | null | undefined
 }
+
+export const noiseOptions: NamesOf<NoiseOptions> = { ...layerOptions, seed: 'optional' }
 
 /** A layer of floats with random numbers of its own, whose state is saved with the model. */
 export abstract class NoiseLayer extends Layer {
@@ -38,6 +40,8 @@ export interface GaussianNoiseOptions extends NoiseOptions {
 
 /** In training, x plus normal noise of mean 0 and deviation `stddev`; else x. */
 export class GaussianNoise extends NoiseLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<GaussianNoiseOptions> = { ...noiseOptions, stddev: 'required' }
   readonly stddev: number
 
   constructor(options: GaussianNoiseOptions) {
@@ -62,6 +66,8 @@ export interface GaussianDropoutOptions extends NoiseOptions {
 
 /** In training, x times normal noise of mean 1 and deviation √(rate / (1 − rate)); else x. Srivastava et al., 2014. */
 export class GaussianDropout extends NoiseLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<GaussianDropoutOptions> = { ...noiseOptions, rate: 'required' }
   readonly rate: number
 
   constructor(options: GaussianDropoutOptions) {

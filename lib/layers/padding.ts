@@ -1,12 +1,12 @@
 // Padding layers: elements added at the borders of images, zeros or what the borders hold.
-import { choice } from '../arguments'
+import { choice, type NamesOf } from '../arguments'
 import { ArgumentError, failure, show } from '../errors'
 import * as ops from '../ops'
 import type { PadMode } from '../ops/movement'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import type { DataFormat } from './data-format'
-import type { LayerOptions } from './layer'
+import { type LayerOptions, layerOptions } from './layer'
 import { SpatialLayer } from './spatial-layer'
 
 /**
@@ -67,6 +67,8 @@ export interface ZeroPaddingOptions extends LayerOptions {
 }
 
 abstract class ZeroPadding extends BorderLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<ZeroPaddingOptions> = { ...layerOptions, padding: 'optional', dataFormat: 'optional' }
   constructor(options: ZeroPaddingOptions, axes: number) {
     super(options, 'padding', options.padding ?? 1, axes)
   }
@@ -108,6 +110,8 @@ export interface PaddingOptions extends ZeroPaddingOptions {
 }
 
 abstract class Padding extends BorderLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<PaddingOptions> = { ...ZeroPadding.optionNames, mode: 'optional' }
   readonly mode: PadMode
 
   constructor(options: PaddingOptions, axes: number) {

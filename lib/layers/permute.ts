@@ -1,9 +1,10 @@
 // Gives the axes of each sample another order.
+import type { NamesOf } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions, type PartialShape } from './layer'
+import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
 
 export interface PermuteOptions extends LayerOptions {
   /** The order of the axes, counted from 1 since the batch stays first: `[2, 1]` exchanges two. */
@@ -12,6 +13,8 @@ export interface PermuteOptions extends LayerOptions {
 
 /** (B, …) → (B, …): axis i of the output is axis `dims[i − 1]` of the input. */
 export class Permute extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<PermuteOptions> = { ...layerOptions, dims: 'required' }
   readonly dims: readonly number[]
 
   constructor(options: PermuteOptions) {

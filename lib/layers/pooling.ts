@@ -1,5 +1,5 @@
 // Pooling layers: the maximum, mean or sum of windows.
-import { choice } from '../arguments'
+import { choice, type NamesOf } from '../arguments'
 import * as ops from '../ops'
 import type { PoolOptions } from '../ops/pool'
 import { perAxis, type Sizes } from '../ops/windows'
@@ -7,7 +7,7 @@ import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { FusedPart } from './fusion'
-import type { LayerOptions } from './layer'
+import { type LayerOptions, layerOptions } from './layer'
 import { SpatialLayer } from './spatial-layer'
 
 export interface PoolingOptions extends LayerOptions {
@@ -22,6 +22,14 @@ export interface PoolingOptions extends LayerOptions {
 }
 
 abstract class Pooling extends SpatialLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<PoolingOptions> = {
+    ...layerOptions,
+    poolSize: 'optional',
+    strides: 'optional',
+    padding: 'optional',
+    dataFormat: 'optional'
+  }
   readonly poolSize: readonly number[]
   readonly strides: readonly number[]
   readonly padding: 'valid' | 'same'

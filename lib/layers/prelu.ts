@@ -1,5 +1,5 @@
 // The rectifier whose slope below 0 is learned.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import type * as constraints from '../constraints'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import type * as initializers from '../initializers'
@@ -7,7 +7,7 @@ import * as ops from '../ops'
 import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
-import { Layer, type LayerOptions, type PartialShape } from './layer'
+import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface PreluOptions extends LayerOptions {
@@ -21,6 +21,14 @@ export interface PreluOptions extends LayerOptions {
 
 /** x where x > 0, else alpha · x. Weight: alpha, of the input's shape without the batch, 1 along shared axes. He et al., 2015. */
 export class Prelu extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<PreluOptions> = {
+    ...layerOptions,
+    alphaInitializer: 'optional',
+    alphaRegularizer: 'optional',
+    alphaConstraint: 'optional',
+    sharedAxes: 'optional'
+  }
   /** As in Keras. */
   static readonly className = 'PReLU'
   readonly sharedAxes: readonly number[]
@@ -47,6 +55,13 @@ export class Prelu extends Layer {
       throw this.failure(ShapeError, `expected sizes that are known along axes that are not shared, received ${showShape(shape)}`)
     }
     this.alpha = this.addWeight({ name: 'alpha', shape: sizes as number[], ...this.alphaOptions })
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const sizes = this.alpha!.shape
+    const fits = shape.length === sizes.length + 1 && sizes.every((size, i) => size === 1 || size === (shape[i + 1] ?? size))
+    if (!fits)
+      throw this.failure(ShapeError, `expected an input of [null, ${sizes.join(', ')}] (1: of any size), received ${showShape(shape)}`)
   }
 
   override call(x: Tensor): Tensor {

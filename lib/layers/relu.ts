@@ -1,10 +1,10 @@
 // The rectifier as a layer, with slope, limit and threshold.
 import { relu } from '../activations'
-import { numberOption, optionalNumber } from '../arguments'
+import { type NamesOf, numberOption, optionalNumber } from '../arguments'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { activationPart, type FusedPart } from './fusion'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 
 export interface ReluOptions extends LayerOptions {
   /** The largest output; unlimited by default. */
@@ -17,6 +17,13 @@ export interface ReluOptions extends LayerOptions {
 
 /** x where x > threshold, else negativeSlope · (x − threshold); at most maxValue. */
 export class Relu extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<ReluOptions> = {
+    ...layerOptions,
+    maxValue: 'optional',
+    negativeSlope: 'optional',
+    threshold: 'optional'
+  }
   /** As in Keras. */
   static readonly className = 'ReLU'
   readonly maxValue: number | undefined

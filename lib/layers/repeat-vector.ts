@@ -1,10 +1,10 @@
 // Repeats a vector along a new axis.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ShapeError, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions, type PartialShape } from './layer'
+import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
 
 export interface RepeatVectorOptions extends LayerOptions {
   /** How often. */
@@ -13,6 +13,8 @@ export interface RepeatVectorOptions extends LayerOptions {
 
 /** (B, C) → (B, n, C). */
 export class RepeatVector extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<RepeatVectorOptions> = { ...layerOptions, n: 'required' }
   readonly n: number
 
   constructor(options: RepeatVectorOptions) {

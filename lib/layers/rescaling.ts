@@ -1,10 +1,10 @@
 // Scales and shifts its input: bytes of an image to [0, 1], say.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, failure, show } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import { type Tensor, tensor } from '../tensor'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 
 /** One number, or one for each channel. */
 type PerChannel = number | readonly number[]
@@ -18,6 +18,8 @@ export interface RescalingOptions extends LayerOptions {
 
 /** x · scale + offset. Takes integers (images as bytes) and gives the dtype that the layer computes in. */
 export class Rescaling extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<RescalingOptions> = { ...layerOptions, scale: 'required', offset: 'optional' }
   readonly scale: PerChannel
   readonly offset: PerChannel
 

@@ -1,9 +1,10 @@
 // Gives the elements of each sample another shape.
+import type { NamesOf } from '../arguments'
 import { ArgumentError, failure, show } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 
 export interface ReshapeOptions extends LayerOptions {
   /** Shape without the batch dimension; one size may be −1, which is then what remains. */
@@ -12,6 +13,8 @@ export interface ReshapeOptions extends LayerOptions {
 
 /** (B, …) → (B, …targetShape), the elements in the same order. */
 export class Reshape extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<ReshapeOptions> = { ...layerOptions, targetShape: 'required' }
   readonly targetShape: readonly number[]
 
   constructor(options: ReshapeOptions) {

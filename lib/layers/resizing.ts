@@ -1,11 +1,11 @@
 // Resizes images to a fixed size.
-import { choice, numberOption } from '../arguments'
+import { choice, type NamesOf, numberOption } from '../arguments'
 import * as ops from '../ops'
 import { type Interpolation, interpolations } from '../ops/resize'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
-import type { LayerOptions } from './layer'
+import { type LayerOptions, layerOptions } from './layer'
 import { SpatialLayer } from './spatial-layer'
 
 export interface ResizingOptions extends LayerOptions {
@@ -25,6 +25,14 @@ export interface ResizingOptions extends LayerOptions {
  * const model = sequential([layers.resizing({ height: 32, width: 32, inputShape: [null, null, 3] }), layers.conv2d({ filters: 8, kernelSize: 3 })])
  */
 export class Resizing extends SpatialLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<ResizingOptions> = {
+    ...layerOptions,
+    height: 'required',
+    width: 'required',
+    interpolation: 'optional',
+    dataFormat: 'optional'
+  }
   readonly height: number
   readonly width: number
   readonly interpolation: Interpolation

@@ -1,10 +1,12 @@
 // Normalisation by the root mean square.
-import { numberOption } from '../arguments'
+
+import { type NamesOf, numberOption } from '../arguments'
+import { ShapeError } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
-import { type AxisOption, axisOption, sizesAlong } from './axes'
-import { Layer, type LayerOptions, type PartialShape } from './layer'
+import { type AxisOption, axisOption, misfitAlong, sizesAlong } from './axes'
+import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
 
 export interface RmsNormalizationOptions extends LayerOptions {
   /** The axis or axes that are normalised together. Default −1. */
@@ -15,6 +17,8 @@ export interface RmsNormalizationOptions extends LayerOptions {
 
 /** x / √(mean(x²) + epsilon) · scale, with the mean over `axis`: the shape stays. Weight: scale, of the sizes of `axis`. Zhang and Sennrich, 2019. */
 export class RmsNormalization extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<RmsNormalizationOptions> = { ...layerOptions, axis: 'optional', epsilon: 'optional' }
   /** As in Keras. */
   static readonly className = 'RMSNormalization'
   readonly axis: AxisOption
@@ -33,6 +37,12 @@ export class RmsNormalization extends Layer {
 
   override build(shape: PartialShape): void {
     this.scale = this.addWeight({ name: 'scale', shape: sizesAlong(this.kind, shape, this.axis), initializer: 'ones' })
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const weight = this.scale
+    const wrong = weight && misfitAlong(this.kind, shape, this.axis, weight.shape)
+    if (wrong) throw this.failure(ShapeError, wrong)
   }
 
   override call(x: Tensor): Tensor {

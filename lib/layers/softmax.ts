@@ -1,9 +1,9 @@
 // Softmax as a layer.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 
 export interface SoftmaxOptions extends LayerOptions {
   /** Default −1. */
@@ -12,6 +12,8 @@ export interface SoftmaxOptions extends LayerOptions {
 
 /** exp(x) / Σ exp(x) along an axis: the shape stays. */
 export class Softmax extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<SoftmaxOptions> = { ...layerOptions, axis: 'optional' }
   readonly axis: number
 
   constructor(options: SoftmaxOptions = {}) {

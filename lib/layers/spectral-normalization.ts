@@ -1,5 +1,5 @@
 // Spectral normalisation: a layer around another, whose kernel it divides by its largest singular value.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { inDType } from '../dtype'
 import { ArgumentError, failure, show } from '../errors'
 import * as initializers from '../initializers'
@@ -7,7 +7,7 @@ import * as ops from '../ops'
 import { type Config, isSerialized, type Serialized } from '../serialization'
 import { abstractly } from '../state'
 import type { Tensor, Variable } from '../tensor'
-import { type CallContext, Layer, type LayerInput, type LayerOptions, type ShapeOrShapes } from './layer'
+import { type CallContext, Layer, type LayerInput, type LayerOptions, layerOptions, type ShapeOrShapes } from './layer'
 import { deserialize, serialize } from './serialization'
 
 export interface SpectralNormalizationOptions extends LayerOptions {
@@ -26,6 +26,12 @@ export interface SpectralNormalizationOptions extends LayerOptions {
  * layers.spectralNormalization({ layer: layers.conv2d({ filters: 32, kernelSize: 3 }) })
  */
 export class SpectralNormalization extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<SpectralNormalizationOptions> = {
+    ...layerOptions,
+    layer: 'required',
+    powerIterations: 'optional'
+  }
   readonly layer: Layer
   readonly powerIterations: number
   /** (1, K) */

@@ -1,9 +1,10 @@
 // Normalisation to length 1.
+import type { NamesOf } from '../arguments'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type AxisOption, axisOption } from './axes'
-import { Layer, type LayerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions } from './layer'
 
 export interface UnitNormalizationOptions extends LayerOptions {
   /** The axis or axes that are normalised together. Default −1. */
@@ -12,6 +13,8 @@ export interface UnitNormalizationOptions extends LayerOptions {
 
 /** x / ‖x‖, with the L2 norm over `axis` (at least 1e-12): the shape stays. */
 export class UnitNormalization extends Layer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<UnitNormalizationOptions> = { ...layerOptions, axis: 'optional' }
   readonly axis: AxisOption
 
   constructor(options: UnitNormalizationOptions = {}) {

@@ -1,12 +1,12 @@
 // Upsampling layers: images made larger by whole factors.
-import { choice } from '../arguments'
+import { choice, type NamesOf } from '../arguments'
 import * as ops from '../ops'
 import { type Interpolation, interpolations } from '../ops/resize'
 import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
-import type { LayerOptions } from './layer'
+import { type LayerOptions, layerOptions } from './layer'
 import { SpatialLayer } from './spatial-layer'
 
 export interface UpSamplingOptions extends LayerOptions {
@@ -19,6 +19,13 @@ export interface UpSamplingOptions extends LayerOptions {
 }
 
 abstract class UpSampling extends SpatialLayer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<UpSamplingOptions> = {
+    ...layerOptions,
+    size: 'optional',
+    interpolation: 'optional',
+    dataFormat: 'optional'
+  }
   readonly size: readonly number[]
   readonly interpolation: Interpolation
 

@@ -1,9 +1,9 @@
 // The base class of losses: values per sample, sample weights, and the reduction to the scalar that training minimises.
-import { checkOptions, choice } from '../arguments'
+import { choice, type NamesOf, type OptionNames } from '../arguments'
 import { inDType } from '../dtype'
 import * as ops from '../ops'
 import { scope } from '../scope'
-import { type Config, kindOf } from '../serialization'
+import { type Config, classOptions, kindOf } from '../serialization'
 import type { Tensor } from '../tensor'
 import { matchedWeights } from './shapes'
 
@@ -26,6 +26,8 @@ export interface LossOptions {
   reduction?: Reduction | undefined
 }
 
+export const lossOptions: NamesOf<LossOptions> = { name: 'optional', reduction: 'optional' }
+
 // A loss can be called like a function: its constructor makes it one.
 export interface Loss {
   /** The loss of a batch: see {@link Loss.call}. */
@@ -44,12 +46,14 @@ export interface Loss {
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: as above
 export abstract class Loss {
+  /** @internal Names of the options. */
+  static readonly optionNames: OptionNames = lossOptions
   declare readonly name: string
   declare readonly reduction: Reduction
 
   constructor(options: LossOptions = {}) {
     const kind = kindOf(new.target)
-    const { name = kind } = checkOptions(kind, options)
+    const { name = kind } = classOptions(kind, new.target, options, new.target.optionNames)
     const reduction = choice(kind, 'reduction', options.reduction ?? 'sumOverBatchSize', reductions)
     // What `new` gives is a function with the class's methods, so that a loss is called as in Keras. Subclasses add their fields to it.
     const loss = ((yTrue: Tensor, yPred: Tensor, sampleWeight?: Tensor) => loss.call(yTrue, yPred, sampleWeight)) as this

@@ -1,10 +1,10 @@
 // Losses of probabilities: cross-entropies from probabilities or logits, Kullback–Leibler divergence, Poisson. Formulas as in Keras 3.
-import { booleanOption, numberOption, optionalNumber } from '../arguments'
+import { booleanOption, type NamesOf, numberOption, optionalNumber } from '../arguments'
 import { inDType } from '../dtype'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { epsilon, Loss, type LossOptions } from './loss'
+import { epsilon, Loss, type LossOptions, lossOptions } from './loss'
 import { matched, matchedLabels } from './shapes'
 
 export interface CrossentropyOptions extends LossOptions {
@@ -53,6 +53,13 @@ abstract class Crossentropy extends Loss {
 }
 
 abstract class SmoothedCrossentropy extends Crossentropy {
+  /** @internal */
+  static override readonly optionNames: NamesOf<SmoothedCrossentropyOptions> = {
+    ...lossOptions,
+    fromLogits: 'optional',
+    labelSmoothing: 'optional',
+    axis: 'optional'
+  }
   readonly labelSmoothing: number
   readonly axis: number
 
@@ -136,6 +143,12 @@ export class CategoricalCrossentropy extends SmoothedCrossentropy {
  * Probabilities are divided by their sum and clipped as in {@link CategoricalCrossentropy}. A label out of range is an error of the next host read.
  */
 export class SparseCategoricalCrossentropy extends Crossentropy {
+  /** @internal */
+  static override readonly optionNames: NamesOf<SparseCrossentropyOptions> = {
+    ...lossOptions,
+    fromLogits: 'optional',
+    ignoreClass: 'optional'
+  }
   readonly ignoreClass: number | undefined
 
   constructor(options: SparseCrossentropyOptions = {}) {

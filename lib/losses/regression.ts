@@ -1,9 +1,9 @@
 // Losses of numbers: squared, absolute, relative and robust errors, and the angle between vectors. Formulas as in Keras 3.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { epsilon, Loss, type LossOptions } from './loss'
+import { epsilon, Loss, type LossOptions, lossOptions } from './loss'
 import { matched } from './shapes'
 
 /** mean over the last axis of (yPred − yTrue)². */
@@ -46,6 +46,8 @@ export interface HuberOptions extends LossOptions {
 
 /** mean over the last axis of ½ e² where |e| ≤ δ, else δ |e| − ½ δ²; e = yPred − yTrue. Huber, Robust Estimation of a Location Parameter, 1964. */
 export class Huber extends Loss {
+  /** @internal */
+  static override readonly optionNames: NamesOf<HuberOptions> = { ...lossOptions, delta: 'optional' }
   readonly delta: number
 
   constructor(options: HuberOptions = {}) {
@@ -83,6 +85,8 @@ export interface CosineSimilarityOptions extends LossOptions {
 
 /** −yTrue · yPred / (‖yTrue‖ ‖yPred‖) along `axis`: −1 for the same direction, 1 for the opposite one. */
 export class CosineSimilarity extends Loss {
+  /** @internal */
+  static override readonly optionNames: NamesOf<CosineSimilarityOptions> = { ...lossOptions, axis: 'optional' }
   readonly axis: number
 
   constructor(options: CosineSimilarityOptions = {}) {

@@ -1,11 +1,11 @@
 // Accuracies: the share of samples whose prediction is right. As in Keras 3.
-import { numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { inDType } from '../dtype'
 import { matched, matchedLabels } from '../losses/shapes'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { type Direction, MeanMetric, type MetricOptions } from './metric'
+import { type Direction, MeanMetric, type MetricOptions, metricOptions } from './metric'
 
 abstract class AccuracyMetric extends MeanMetric {
   override get direction(): Direction {
@@ -28,6 +28,8 @@ export interface BinaryAccuracyOptions extends MetricOptions {
 
 /** How often yPred > threshold where yTrue is 1, and not where it is 0. */
 export class BinaryAccuracy extends AccuracyMetric {
+  /** @internal */
+  static override readonly optionNames: NamesOf<BinaryAccuracyOptions> = { ...metricOptions, threshold: 'optional' }
   readonly threshold: number
 
   constructor(options: BinaryAccuracyOptions = {}) {

@@ -1,11 +1,11 @@
 // The base class of metrics: totals on the device that grow batch by batch, and the number that they come to.
-import { checkOptions } from '../arguments'
+import type { NamesOf, OptionNames } from '../arguments'
 import { inDType } from '../dtype'
 import { matchedWeights } from '../losses/shapes'
 import * as ops from '../ops'
 import { accumulate, assign } from '../ops/training'
 import { scope } from '../scope'
-import { type Config, kindOf } from '../serialization'
+import { type Config, classOptions, kindOf } from '../serialization'
 import { outsideCapture } from '../state'
 import { type Tensor, type Variable, variable } from '../tensor'
 
@@ -15,6 +15,8 @@ export interface MetricOptions {
   name?: string | undefined
 }
 
+export const metricOptions: NamesOf<MetricOptions> = { name: 'optional' }
+
 /** Whether larger (`up`) or smaller values are better; undefined if neither. */
 export type Direction = 'up' | 'down' | undefined
 
@@ -23,11 +25,13 @@ export type Direction = 'up' | 'down' | undefined
  * {@link MeanMetric} and writes `values`, or is a function of yTrue and yPred that gives a value per sample.
  */
 export abstract class Metric {
+  /** @internal Names of the options. */
+  static readonly optionNames: OptionNames = metricOptions
   readonly name: string
   private state: Variable | undefined
 
   constructor(options: MetricOptions = {}) {
-    this.name = checkOptions(this.kind, options).name ?? this.kind
+    this.name = classOptions(this.kind, new.target, options, new.target.optionNames).name ?? this.kind
   }
 
   /** The name of the class in camelCase. */

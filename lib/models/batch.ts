@@ -1,4 +1,5 @@
 // trainOnBatch and testOnBatch: one step on one batch.
+import { checkOptions, type NamesOf } from '../arguments'
 import type { Logs } from '../callbacks/callback'
 import { type ClassWeight, ClassWeights } from '../data/class-weights'
 import { makeBatch } from '../data/streams'
@@ -14,14 +15,17 @@ export interface BatchOptions {
   classWeight?: ClassWeight | undefined
 }
 
+const batchOptions: NamesOf<BatchOptions> = { sampleWeight: 'optional', classWeight: 'optional' }
+
 /** One step of training; loss and metrics of this batch alone. */
 export async function trainOnBatch(
   model: AnyModel,
   compiled: Compiled,
   x: ModelValues,
   y: ModelValues,
-  { sampleWeight, classWeight }: BatchOptions
+  options: BatchOptions
 ): Promise<Logs> {
+  const { sampleWeight, classWeight } = checkOptions('trainOnBatch', options, batchOptions)
   const batch = makeBatch(model.dataShapes('trainOnBatch'), { x, y, sampleWeight })
   const owned = [...batch.owned]
   let weights: ClassWeights | undefined
@@ -50,8 +54,9 @@ export async function testOnBatch(
   compiled: Compiled,
   x: ModelValues,
   y: ModelValues,
-  { sampleWeight }: { sampleWeight?: ModelValues | undefined }
+  options: { sampleWeight?: ModelValues | undefined }
 ): Promise<Logs> {
+  const { sampleWeight } = checkOptions('testOnBatch', options, { sampleWeight: 'optional' })
   const batch = makeBatch(model.dataShapes('testOnBatch'), { x, y, sampleWeight })
   const evaluation = compiled.takeEvaluation()
   try {

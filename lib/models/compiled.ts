@@ -1,4 +1,5 @@
 // What compile() makes: optimizer, loss and metrics, the step of training and the step of evaluation built from them.
+import { checkOptions, type NamesOf } from '../arguments'
 import { type Captured, capture } from '../capture'
 import { type Batch, weightsOf } from '../data/values'
 import { ArgumentError, failure } from '../errors'
@@ -26,6 +27,14 @@ export interface CompileOptions {
   metrics?: Metrics | undefined
   /** Metrics that weigh samples by `sampleWeight` and `classWeight`; the key of one that is in `metrics` too begins with `weighted_`. */
   weightedMetrics?: Metrics | undefined
+}
+
+const compileOptions: NamesOf<CompileOptions> = {
+  optimizer: 'optional',
+  loss: 'optional',
+  lossWeights: 'optional',
+  metrics: 'optional',
+  weightedMetrics: 'optional'
 }
 
 /** One evaluation: its step and what it adds to. */
@@ -72,7 +81,7 @@ export class Compiled {
     private readonly model: AnyModel,
     readonly options: CompileOptions
   ) {
-    const { optimizer = 'rmsprop', loss, lossWeights, metrics, weightedMetrics } = options
+    const { optimizer = 'rmsprop', loss, lossWeights, metrics, weightedMetrics } = checkOptions('compile', options, compileOptions)
     const { outputNames: names } = model
     const all = lossPerOutput(loss, names)
     const weights = weightPerOutput(lossWeights, names)

@@ -1,5 +1,5 @@
 // evaluate: loss and metrics on data.
-import { checkOptions, numberOption } from '../arguments'
+import { checkOptions, type NamesOf, numberOption } from '../arguments'
 import { type Callback, CallbackList, type Logs } from '../callbacks/callback'
 import { type BatchStream, ItemStream } from '../data/streams'
 import { type Batches, checkData, isBatches, type ModelValues } from '../data/values'
@@ -23,6 +23,15 @@ export interface EvaluateOptions {
   signal?: AbortSignal | undefined
 }
 
+const evaluateOptions: NamesOf<EvaluateOptions> = {
+  batchSize: 'optional',
+  verbose: 'optional',
+  sampleWeight: 'optional',
+  steps: 'optional',
+  callbacks: 'optional',
+  signal: 'optional'
+}
+
 /** Evaluates a model on data or batches. */
 export async function evaluate(
   model: AnyModel,
@@ -31,7 +40,7 @@ export async function evaluate(
   y: ModelValues | undefined,
   options: EvaluateOptions
 ): Promise<Logs> {
-  const { batchSize = 32, verbose = 0, sampleWeight, steps, callbacks = [], signal } = checkOptions('evaluate', options)
+  const { batchSize = 32, verbose = 0, sampleWeight, steps, callbacks = [], signal } = checkOptions('evaluate', options, evaluateOptions)
   numberOption('evaluate', 'batchSize', batchSize, { integer: true, min: 1 })
   if (steps !== undefined) numberOption('evaluate', 'steps', steps, { integer: true, min: 1 })
   const shapes = model.dataShapes('evaluate')

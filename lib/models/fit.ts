@@ -1,5 +1,5 @@
 // fit: epochs of training, with validation, callbacks and a way to stop.
-import { booleanOption, checkOptions, numberOption } from '../arguments'
+import { booleanOption, checkOptions, type NamesOf, numberOption } from '../arguments'
 import { type Callback, CallbackList, type Logs } from '../callbacks/callback'
 import { History } from '../callbacks/history'
 import { type ClassWeight, ClassWeights } from '../data/class-weights'
@@ -55,6 +55,24 @@ export interface FitOptions {
   sampleWeight?: ModelValues | undefined
   /** Stops the training between two steps: fit rejects with an `AbortError`, the model stays usable. */
   signal?: AbortSignal | undefined
+}
+
+const fitOptions: NamesOf<FitOptions> = {
+  epochs: 'optional',
+  batchSize: 'optional',
+  validationSplit: 'optional',
+  validationData: 'optional',
+  shuffle: 'optional',
+  callbacks: 'optional',
+  verbose: 'optional',
+  initialEpoch: 'optional',
+  stepsPerEpoch: 'optional',
+  validationSteps: 'optional',
+  validationBatchSize: 'optional',
+  validationFreq: 'optional',
+  classWeight: 'optional',
+  sampleWeight: 'optional',
+  signal: 'optional'
 }
 
 interface Opened {
@@ -120,7 +138,7 @@ export async function fit(
 }
 
 function checkFitOptions(given: FitOptions) {
-  const options = checkOptions('fit', given)
+  const options = checkOptions('fit', given, fitOptions)
   const { epochs = 1, batchSize = 32, shuffle = true, callbacks = [], verbose = 'auto', initialEpoch = 0, validationFreq = 1 } = options
   const { stepsPerEpoch, validationSteps, validationBatchSize = batchSize, validationSplit = 0 } = options
   numberOption('fit', 'epochs', epochs, { integer: true, min: 0 })

@@ -1,5 +1,5 @@
 // Models drawn layer by layer: any graph without cycles, with one or several inputs and outputs.
-import { checkOptions } from '../arguments'
+import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError, FormatError, failure, ShapeError, show, showShape } from '../errors'
 import * as layers from '../layers'
 import { InputLayer } from '../layers/input'
@@ -19,6 +19,8 @@ export interface ModelOptions<O extends Structure<SymbolicTensor> = Structure<Sy
   trainable?: boolean | undefined
 }
 
+const modelOptions: NamesOf<ModelOptions> = { inputs: 'required', outputs: 'required', name: 'optional', trainable: 'optional' }
+
 /** What a file holds for a graph; tensors are written as `layer[use][output]`. */
 interface GraphConfig {
   name?: string
@@ -37,13 +39,14 @@ export type Concrete<O> = O extends SymbolicTensor ? Tensor : { -readonly [K in 
 export class Functional<Out extends Structure<Tensor> = Tensor> extends Model<Out> {
   /** @throws ArgumentError, FormatError for a graph that cannot be */
   constructor(options: ModelOptions | GraphConfig) {
-    const { name, trainable, inputs, outputs } = checkOptions('model', 'nodes' in options ? readGraph(options) : options)
+    const given = options !== undefined && 'nodes' in options ? readGraph(options) : options
+    const { name, trainable, inputs, outputs } = checkOptions('model', given, modelOptions, new.target !== Functional)
     super({ name, trainable })
     for (const [what, tensors] of Object.entries({ inputs, outputs })) {
-      const list = leavesOf(tensors)
-      const bad = list.find((t) => !(t instanceof SymbolicTensor))
-      if (bad === undefined && list.length > 0) continue
-      const received = list.length === 0 ? 'none' : show(bad)
+      const list = leavesOf<unknown>(tensors)
+      const bad = list.findIndex((t) => !(t instanceof SymbolicTensor))
+      if (bad < 0 && list.length > 0) continue
+      const received = list.length === 0 ? 'none' : show(list[bad])
       throw failure(ArgumentError, 'model', `expected ${what} to be what input() and layers applied to it give, received ${received}`)
     }
     const graph = new Graph(leavesOf(inputs), leavesOf(outputs))

@@ -1,4 +1,5 @@
 // The base class of models: layers that are trained, evaluated, used, looked at and saved as one.
+import { checkOptions } from '../arguments'
 import type { Logs } from '../callbacks/callback'
 import type { History } from '../callbacks/history'
 import { type Batches, type DataShapes, isBatches, type ModelValues, type RowShape } from '../data/values'
@@ -27,7 +28,7 @@ import { type EvaluateOptions, evaluate } from './evaluate'
 import { type FitOptions, fit as train } from './fit'
 import type { Graph } from './graph'
 import { type PredictOptions, Predictor } from './predict'
-import { type SummaryOptions, summaryLines } from './summary'
+import { type SummaryOptions, summaryLines, summaryOptions } from './summary'
 
 /** A model of whatever outputs. */
 export type AnyModel = Model<Structure<Tensor>>
@@ -273,7 +274,8 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   }
 
   /** Prints the layers with the shapes of their outputs and their numbers of weights. */
-  summary({ printFn = console.log }: SummaryOptions = {}): void {
+  summary(options: SummaryOptions = {}): void {
+    const { printFn = console.log } = checkOptions('summary', options, summaryOptions)
     for (const line of summaryLines(this)) printFn(line)
   }
 
@@ -294,20 +296,20 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   /**
    * Saves architecture, weights, and what `compile` and training made, as one safetensors file. The old file stays whole until the
    * new one is complete.
-   * @throws FileNotFoundError if there is no such folder; ArgumentError if something has no name to be found by again
+   * @throws FileNotFoundError if there is no such folder; FileError if it cannot be written; ArgumentError if something has no name to be found by again
    */
   save(file: string, options?: SaveOptions): Promise<void> {
     return outsideCapture('save', () => saveModel(this, file, options))
   }
 
-  /** Saves the weights alone, as a safetensors file. @throws FileNotFoundError if there is no such folder */
+  /** Saves the weights alone, as a safetensors file. @throws FileNotFoundError if there is no such folder; FileError */
   saveWeights(file: string): Promise<void> {
     return outsideCapture('saveWeights', () => saveWeights(this, file))
   }
 
   /**
    * Loads weights that `saveWeights` or `save` has saved, by their names.
-   * @throws FormatError if they are not this model's (nothing is changed then), FileNotFoundError
+   * @throws FormatError if they are not this model's (nothing is changed then), FileNotFoundError, FileError
    */
   loadWeights(file: string, options?: LoadWeightsOptions): Promise<void> {
     return outsideCapture('loadWeights', () => loadWeights(this, file, options))

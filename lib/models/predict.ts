@@ -1,6 +1,6 @@
 // predict: the outputs for all samples.
 
-import { checkOptions, numberOption } from '../arguments'
+import { checkOptions, type NamesOf, numberOption } from '../arguments'
 import { type Callback, CallbackList } from '../callbacks/callback'
 import { type Captured, capture } from '../capture'
 import { type BatchStream, ItemStream, makeBatch } from '../data/streams'
@@ -25,6 +25,14 @@ export interface PredictOptions {
   signal?: AbortSignal | undefined
 }
 
+const predictOptions: NamesOf<PredictOptions> = {
+  batchSize: 'optional',
+  verbose: 'optional',
+  steps: 'optional',
+  callbacks: 'optional',
+  signal: 'optional'
+}
+
 // Outputs are put together in groups of so many, so that no more are held apart.
 const groupSize = 256
 
@@ -38,7 +46,7 @@ export class Predictor {
   }
 
   async predict(x: ModelValues | Batches, options: PredictOptions): Promise<Tensor[]> {
-    const { batchSize = 32, verbose = 0, steps, callbacks = [], signal } = checkOptions('predict', options)
+    const { batchSize = 32, verbose = 0, steps, callbacks = [], signal } = checkOptions('predict', options, predictOptions)
     numberOption('predict', 'batchSize', batchSize, { integer: true, min: 1 })
     if (steps !== undefined) numberOption('predict', 'steps', steps, { integer: true, min: 1 })
     const shapes = this.model.dataShapes('predict', false)

@@ -1,4 +1,5 @@
 // Sequential: a model whose layers stand one behind the other.
+import { checkOptions, type NamesOf } from '../arguments'
 import { raiseConfiguration } from '../config'
 import { ArgumentError, failure, show } from '../errors'
 import * as layers from '../layers'
@@ -18,6 +19,13 @@ export interface SequentialOptions {
   batchInputShape?: PartialShape | undefined
 }
 
+const sequentialOptions: NamesOf<SequentialOptions> = {
+  layers: 'optional',
+  name: 'optional',
+  trainable: 'optional',
+  batchInputShape: 'optional'
+}
+
 /**
  * A model whose layers stand one behind the other. It is built at once if its first layer has an `inputShape`, else when it sees data.
  *
@@ -33,7 +41,13 @@ export class Sequential extends Model {
   private declaredShape: PartialShape | undefined
 
   /** @throws ArgumentError for something else than layers, or two layers of one name */
-  constructor({ layers: given = [], name, trainable, batchInputShape }: SequentialOptions = {}) {
+  constructor(options: SequentialOptions = {}) {
+    const {
+      layers: given = [],
+      name,
+      trainable,
+      batchInputShape
+    } = checkOptions('sequential', options, sequentialOptions, new.target !== Sequential)
     super({ name, trainable })
     if (!Array.isArray(given)) throw failure(ArgumentError, 'sequential', `expected an array of layers, received ${show(given)}`)
     this.declaredShape = batchInputShape

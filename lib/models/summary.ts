@@ -1,4 +1,5 @@
 // summary(): the table of a model's layers, as Keras prints it.
+import type { NamesOf } from '../arguments'
 import { showShape } from '../errors'
 import { InputLayer } from '../layers/input'
 import type { AnyLayer } from '../layers/layer'
@@ -12,6 +13,8 @@ export interface SummaryOptions {
   /** Gets the lines. Default `console.log`. */
   printFn?: ((line: string) => void) | undefined
 }
+
+export const summaryOptions: NamesOf<SummaryOptions> = { printFn: 'optional' }
 
 /** The lines of the table and the totals below it. */
 export function summaryLines(model: AnyModel): string[] {

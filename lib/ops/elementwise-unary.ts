@@ -5,6 +5,7 @@ import { type Attributes, expectTensor, run } from '../op'
 import { checkDType } from '../shape'
 import { type Gradient, isFloat, watching } from '../tape'
 import { alias, type Tensor } from '../tensor'
+import { gradientOp, reluGrad, sigmoidGrad, tanhGrad } from './activation-grad'
 import { add, div, greater, less, minimum, mul, sub } from './elementwise-binary'
 import { expectDType, expectNumber, floats, floatsAndInt32 } from './rules'
 
@@ -21,11 +22,6 @@ const fromX =
 const fromY =
   (f: (dy: Tensor, y: Tensor) => Tensor): Gradient =>
   (dy, { outputs }) => [() => f(dy, outputs[0]!)]
-
-/** The gradient op of a function: one pass over dy and x (or y). `again`: its own gradient. */
-function gradientOp(name: string, dy: Tensor, xy: Tensor, attributes: Attributes | undefined, again?: Gradient): Tensor {
-  return run(name, [dy, xy], { shape: dy.shape, dtype: dy.dtype, attributes, gradient: again })
-}
 
 /** The gradient of a function of x by its op, or, where an outer tape watches, by its derivative `slope` in ops of many derivatives. */
 function slopeOp(name: string, slope: (x: Tensor) => Tensor, attributes?: Attributes): Gradient {
@@ -79,21 +75,8 @@ const castGradient: Gradient = (dy, { inputs }) => [isFloat(inputs[0]!.dtype) ? 
 const copyGradient: Gradient = (dy) => [() => dy]
 
 const tanhGradient = fromY(tanhGrad)
-function tanhGrad(dy: Tensor, y: Tensor): Tensor {
-  // d (dy (1 - y²)): by dy again tanhGrad, by y -2 y dy.
-  return gradientOp('tanhGrad', dy, y, undefined, (ddy) => [() => tanhGrad(ddy, y), () => mul(mul(ddy, mul(dy, y)), -2)])
-}
-
 const sigmoidGradient = fromY(sigmoidGrad)
-function sigmoidGrad(dy: Tensor, y: Tensor): Tensor {
-  // d (dy y (1 - y)): by dy again sigmoidGrad, by y dy (1 - 2 y).
-  return gradientOp('sigmoidGrad', dy, y, undefined, (ddy) => [() => sigmoidGrad(ddy, y), () => mul(ddy, mul(dy, sub(1, mul(y, 2))))])
-}
-
 const reluGradient = fromY(reluGrad)
-function reluGrad(dy: Tensor, y: Tensor): Tensor {
-  return gradientOp('reluGrad', dy, y, undefined, (ddy) => [() => reluGrad(ddy, y), null])
-}
 
 function leakyReluGrad(dy: Tensor, x: Tensor, attributes: Attributes): Tensor {
   return gradientOp('leakyReluGrad', dy, x, attributes, (ddy) => [() => leakyReluGrad(ddy, x, attributes), null])

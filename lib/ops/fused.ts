@@ -3,8 +3,7 @@ import { ArgumentError, failure, show } from '../errors'
 import { runAll } from '../op'
 import { watching } from '../tape'
 import type { Tensor } from '../tensor'
-import { greater, mul, sub } from './elementwise-binary'
-import { cast, square } from './elementwise-unary'
+import { reluGrad, sigmoidGrad, tanhGrad } from './activation-grad'
 
 /** Activations that matmul and conv apply to their result while they store it. */
 export type FusedActivation = 'none' | 'relu' | 'sigmoid' | 'tanh'
@@ -18,18 +17,14 @@ export function fusedCode(op: string, activation: FusedActivation): number {
   return code
 }
 
-/** f'(x) of y = f(x) by the number of f, in ops that can be differentiated again. */
-const derivatives: Readonly<Record<number, (y: Tensor) => Tensor>> = {
-  1: (y) => cast(greater(y, 0), y.dtype),
-  2: (y) => mul(y, sub(1, y)),
-  3: (y) => sub(1, square(y))
-}
+/** The gradient from dy and the result by the number of the activation, in ops that can be differentiated again. */
+const gradients: Readonly<Record<number, (dy: Tensor, y: Tensor) => Tensor>> = { 1: reluGrad, 2: sigmoidGrad, 3: tanhGrad }
 
 /** The gradient before the activation, of dy behind it and its result y; and the bias's, where that was a by-product. */
 export function beforeActivation(dy: Tensor, y: Tensor, activation: number): { dz: Tensor; db?: Tensor } {
   if (activation === 0) return { dz: dy }
   // An outer tape will differentiate this gradient.
-  if (watching) return { dz: mul(dy, derivatives[activation]!(y)) }
+  if (watching) return { dz: gradients[activation]!(dy, y) }
   const [dz, db] = runAll('biasActivationGrad', [dy, y], {
     outputs: [
       { shape: y.shape, dtype: y.dtype },

@@ -1,8 +1,8 @@
 // Adam, and AdamW: Adam with weight decay by default.
-import { booleanOption, numberOption } from '../arguments'
+import { booleanOption, type NamesOf, numberOption } from '../arguments'
 import { adam, type Update } from '../ops/training'
-import type { Config } from '../serialization'
-import { Optimizer, type OptimizerOptions } from './optimizer'
+import { type Config, classOptions } from '../serialization'
+import { Optimizer, type OptimizerOptions, optimizerOptions } from './optimizer'
 
 export interface AdamOptions extends OptimizerOptions {
   /** Decay of the mean of the gradients. Default 0.9. */
@@ -21,6 +21,14 @@ export interface AdamOptions extends OptimizerOptions {
  * Kingma, Ba, Adam: A Method for Stochastic Optimization, 2014.
  */
 export class Adam extends Optimizer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<AdamOptions> = {
+    ...optimizerOptions,
+    beta1: 'optional',
+    beta2: 'optional',
+    epsilon: 'optional',
+    amsgrad: 'optional'
+  }
   readonly beta1: number
   readonly beta2: number
   readonly epsilon: number
@@ -57,6 +65,7 @@ export class Adam extends Optimizer {
  */
 export class AdamW extends Adam {
   constructor(options: AdamOptions = {}) {
-    super({ ...options, weightDecay: options.weightDecay === undefined ? 0.004 : options.weightDecay })
+    const given = classOptions('adamW', new.target, options, AdamW.optionNames)
+    super({ ...given, weightDecay: given.weightDecay === undefined ? 0.004 : given.weightDecay })
   }
 }

@@ -1,5 +1,5 @@
 // The base class of optimizers: learning rate and step counter on the device, clipping, weight decay, averages of the weights, state.
-import { booleanOption, checkOptions, numberOption, optionalNumber } from '../arguments'
+import { booleanOption, type NamesOf, numberOption, type OptionNames, optionalNumber } from '../arguments'
 import { inDType } from '../dtype'
 import { ArgumentError, DisposedError, DTypeError, failure, ShapeError, show, showShape } from '../errors'
 import { expectTensor } from '../op'
@@ -7,7 +7,7 @@ import * as ops from '../ops'
 import { type Clip, increment, squaredNorms, type Update } from '../ops/training'
 import * as schedules from '../schedules'
 import { scope } from '../scope'
-import { type Config, kindOf } from '../serialization'
+import { type Config, classOptions, kindOf } from '../serialization'
 import { sameShape } from '../shape'
 import { isFloat } from '../tape'
 import { Tensor, Variable, variable } from '../tensor'
@@ -33,6 +33,18 @@ export interface OptimizerOptions {
   emaOverwriteFrequency?: number | null | undefined
 }
 
+export const optimizerOptions: NamesOf<OptimizerOptions> = {
+  name: 'optional',
+  learningRate: 'optional',
+  weightDecay: 'optional',
+  clipnorm: 'optional',
+  clipvalue: 'optional',
+  globalClipnorm: 'optional',
+  useEma: 'optional',
+  emaMomentum: 'optional',
+  emaOverwriteFrequency: 'optional'
+}
+
 interface State {
   slots: Variable[]
   average: Variable | undefined
@@ -45,6 +57,8 @@ interface State {
  * read blocking, and setting the rate is a write in stream order.
  */
 export abstract class Optimizer {
+  /** @internal Names of the options. */
+  static readonly optionNames: OptionNames = optimizerOptions
   readonly name: string
   readonly weightDecay: number | undefined
   readonly clipnorm: number | undefined
@@ -64,7 +78,7 @@ export abstract class Optimizer {
   /** @throws ArgumentError for options out of their range */
   constructor(options: OptimizerOptions, defaultRate: number) {
     const kind = this.kind
-    const { name, learningRate = defaultRate } = checkOptions(kind, options)
+    const { name, learningRate = defaultRate } = classOptions(kind, new.target, options, new.target.optionNames)
     this.name = name ?? kind
     this.schedule = schedules.get(learningRate)
     this.initialRate = this.schedule ? Number.NaN : numberOption(kind, 'learningRate', learningRate, { min: 0 })

@@ -1,8 +1,8 @@
 // RMSprop, plain or centered, with momentum.
-import { booleanOption, numberOption } from '../arguments'
+import { booleanOption, type NamesOf, numberOption } from '../arguments'
 import { rmsprop, type Update } from '../ops/training'
 import type { Config } from '../serialization'
-import { Optimizer, type OptimizerOptions } from './optimizer'
+import { Optimizer, type OptimizerOptions, optimizerOptions } from './optimizer'
 
 export interface RmspropOptions extends OptimizerOptions {
   /** Decay of the mean of squares. Default 0.9. */
@@ -21,6 +21,14 @@ export interface RmspropOptions extends OptimizerOptions {
  * Hinton, Neural Networks for Machine Learning, lecture 6e; Graves, 2013, for the centered form.
  */
 export class Rmsprop extends Optimizer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<RmspropOptions> = {
+    ...optimizerOptions,
+    rho: 'optional',
+    momentum: 'optional',
+    epsilon: 'optional',
+    centered: 'optional'
+  }
   /** As in Keras. */
   static readonly className = 'RMSprop'
   readonly rho: number

@@ -1,8 +1,8 @@
 // Stochastic gradient descent, with momentum and Nesterov's look-ahead.
-import { booleanOption, numberOption } from '../arguments'
+import { booleanOption, type NamesOf, numberOption } from '../arguments'
 import { sgd, type Update } from '../ops/training'
 import type { Config } from '../serialization'
-import { Optimizer, type OptimizerOptions } from './optimizer'
+import { Optimizer, type OptimizerOptions, optimizerOptions } from './optimizer'
 
 export interface SGDOptions extends OptimizerOptions {
   /** In [0, 1]. Default 0. */
@@ -16,6 +16,8 @@ export interface SGDOptions extends OptimizerOptions {
  * The learning rate is 0.01 by default. Sutskever et al., On the importance of initialization and momentum in deep learning, 2013.
  */
 export class SGD extends Optimizer {
+  /** @internal */
+  static override readonly optionNames: NamesOf<SGDOptions> = { ...optimizerOptions, momentum: 'optional', nesterov: 'optional' }
   readonly momentum: number
   readonly nesterov: boolean
 

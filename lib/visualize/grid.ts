@@ -1,5 +1,5 @@
 // Images side by side in one picture, as bytes for a screen or a file.
-import { booleanOption, checkOptions, numberOption } from '../arguments'
+import { booleanOption, checkOptions, type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { expectTensor } from '../op'
 import * as ops from '../ops'
@@ -22,6 +22,15 @@ export interface GridOptions {
   valueRange?: readonly [low: number, high: number] | undefined
 }
 
+const gridOptions: NamesOf<GridOptions> = {
+  columns: 'optional',
+  padding: 'optional',
+  padValue: 'optional',
+  zoom: 'optional',
+  scaleEach: 'optional',
+  valueRange: 'optional'
+}
+
 /**
  * Images as one picture, row by row from the top left. An image of one value throughout is black, and so is NaN.
  * @param images (n, H, W), (n, H, W, 1) or, in colour, (n, H, W, 3), of any dtype
@@ -36,7 +45,7 @@ export function grid(images: Tensor, options: GridOptions = {}): Tensor {
 
 /** {@link grid} on behalf of `where`. */
 export function makeGrid(where: string, images: Tensor, options: GridOptions): Tensor {
-  const { columns, padding = 2, padValue = 255, zoom = 1, scaleEach = true, valueRange } = checkOptions(where, options)
+  const { columns, padding = 2, padValue = 255, zoom = 1, scaleEach = true, valueRange } = checkOptions(where, options, gridOptions)
   numberOption(where, 'padding', padding, { integer: true, min: 0 })
   numberOption(where, 'padValue', padValue, { integer: true, min: 0, max: 255 })
   numberOption(where, 'zoom', zoom, { integer: true, min: 1 })

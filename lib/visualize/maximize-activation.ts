@@ -1,5 +1,5 @@
 // The image that excites a filter most, by gradient ascent (Erhan, Bengio, Courville and Vincent 2009).
-import { checkOptions, numberOption } from '../arguments'
+import { checkOptions, type NamesOf, numberOption } from '../arguments'
 import { capture } from '../capture'
 import { fence } from '../data/fence'
 import { inDType } from '../dtype'
@@ -33,6 +33,15 @@ export interface MaximizeActivationOptions {
   initial?: Tensor | undefined
 }
 
+const maximizeActivationOptions: NamesOf<MaximizeActivationOptions> = {
+  range: 'optional',
+  steps: 'optional',
+  learningRate: 'optional',
+  l2Decay: 'optional',
+  blur: 'optional',
+  initial: 'optional'
+}
+
 /**
  * Images that excite filters of a layer most, by gradient ascent on the mean of the filter's output over all places (Erhan et al. 2009); of a dense
  * layer, each unit is a filter, without a softmax or sigmoid at its end. The gradient is normalised by its root mean square; decay and blur are those
@@ -55,7 +64,7 @@ export async function maximizeActivation(
 ): Promise<Tensor> {
   const where = 'visualize.maximizeActivation'
   refuseInCapture(where)
-  const { steps = 100, learningRate = 0.02, l2Decay = 0, blur = 0, initial } = checkOptions(where, options)
+  const { steps = 100, learningRate = 0.02, l2Decay = 0, blur = 0, initial } = checkOptions(where, options, maximizeActivationOptions)
   numberOption(where, 'steps', steps, { integer: true, min: 0 })
   numberOption(where, 'learningRate', learningRate, { above: 0 })
   numberOption(where, 'l2Decay', l2Decay, { min: 0, max: 1 })

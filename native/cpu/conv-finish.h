@@ -1,8 +1,6 @@
 // What happens to a block of a convolution's pixels right after they are stored, while they are in the cache: another tensor is added to
 // them, and moments of their features are taken.
 #pragma once
-#include <cstdlib>
-
 #include "../ops.h"
 #include "../pool.h"
 #include "moments.h"
@@ -17,9 +15,6 @@ class Finish {
         addend_(call.inputs > 3 ? call.in[3] : Tensor{}),
         mean_(call.outputs > 1 ? call.out[1] : Tensor{}),
         variance_(call.outputs > 2 ? call.out[2] : Tensor{}) {}
-  ~Finish() { std::free(means_); }
-  Finish(const Finish&) = delete;
-  Finish& operator=(const Finish&) = delete;
 
   bool adds() const { return addend_.present(); }
   bool wantsMoments() const { return mean_.present(); }
@@ -41,9 +36,8 @@ class Finish {
   // Before the first block: how many there will be, which follows from the shape.
   void begin(int64_t blocks) {
     blocks_ = blocks;
-    std::free(means_);
     // The product has the scratch memory.
-    means_ = static_cast<float*>(std::malloc(static_cast<size_t>(blocks * (2 * features() + 1)) * 4));
+    means_ = static_cast<float*>(memory_.reserve(static_cast<size_t>(blocks * (2 * features() + 1)) * 4));
   }
   // Takes the moments of `width` features from `feature` on, of the pixels of a block, which lie one after the other.
   void takeMoments(int64_t block, int64_t pixel, int64_t pixels, int64_t feature, int64_t width) {
@@ -86,6 +80,7 @@ class Finish {
 
   const Tensor results_, addend_, mean_, variance_;
   int64_t blocks_ = 0;
+  Memory memory_;
   float* means_ = nullptr;
 };
 

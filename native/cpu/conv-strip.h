@@ -16,9 +16,9 @@
 // "Float" stands for any word of 32 bits that a lane multiplies at a time (StripWord). Where float32 is split in parts of
 // bfloat16 (amx/), each part has a strip of its own, partPitch after the one before.
 #pragma once
-#include <cstdlib>
 #include <cstring>
 
+#include "../pool.h"
 #include "elementwise.h"
 #include "gemm-kernel.h"
 
@@ -75,16 +75,14 @@ class Offsets {
   explicit Offsets(const Windows& w) {
     const int64_t most =
         2 + w.tapCount() + smaller(w.planes() * larger(1, w.count[1]), larger(kMostPixels, w.count[1]));
-    if (most > kFew) own_ = static_cast<int64_t*>(std::malloc(static_cast<size_t>(most) * sizeof(int64_t)));
+    if (most > kFew) many_ = static_cast<int64_t*>(own_.reserve(static_cast<size_t>(most) * sizeof(int64_t)));
   }
-  ~Offsets() { std::free(own_); }
-  Offsets(const Offsets&) = delete;
-  Offsets& operator=(const Offsets&) = delete;
-  int64_t* memory() const { return own_ ? own_ : few_; }
+  int64_t* memory() const { return many_ ? many_ : few_; }
 
  private:
   static constexpr int64_t kFew = 1200;
-  int64_t* own_ = nullptr;
+  Memory own_;
+  int64_t* many_ = nullptr;
   mutable int64_t few_[kFew];
 };
 

@@ -1,7 +1,6 @@
 // What matrix products and convolutions do to their sums besides storing them: bias, activation, conversion.
 #pragma once
-#include <cstdlib>
-
+#include "../pool.h"
 #include "elementwise.h"
 #include "gemm-pack.h"
 #include "vector-math.h"
@@ -16,19 +15,16 @@ class Bias {
     values_ = bias.as<const float>();
     if (bias.dtype == DType::float32) return;
     const int64_t n = bias.size();
-    float* wide = n <= kFew ? few_ : (own_ = static_cast<float*>(std::malloc(static_cast<size_t>(n) * 4)));
+    float* wide = n <= kFew ? few_ : static_cast<float*>(own_.reserve(static_cast<size_t>(n) * 4));
     kWiden[static_cast<int>(bias.dtype)](bias.data, wide, n);
     values_ = wide;
   }
-  ~Bias() { std::free(own_); }
-  Bias(const Bias&) = delete;
-  Bias& operator=(const Bias&) = delete;
   const float* values() const { return values_; }
 
  private:
   static constexpr int64_t kFew = 4096;
   const float* values_ = nullptr;
-  float* own_ = nullptr;
+  Memory own_;
   float few_[kFew];
 };
 

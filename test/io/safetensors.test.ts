@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { callbacks, layers, sequential, zeros } from '../../lib'
 import { SafetensorsFile, type TensorData, writeSafetensors } from '../../lib/io/safetensors'
 import { fromSources } from '../support/from-sources'
 import golden from './safetensors.golden.json'
@@ -94,6 +95,30 @@ test('a file that is not there, a folder', async () => {
   })
   await expect(SafetensorsFile.open(folder)).rejects.toMatchObject({ name: 'FormatError', message: expect.stringMatching(/not a file/) })
   await expect(writeSafetensors(join(folder, 'no/such/folder'), [])).rejects.toMatchObject({ name: 'FileNotFoundError' })
+})
+
+test('what the system says about a file is kept as the cause', async () => {
+  const file = join(folder, 'a-file')
+  await writeSafetensors(file, [])
+  const within = join(folder, 'a-folder')
+  mkdirSync(within)
+  const long = join(folder, 'x'.repeat(300))
+  const refused = (run: Promise<unknown>, path: string, action: string, code: string) =>
+    expect(run).rejects.toMatchObject({
+      name: 'FileError',
+      message: expect.stringContaining(`${path} cannot be ${action}: ${code}`),
+      cause: { code }
+    })
+  await refused(writeSafetensors(join(file, 'below'), []), join(file, 'below'), 'written', 'ENOTDIR')
+  await refused(writeSafetensors(within, []), within, 'written', 'EISDIR')
+  await refused(writeSafetensors(long, []), long, 'written', 'ENAMETOOLONG')
+  await refused(SafetensorsFile.open(long), long, 'read', 'ENAMETOOLONG')
+  const checkpoint = callbacks.modelCheckpoint({ filepath: join(file, 'deep/er'), saveWeightsOnly: true })
+  const net = sequential([layers.dense({ units: 1, inputShape: [1] })])
+  net.compile({ loss: 'mse' })
+  const fitted = net.fit(zeros([1, 1]), zeros([1, 1]), { verbose: 0, callbacks: [checkpoint] })
+  await refused(fitted, join(file, 'deep/er'), 'written', 'ENOTDIR')
+  expect(readdirSync(within)).toEqual([])
 })
 
 test('a failing write leaves the old file and nothing else', async () => {

@@ -405,6 +405,9 @@ test('errors name the layer and what it expects', () => {
       () => layers.flatten({ dtype: 'bfloat16' as 'float32' }),
       "[flatten] expected dtype to be one of 'float32', 'mixed_bfloat16', received \"bfloat16\""
     ],
+    [ArgumentError, () => input({ shape: [-1] }), '[input] expected shape to be sizes or null, received [-1]'],
+    [ArgumentError, () => input({ shape: 3 as never }), '[input] expected shape to be sizes or null, received 3'],
+    [ArgumentError, () => input({ batchShape: [2, 0] }), '[input] expected batchShape to be sizes or null, received [2, 0]'],
     [ArgumentError, () => layers.activation({} as never), '[activation] expected the option activation, received undefined'],
     [ArgumentError, () => layers.lambda({ function: 3 as never }), '[lambda] expected the option function to be a function, received 3'],
     [

@@ -60,7 +60,7 @@ test('errors name the layer and what it expects', () => {
     [ShapeError, () => layers.concatenate({ name: 'c' }).apply([x, zeros([2, 4, 1])]), '(layer "c")'],
     [ArgumentError, () => layers.concatenate({ axis: 0.5 }), '[concatenate] expected axis to be an integer, received 0.5'],
     [ArgumentError, () => layers.dot({ axes: 0 }), '[dot] expected axes to be an integer that is not 0, or two of them, received 0'],
-    [ArgumentError, () => layers.dot({} as { axes: number }), '[dot] expected axes to be an integer that is not 0'],
+    [ArgumentError, () => layers.dot({} as { axes: number }), '[dot] expected the option axes, received undefined'],
     [
       ShapeError,
       () => layers.dot({ name: 'd', axes: 1 }).apply([x, zeros([2, 4])]),

@@ -1,5 +1,6 @@
 // The random layers: against Keras where they do nothing, and in training against the numbers that a generator of the same seed draws.
 import { ArgumentError, capture, type Layer, layers, ones, ShapeError, type Tensor, tensor, valueAndGrad, zeros } from '../../lib'
+import { show, showShape } from '../../lib/errors'
 import { Generator } from '../../lib/random'
 import { layerSuite } from '../support/layer-suite'
 import { onEveryDevice } from '../support/op-suite'
@@ -122,11 +123,23 @@ test('errors name the layer and what it expects', () => {
       () => layers.alphaDropout({ rate: 1 }),
       '[alphaDropout] expected rate to be a finite number of at least 0 and less than 1'
     ],
-    [
-      ArgumentError,
-      () => layers.alphaDropout({ rate: 0.5, noiseShape: 3 as unknown as null }),
-      '[alphaDropout] expected noiseShape to be a list of sizes or null, received 3'
-    ],
+    ...(['dropout', 'alphaDropout'] as const).flatMap((kind): typeof bad => [
+      ...[3, [2.5, 1], [0, 1], [-1, 1], [undefined, 1]].map((noiseShape): (typeof bad)[number] => [
+        ArgumentError,
+        () => layers[kind]({ rate: 0.5, noiseShape: noiseShape as unknown as null }),
+        `[${kind}] expected noiseShape to be a list of positive integers or null, received ${show(noiseShape)}`
+      ]),
+      ...[
+        [5, 1, 5, 5, 3],
+        [null, 1],
+        [2, 5, 5, 3],
+        [1, 5, 4, 3]
+      ].map((noiseShape): (typeof bad)[number] => [
+        ShapeError,
+        () => layers[kind]({ rate: 0.5, noiseShape, name: 'd' }).apply(zeros([1, 5, 5, 3])),
+        `[${kind} "d"] expected an input of which noiseShape ${showShape(noiseShape)} is a mask, received [1, 5, 5, 3]`
+      ])
+    ]),
     [ArgumentError, () => layers.spatialDropout2d({ rate: 2 }), '[spatialDropout2d] expected rate to be'],
     [
       ShapeError,

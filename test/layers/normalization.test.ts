@@ -46,6 +46,35 @@ test('errors name the layer and what it expects', () => {
       () => layers.batchNormalization({ axis: 3, name: 'b' }).apply(zeros([1, 6])),
       '[batchNormalization] expected axis in [-2, 1], received axis 3 (layer "b")'
     ],
+    ...(['batchNormalization', 'groupNormalization', 'layerNormalization', 'rmsNormalization'] as const).flatMap((kind): typeof bad => {
+      const built = (options: object) => {
+        const layer = layers[kind]({ name: 'n', ...options })
+        layer.apply(zeros([2, 3, 4]))
+        return layer
+      }
+      const groups = kind === 'groupNormalization' ? { groups: 1 } : {}
+      return [
+        [
+          ShapeError,
+          () => built(groups).apply(zeros([2, 4, 3])),
+          `[${kind} "n"] expected an input of size 4 along axis -1, received [2, 4, 3]`
+        ],
+        [
+          ShapeError,
+          () => built({ ...groups, axis: 1 }).apply(zeros([2, 4, 3])),
+          'expected an input of size 3 along axis 1, received [2, 4, 3]'
+        ]
+      ]
+    }),
+    [
+      ShapeError,
+      () => {
+        const layer = layers.layerNormalization({ axis: [1, -1] })
+        layer.apply(zeros([2, 3, 4]))
+        layer.apply(zeros([2, 4, 4]))
+      },
+      'expected an input of sizes [3, 4] along axes [1, -1], received [2, 4, 4]'
+    ],
     [ShapeError, () => layers.batchNormalization().build([null, null]), 'expected a size that is known at axis 1, received [null, null]'],
     [
       ArgumentError,
@@ -70,7 +99,7 @@ test('errors name the layer and what it expects', () => {
     [
       ArgumentError,
       () => layers.batchNormalization({ renormClipping: { max: 1 } as object }),
-      '[batchNormalization] expected renormClipping to have rmin, rmax and dmax alone, received "max"'
+      "[batchNormalization.renormClipping] unknown option 'max': did you mean 'rmax'?"
     ],
     [
       ArgumentError,

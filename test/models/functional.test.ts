@@ -363,6 +363,15 @@ test('mistakes get an error that names the layer', async () => {
   refused(() => model({ inputs: [x, x], outputs: y }), 'ArgumentError', /"x" twice/)
   refused(() => model({ inputs: x, outputs: [] }), 'ArgumentError', /outputs.*received none/)
   refused(() => model({ inputs: x, outputs: [zeros([2])] as unknown as SymbolicTensor[] }), 'ArgumentError', /outputs.*Tensor/)
+  // biome-ignore lint/suspicious/noExplicitAny: what a caller without types may pass
+  const untyped: (options?: any) => unknown = model
+  for (const outputs of [[y, undefined], { y: undefined }]) {
+    const message = /^\[model\] expected outputs to be what .* give, received undefined$/
+    refused(() => untyped({ inputs: x, outputs }), 'ArgumentError', message)
+  }
+  refused(() => untyped({ inputs: x }), 'ArgumentError', /^\[model\] expected the option outputs, received undefined$/)
+  refused(() => untyped({ inputs: x, output: y }), 'ArgumentError', /^\[model\] unknown option 'output': did you mean 'outputs'\?$/)
+  refused(() => untyped(), 'ArgumentError', /^\[model\] expected the options inputs and outputs, received undefined$/)
   refused(() => dense('mixed').apply([x, zeros([1, 3])] as unknown as Tensor), 'ArgumentError', /mixed.*symbolic.*at 1/)
   refused(() => zeros([2, 3]).add(y as unknown as Tensor), 'ArgumentError', /symbolic \[null, 2\] of y.*layers\.lambda/)
   const again = dense('again', 3)

@@ -2,6 +2,7 @@
 import {
   capture,
   devices,
+  layers,
   memory,
   ops,
   random,
@@ -188,6 +189,28 @@ test('memory that is not there is refused, and the process goes on', () => {
   const x = tensor([1, 2])
   expect([...x.add(1).dataSync()]).toEqual([2, 3])
   x.dispose()
+})
+
+const [many, wide] = [2 ** 31, 1e9]
+const after: [number, number] = [0, many - 1]
+const around: [number, number] = [wide, wide]
+// Their products of sizes, or of bytes, do not fit an int64_t.
+test.each<[string, RegExp, (one: Tensor, image: Tensor) => Tensor]>([
+  ['zeros', /^\[fill\] .* shape \[2147483648, 2147483648\] and dtype float32 takes more than \d+ bytes/, () => zeros([many, many])],
+  ['one axis', /^\[fill\] .* shape \[9007199254740991\]/, () => zeros([Number.MAX_SAFE_INTEGER])],
+  ['axes of nothing among them', /^\[fill\] .* shape \[2147483648, 0, 2147483648\]/, () => zeros([many, 0, many])],
+  ['random.normal', /^\[randomNormal\]/, () => random.normal([many, many])],
+  ['broadcastTo', /^\[broadcastTo\]/, (one) => one.broadcastTo([many, many])],
+  ['tile', /^\[tile\]/, (one) => ops.tile(one, [many, many])],
+  ['pad', /^\[pad\] .* shape \[2147483648, 2147483648\]/, (one) => ops.pad(one, [after, after])],
+  ['pad by 1e9', /^\[pad\] .* shape \[2000000001, 2000000001\]/, (one) => ops.pad(one, [around, around])],
+  ['upsample', /^\[resize\]/, (_, image) => ops.upsample(image, { size: many })],
+  ['conv', /^\[conv\]/, (_, image) => ops.conv(image, image, { padding: [after, after] })],
+  ['zeroPadding2d', /\(layer "far"\)$/, (_, image) => layers.zeroPadding2d({ name: 'far', padding: [after, after] }).apply(image)]
+])('a tensor of more bytes than can be counted is refused: %s', (_, message, make) => {
+  using one = zeros([1, 1])
+  using image = zeros([1, 1, 1, 1])
+  expect(() => make(one, image)).toThrow(expect.objectContaining({ code: 'OutOfMemoryError', message: expect.stringMatching(message) }))
 })
 
 test('a limit is kept; cached blocks are given back before it stops anybody', async () => {

@@ -128,7 +128,14 @@ async function check(what: string, factory: Factory, golden: LayerGolden): Promi
   for (const o of owned) o.dispose()
 }
 
-/** The loss and the weights after three steps. */
+/** What three steps give, and leave behind. */
+interface Trained {
+  losses: number[]
+  outputs: number[][]
+  weights: number[][]
+}
+
+/** Three steps from the same weights and random numbers each time. */
 async function train(
   layer: Layer,
   xs: readonly Tensor[],
@@ -136,29 +143,30 @@ async function train(
   seed: Tensor,
   values: Tensor[],
   isCaptured: boolean
-): Promise<number[][]> {
+): Promise<Trained> {
   layer.setWeights(values)
+  layer.generators.forEach(({ state, key }) => void state.assign([...key, 0, 0]))
   using optimizer = optimizers.sgd({ learningRate: 0.1, momentum: 0.5 })
-  const step = (...inputs: Tensor[]): Tensor => {
-    const { value, grads } = valueAndGrad(
-      () => withLosses(layer, layer.apply(formed(inputs), { training: true }).mul(seed).mean()),
-      layer.trainableVariables
-    )
+  const step = (...inputs: Tensor[]): Tensor[] => {
+    const { value, grads, aux } = valueAndGrad(() => {
+      const y = layer.apply(formed(inputs), { training: true })
+      return [withLosses(layer, y.mul(seed).mean()), y]
+    }, layer.trainableVariables)
     optimizer.apply(grads, layer.trainableVariables)
     for (const g of grads) g.dispose()
-    return value
+    return [value, ...aux]
   }
   const captured = isCaptured ? capture(step) : undefined
   const run = captured ?? step
-  const results: number[][] = []
+  const trained: Trained = { losses: [], outputs: [], weights: [] }
   for (let i = 0; i < 3; i++) {
-    using loss = run(...xs)
-    if (!isRandom(layer)) results.push([...(await loss.data())])
+    const [loss, y] = run(...xs) as [Tensor, Tensor]
+    trained.losses.push(await loss.item())
+    trained.outputs.push([...(await y.data())])
+    loss.dispose()
+    y.dispose()
   }
   captured?.dispose()
-  for (const w of layer.weights) results.push([...(await w.data())])
-  return results
+  for (const w of layer.weights) trained.weights.push([...(await w.data())])
+  return trained
 }
-
-/** Dropout's losses differ from step to step. */
-const isRandom = (layer: Layer): boolean => layer.generators.length > 0
