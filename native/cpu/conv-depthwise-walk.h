@@ -1,9 +1,11 @@
-// Walks along rows of images whose channels are their own groups: lanes are features, and one vector of them is walked at a time.
+// Walks along rows of images whose channels are their own groups: lanes are features, and one vector of them is
+// walked at a time.
 //
-// The taps of up to kMostRows rows of the kernel stay in registers. A step loads one pixel of each row that they meet, once, and adds it
-// to all results that see it: those wait in registers until their last pixel has passed. So a result of 3x3 taps costs three loads
-// and nine multiply-adds, and of two rows of results at a time two loads. Pixels beyond the image are left out: the steps where there may be some,
-// at both ends, are made apart from the others. The filter gradient walks in the same way, with sums for taps and dy for results.
+// The taps of up to kMostRows rows of the kernel stay in registers. A step loads one pixel of each row that they
+// meet, once, and adds it to all results that see it: those wait in registers until their last pixel has passed. So a
+// result of 3x3 taps costs three loads and nine multiply-adds, and of two rows of results at a time two loads. Pixels
+// beyond the image are left out: the steps where there may be some, at both ends, are made apart from the others. The
+// filter gradient walks in the same way, with sums for taps and dy for results.
 #pragma once
 #include <array>
 
@@ -11,12 +13,13 @@
 
 namespace neurite::cpu::NEURITE_ISA {
 
-inline constexpr int kMostRows = 3, kWidest = 3;                     // of the kernel, taps of such a row
+inline constexpr int kMostRows = 3;                                  // of the kernel
+inline constexpr int kWidest = kVectorRegisters == 32 ? 5 : 3;       // taps of such a row: 1, 2, 3 or kWidest
 inline constexpr int kMostResults = kVectorRegisters == 32 ? 2 : 1;  // rows of results, which share what they load
 inline constexpr int kMostSources = kMostRows + kMostResults - 1;
 
-// Step j of a walk meets column + j * columnStep of the source, and the next one where a step is of two columns. Result i sees what its taps meet
-// at steps from i on.
+// Step j of a walk meets column + j * columnStep of the source, and the next one where a step is of two columns.
+// Result i sees what its taps meet at steps from i on.
 struct Steps {
   int64_t count;  // of results
   int64_t column, columnStep, columns;
@@ -24,22 +27,25 @@ struct Steps {
   int64_t rowPitch;  // from one row of the source to the next, which will be wanted soon
 };
 
+// n / d for n >= 0, of which most d are 1.
+inline int64_t divideSteps(int64_t n, int64_t d) { return d == 1 ? n : n / d; }
+
 // Steps at which all that is met lies inside the image.
 struct InnerSteps {
   int64_t begin, end;
   // The first and the end of those at which results are what is wanted; how many columns are met.
   InnerSteps(const Steps& s, int64_t first, int64_t last, int64_t seen) {
-    const int64_t inside = s.column >= 0 ? 0 : ceilDivide(-s.column, s.columnStep), room = s.columns - seen - s.column;
+    const int64_t inside = s.column >= 0 ? 0 : divideSteps(s.columnStep - 1 - s.column, s.columnStep);
+    const int64_t room = s.columns - seen - s.column;
     begin = smaller(last, larger(first, inside));
-    end = larger(begin, smaller(last, room < 0 ? 0 : room / s.columnStep + 1));
+    end = larger(begin, smaller(last, room < 0 ? 0 : divideSteps(room, s.columnStep) + 1));
   }
 };
 
 // What makes rows of results, or a part of their sums. Pointers are to the first of `lanes` features.
 struct CorrelateWalk {
   Steps steps;
-  const void*
-      sources[kMostSources];  // rows, from column 0 on; source i + r meets row i of the kernel for row r of the results
+  const void* sources[kMostSources];  // rows, from column 0 on: number i + r meets row i of the kernel for results r
   const float* weights[kMostRows];
   int64_t tapPitch;  // from one tap of a row to the next
   int64_t lanes;
@@ -54,25 +60,31 @@ struct CorrelateWalk {
 };
 
 // T: what sources and results are stored as.
-template <class T, int results, int stride, int rows, int width> void correlateWalk(const CorrelateWalk& given) {
-  const CorrelateWalk p = given;  // which no store can change
+template <class T, int results, int stride, int rows, int width> void correlateWalk(const CorrelateWalk& p) {
   constexpr int kSources = rows + results - 1, kWaiting = (width + stride - 1) / stride;
   constexpr int kSeen = width < stride ? width : stride;
   constexpr int kNew =
       kSources < stride * results ? kSources : stride * results;  // rows that the walk below this one adds
   const auto walk = [&](int64_t lanes) __attribute__((always_inline)) {
-    const Steps& steps = p.steps;
+    // Copies, which no store can change.
+    const Steps steps = p.steps;
+    const float* const from = p.from;
+    float* const to = p.to;
+    const int64_t sumsPitch = p.sumsPitch, resultPitch = p.resultPitch;
+    const bool stream = p.stream;
     const int64_t pitch = steps.columnStep * steps.pixel, last = steps.count + kWaiting - 1;
     const T* source[kSources];
+    T* result[results];
     F32 weights[rows * width], sums[results][kWaiting];
+    unrolled<results>(EACH { result[v] = static_cast<T*>(p.results[v]); });
     unrolled<kSources>(EACH { source[v] = static_cast<const T*>(p.sources[v]) + steps.column * steps.pixel; });
     unrolled<rows * width>(EACH { weights[v] = loadUpTo(p.weights[v / width] + v % width * p.tapPitch, lanes); });
     const F32 bias = p.bias ? loadUpTo(p.bias, lanes) : zeros(), least = broadcast(p.least);
 
     const auto step = [&]<bool inner>(int64_t j, std::bool_constant<inner>) __attribute__((always_inline)) {
       unrolled<results>(EACH {
-        const bool begun = p.from && (inner || j < steps.count);
-        sums[v][0] = begun ? load(p.from + v * p.sumsPitch + j * kLanes) : bias;
+        const bool begun = from && (inner || j < steps.count);
+        sums[v][0] = begun ? load(from + v * sumsPitch + j * kLanes) : bias;
       });
       unrolled<kSources>([&](int i) __attribute__((always_inline)) {
         unrolled<kSeen>([&](int at) __attribute__((always_inline)) {
@@ -94,11 +106,10 @@ template <class T, int results, int stride, int rows, int width> void correlateW
       if (inner || (done >= 0 && done < steps.count)) {
         unrolled<results>(EACH {
           const F32 sum = sums[v][kWaiting - 1];
-          if (p.to)
-            store(p.to + v * p.sumsPitch + done * kLanes, sum);
+          if (to)
+            store(to + v * sumsPitch + done * kLanes, sum);
           else
-            storeFloats(static_cast<T*>(p.results[v]) + done * p.resultPitch, secondIfUnorderedMax(least, sum), lanes,
-                        p.stream);
+            storeFloats(result[v] + done * resultPitch, secondIfUnorderedMax(least, sum), lanes, stream);
         });
       }
       unrolled<results>([&](int r) __attribute__((always_inline)) {
@@ -107,11 +118,12 @@ template <class T, int results, int stride, int rows, int width> void correlateW
     };
     unrolled<results * kWaiting>(EACH { sums[v / kWaiting][v % kWaiting] = bias; });
     const InnerSteps inner(steps, kWaiting - 1, last, kSeen);
-    for (int64_t j = 0; j < inner.begin; ++j) step(j, std::false_type());
     // The last steps begin no results.
-    const int64_t full = p.from ? larger(inner.begin, smaller(inner.end, steps.count)) : inner.end;
-    for (int64_t j = inner.begin; j < full; ++j) step(j, std::true_type());
-    for (int64_t j = full; j < last; ++j) step(j, std::false_type());
+    const int64_t end = from ? smaller(inner.end, steps.count) : inner.end;
+    for (int64_t j = 0; j < last;) {
+      if (j < inner.begin || j >= end) step(j++, std::false_type());
+      for (; j >= inner.begin && j < end; ++j) step(j, std::true_type());
+    }
   };
   if (p.lanes >= kLanes)
     walk(int64_t{kLanes});
@@ -130,13 +142,13 @@ struct SumWalk {
   int64_t lanes;
 };
 
-template <class T, int results, int stride, int rows, int width> void sumWalk(const SumWalk& given) {
-  const SumWalk p = given;
+template <class T, int results, int stride, int rows, int width> void sumWalk(const SumWalk& p) {
   constexpr int kSources = rows + results - 1, kWaiting = (width + stride - 1) / stride;
   constexpr int kSeen = width < stride ? width : stride;
   constexpr int kNew = kSources < stride * results ? kSources : stride * results;
   const auto walk = [&](int64_t lanes) __attribute__((always_inline)) {
-    const Steps& steps = p.steps;
+    const Steps steps = p.steps;
+    const int64_t dyPitch = p.dyPitch, dyAhead = results * p.dyRowPitch;
     const int64_t pitch = steps.columnStep * steps.pixel, last = steps.count + kWaiting - 1;
     const T *source[kSources], *dy[results];
     F32 sums[rows * width], gradient[results][kWaiting] = {};
@@ -147,8 +159,8 @@ template <class T, int results, int stride, int rows, int width> void sumWalk(co
     const auto step = [&]<bool inner>(int64_t j, std::bool_constant<inner>) __attribute__((always_inline)) {
       if (inner || j < steps.count) {
         unrolled<results>(EACH {
-          const T* from = dy[v] + j * p.dyPitch;
-          if (inner) prefetch(from + results * p.dyRowPitch);
+          const T* from = dy[v] + j * dyPitch;
+          if (inner) prefetch(from + dyAhead);
           gradient[v][0] = loadFloats(from, lanes);
         });
       }
@@ -176,9 +188,10 @@ template <class T, int results, int stride, int rows, int width> void sumWalk(co
       });
     };
     const InnerSteps inner(steps, kWaiting - 1, steps.count, kSeen);
-    for (int64_t j = 0; j < inner.begin; ++j) step(j, std::false_type());
-    for (int64_t j = inner.begin; j < inner.end; ++j) step(j, std::true_type());
-    for (int64_t j = inner.end; j < last; ++j) step(j, std::false_type());
+    for (int64_t j = 0; j < last;) {
+      if (j < inner.begin || j >= inner.end) step(j++, std::false_type());
+      for (; j >= inner.begin && j < inner.end; ++j) step(j, std::true_type());
+    }
     unrolled<rows * width>(EACH { storeUpTo(p.sums[v / width] + v % width * p.tapPitch, sums[v], lanes); });
   };
   if (p.lanes >= kLanes)
@@ -187,24 +200,25 @@ template <class T, int results, int stride, int rows, int width> void sumWalk(co
     walk(p.lanes);
 }
 
-// The kernels by rows of results, columns of a step, rows and width of the part of the kernel. Steps of two columns have one row of results, and
-// one row of the kernel has nothing that two of them could share.
+// The kernels by rows of results, columns of a step, rows and width of the part of the kernel. Steps of two columns
+// have one row of results.
 template <class Walk> struct WalkKernels {
   using Kernel = void (*)(const Walk&);
-  static constexpr int kKernels = kMostResults * 2 * kMostRows * kWidest;
+  static constexpr int kWidths = kWidest > 3 ? 4 : 3, kKernels = kMostResults * 2 * kMostRows * kWidths;
 
   template <class T> static Kernel of(int64_t results, int64_t stride, int64_t rows, int64_t width) {
     static constexpr auto kAll = all<T>(std::make_index_sequence<kKernels>());
-    return kAll[static_cast<size_t>((((results - 1) * 2 + stride - 1) * kMostRows + rows - 1) * kWidest + width - 1)];
+    const int64_t i = ((results - 1) * 2 + stride - 1) * kMostRows + rows - 1;
+    return kAll[static_cast<size_t>(i * kWidths + smaller(width, kWidths) - 1)];
   }
 
  private:
   template <class T, size_t... i> static constexpr std::array<Kernel, kKernels> all(std::index_sequence<i...>) {
-    return {one<T, i / kWidest / kMostRows / 2 + 1, i / kWidest / kMostRows % 2 + 1, i / kWidest % kMostRows + 1,
-                i % kWidest + 1>()...};
+    return {one < T, i / kWidths / kMostRows / 2 + 1, i / kWidths / kMostRows % 2 + 1, i / kWidths % kMostRows + 1,
+            i % kWidths < 3 ? i % kWidths + 1 : kWidest > ()...};
   }
   template <class T, int results, int stride, int rows, int width> static constexpr Kernel one() {
-    if constexpr (results > 1 && (stride > 1 || rows == 1))
+    if constexpr (results > 1 && stride > 1)
       return nullptr;
     else if constexpr (std::is_same_v<Walk, SumWalk>)
       return sumWalk<T, results, stride, rows, width>;

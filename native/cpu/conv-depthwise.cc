@@ -1,6 +1,6 @@
-// Convolutions whose groups are single channels, and their gradients: rows of results by walks (conv-depthwise-walk.h). Where a channel makes
-// several features, the rows that are walked are float32 in scratch memory: the channels spread over their features, or the features' results, which
-// are added up to channels.
+// Convolutions whose groups are single channels, and their gradients: rows of results by walks
+// (conv-depthwise-walk.h). Where a channel makes several features, the rows that are walked are float32 in scratch
+// memory: the channels spread over their features, or the features' results, which are added up to channels.
 #include "conv-depthwise-walk.h"
 
 #include <cmath>
@@ -14,16 +14,19 @@ namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
-// Results of a row that are made by the same walk: every `step`-th from `begin` on. Tap t of them is tap first + t * tapStep of the kernel's row
-// and meets a place tapColumns behind that of the tap before.
-struct Results {
+// Results of a row that are made by the same walk: every `step`-th from `begin` on. Tap t of them is tap first + t *
+// tapStep of the kernel's row and meets a place tapColumns behind that of the tap before.
+struct Series {
   int64_t begin, step, count;
   int64_t column, columnStep;  // of the source, for tap 0
   int64_t first, tapStep, taps, tapColumns;
   int64_t stride;  // columns that a step of the walk meets
 
-  // Into which a row of the kernel is cut: what registers hold, or single taps, where results see nothing in common.
-  int64_t parts() const { return stride == 1 && columnStep != tapColumns ? taps : ceilDivide(taps, kWidest); }
+  // How many taps registers hold at a time, of so many: single ones, where results see nothing in common.
+  int64_t width(int64_t of) const {
+    if (stride == 1 && columnStep != tapColumns) return smaller(1, of);
+    return of >= kWidest ? kWidest : smaller(3, of);
+  }
   Steps steps(int64_t tap, int64_t columns, int64_t pixel) const {
     return {count, column + tap * tapColumns, columnStep, columns, pixel, columns * pixel};
   }
@@ -49,7 +52,8 @@ struct Rows {
     return place >= 0 && place < sourceSize[axis] ? place : -1;
   }
 
-  // Calls f(source row, tap of the first two axes) for what row number `row` of the results sees, in the source's order.
+  // Calls f(source row, tap of the first two axes) for what row number `row` of the results sees, in the source's
+  // order.
   template <class F> void forSeen(int64_t row, F&& f) const {
     const int64_t h = row % size[1], d = row / size[1] % size[0], image = row / size[1] / size[0];
     for (int64_t i = 0; i < s.taps[0]; ++i) {
@@ -61,12 +65,12 @@ struct Rows {
     }
   }
 
-  // Calls f(Results) for what the walks along a row make.
-  template <class F> void forResults(F&& f) const {
+  // Calls f(Series) for what the walks along a row make.
+  template <class F> void forSeries(F&& f) const {
     const int64_t stride = s.stride[2], dilation = s.dilation[2], taps = s.taps[2];
     if (!flipped && stride > 1) {
       const bool adjacent = stride == 2 && (dilation == 1 || taps == 1);
-      return f(Results{0, 1, size[2], -s.before[2], stride, 0, 1, taps, adjacent ? 1 : dilation, adjacent ? 2 : 1});
+      return f(Series{0, 1, size[2], -s.before[2], stride, 0, 1, taps, adjacent ? 1 : dilation, adjacent ? 2 : 1});
     }
     for (int64_t i = 0; i < stride; ++i) {
       int64_t begin = 0, count = size[2], first = 0, tapStep = 1, some = taps, distance = dilation,
@@ -78,18 +82,18 @@ struct Rows {
       }
       if (some <= 1) distance = 1;
       for (int64_t q = 0; q < smaller(distance, count); ++q)
-        f(Results{begin + q * stride, distance * stride, ceilDivide(count - q, distance), q - before, distance, first,
-                  tapStep, some, distance, 1});
+        f(Series{begin + q * stride, distance * stride, ceilDivide(count - q, distance), q - before, distance, first,
+                 tapStep, some, distance, 1});
     }
   }
 
   int64_t rows() const { return s.batch * size[0] * size[1]; }
-  // How many rows of results from this one on, before `end`, are made together: those of an image that see all rows of the kernel, each one row
-  // further down.
+  // How many rows of results from this one on, before `end`, are made together: those of an image that see all rows
+  // of the kernel, each one row further down.
   int64_t together(int64_t row, int64_t end) const {
     const int64_t h = row % size[1], taps = s.taps[1], last = h + kMostResults - 1;
-    const bool whole = s.taps[0] == 1 && taps > 1 && taps <= kMostRows && s.stride[1] == 1 && s.stride[2] == 1 &&
-                       s.dilation[1] == 1 && row + kMostResults <= end && last < size[1];
+    const bool whole = s.taps[0] == 1 && s.stride[1] == 1 && s.stride[2] == 1 && s.dilation[1] == 1 &&
+                       row + kMostResults <= end && last < size[1];
     const auto inside = [&](int64_t result, int64_t tap) { return seen(1, result, tap) >= 0; };
     const bool seesAll = whole && inside(h, 0) && inside(h, taps - 1) && inside(last, 0) && inside(last, taps - 1) &&
                          seen(0, row / size[1] % size[0], 0) >= 0;
@@ -101,6 +105,12 @@ struct Rows {
 struct Seen {
   const void* row;
   int64_t tap;
+};
+
+// Rows of the kernel that are seen, from the first of those, and taps of each.
+struct Part {
+  int64_t row, rows, tap, width;
+  bool first, last;
 };
 
 // A row of pixels as float32, each channel `multiplier` times.
@@ -138,16 +148,16 @@ void fold(float* x, int64_t n, int64_t multiplier) {
 class View {
  public:
   const Seen* seen = nullptr;
-  int64_t kernelRows = 0;  // of the kernel that are met; each further row of results meets one more row of the source
+  int64_t kernelRows = 0;  // that meet the source; each further row of results meets one more of its rows
   float *sums, *results;
 
-  // `wide`: rows are made float32, with all features, and so are as many results.
-  View(const Rows& rows, const Tensor& source, bool wide) : rows_(rows), source_(source), wide_(wide) {
+  // `wide`: rows are made float32, with all features. `staged`: there is memory for rows of results.
+  View(const Rows& rows, const Tensor& source, bool wide, bool staged) : rows_(rows), source_(source), wide_(wide) {
     const int64_t most = rows.s.taps[0] * rows.s.taps[1] + kMostResults - 1, features = rows.s.features;
     const int64_t seenFloats = roundUp(most * static_cast<int64_t>(sizeof(Seen)), 64) / 4;
     const int64_t sumFloats = kMostResults * rows.size[2] * kLanes;
     const int64_t wideFloats = wide ? roundUp(most * rows.sourceSize[2] * features, kLanes) : 0;
-    const int64_t resultFloats = wide ? kMostResults * rows.size[2] * features : 0;
+    const int64_t resultFloats = staged ? kMostResults * rows.size[2] * features : 0;
     const int64_t floats = seenFloats + sumFloats + wideFloats + resultFloats;
     auto* memory = static_cast<float*>(threadScratch(static_cast<size_t>(floats) * 4));
     seen_ = reinterpret_cast<Seen*>(memory);
@@ -170,15 +180,15 @@ class View {
     }
   }
 
-  // Calls f(pass, passes, first row of those seen, rows of the kernel, first tap, end) for what of the kernel is held in registers at a time, one pass
-  // of nothing where nothing is seen.
-  template <class F> void forPasses(const Results& of, F&& f) const {
-    const int64_t parts = of.parts(), groups = ceilDivide(kernelRows, kMostRows), passes = parts * groups;
-    if (passes == 0) f(0, 1, 0, 0, 0, 0);
-    for (int64_t pass = 0; pass < passes; ++pass) {
-      const int64_t part = pass % parts, first = pass / parts * kMostRows;
-      f(pass, passes, first, smaller(kMostRows, kernelRows - first), of.taps * part / parts,
-        of.taps * (part + 1) / parts);
+  // Calls f(Part) for what of the kernel is held in registers at a time: once for nothing where nothing is seen.
+  template <class F> void forParts(const Series& of, F&& f) const {
+    if (kernelRows == 0 || of.taps == 0) return f(Part{0, 0, 0, 0, true, true});
+    for (int64_t row = 0; row < kernelRows; row += kMostRows) {
+      for (int64_t tap = 0, width = 0; tap < of.taps; tap += width) {
+        width = of.width(of.taps - tap);
+        const bool last = row + kMostRows >= kernelRows && tap + width == of.taps;
+        f(Part{row, smaller(kMostRows, kernelRows - row), tap, width, row == 0 && tap == 0, last});
+      }
     }
   }
 
@@ -225,28 +235,31 @@ class Correlator {
   void run() {
     const int64_t pixels = rows_.size[2], channels = outChannels();
     const Split parts = split(rows_.rows(), pixels * s_.features * s_.tapCount(), kMostResults);
-    // A store past the caches is of a whole line.
-    stream_ = kLanes == 16 && !wide_ && !finish_.wantsMoments() && !finish_.adds() && streams(out_, channels);
+    const bool once = !wide_ && !finish_.wantsMoments() && !finish_.adds();
+    // Stores past the caches are of whole lines: vectors of 64 bytes, or rows that were made in the cache.
+    stream_ = once && kLanes == 16 && streams(out_, channels);
+    const bool staged = once && !stream_ && streams(out_);
     if (finish_.wantsMoments()) finish_.begin(parts.chunks);
     parallelFor(parts.chunks, [&](int64_t chunk) {
       const int64_t first = parts.begin(chunk), end = parts.end(chunk), all = (end - first) * pixels;
-      View view(rows_, source_, wide_);
+      View view(rows_, source_, wide_, wide_ || staged);
       withFloat(out_.dtype, [&]<class T>(T) {
         for (int64_t row = first, count = 1; row < end; row += count) {
           count = rows_.together(row, end);
           view.look<T>(row, count);
-          T* y = out_.as<T>() + row * pixels * channels;
-          if (!wide_) {
-            makeRows(view, count, y);
-          } else {
+          T *y = out_.as<T>() + row * pixels * channels, *rows = reinterpret_cast<T*>(view.results);
+          if (wide_) {
             makeRows(view, count, view.results);
             storeWide(view.results, count * pixels, y);
+          } else {
+            makeRows(view, count, staged ? rows : y);
+            if (staged) streamCopy(y, rows, count * pixels * channels * static_cast<int64_t>(sizeof(T)));
           }
         }
       });
       if (finish_.adds()) finish_.add(first * pixels * channels, all, channels, channels);
       if (finish_.wantsMoments()) finish_.takeMoments(chunk, first * pixels, all, 0, channels);
-      if (stream_) streamFence();
+      if (stream_ || staged) streamFence();
     });
     finish_.end();
   }
@@ -258,7 +271,7 @@ class Correlator {
   template <class T> void makeRows(const View& view, int64_t count, T* y) const {
     const int64_t features = s_.features, row = rows_.size[2] * features;
     const bool walksActivate = wide_ || activation_ == Activation::none || activation_ == Activation::relu;
-    rows_.forResults([&](const Results& of) {
+    rows_.forSeries([&](const Series& of) {
       CorrelateWalk walk{};
       walk.tapPitch = of.tapStep * features;
       walk.sumsPitch = of.count * kLanes;
@@ -270,18 +283,21 @@ class Correlator {
         walk.bias = bias_ && !wide_ ? bias_ + f : nullptr;
         T* results = y + of.begin * features + f;
         for (int64_t r = 0; r < count; ++r) walk.results[r] = results + r * row;
-        view.forPasses(of, [&](int64_t pass, int64_t passes, int64_t first, int64_t rows, int64_t tap, int64_t end) {
-          walk.steps = of.steps(tap, rows > 0 ? rows_.sourceSize[2] : 0, features);
-          walk.from = pass > 0 ? view.sums : nullptr;
-          walk.to = pass + 1 < passes || !walksActivate ? view.sums : nullptr;
-          walk.sources[0] = source_.data;
-          walk.weights[0] = taps_;
-          const Seen* seen = view.seen + first;
-          for (int64_t i = 0; i < (rows > 0 ? rows + count - 1 : 0); ++i)
-            walk.sources[i] = static_cast<const T*>(seen[i].row) + f;
-          for (int64_t i = 0; i < rows; ++i)
-            walk.weights[i] = taps_ + (seen[i].tap * s_.taps[2] + of.first + tap * of.tapStep) * features + f;
-          WalkKernels<CorrelateWalk>::of<T>(count, of.stride, larger(1, rows), larger(1, end - tap))(walk);
+        view.forParts(of, [&](const Part& part) {
+          walk.steps = of.steps(part.tap, part.rows > 0 ? rows_.sourceSize[2] : 0, features);
+          walk.from = part.first ? nullptr : view.sums;
+          walk.to = part.last && walksActivate ? nullptr : view.sums;
+          const Seen* seen = view.seen + part.row;
+          const int64_t sources = part.rows + count - 1;
+          for (int64_t i = 0; i < sources; ++i) walk.sources[i] = static_cast<const T*>(seen[i].row) + f;
+          for (int64_t i = 0; i < part.rows; ++i)
+            walk.weights[i] = taps_ + (seen[i].tap * s_.taps[2] + of.first + part.tap * of.tapStep) * features + f;
+          if (part.rows == 0) {
+            // A walk through an image without columns.
+            walk.sources[0] = source_.data;
+            walk.weights[0] = taps_;
+          }
+          WalkKernels<CorrelateWalk>::of<T>(count, of.stride, larger(1, part.rows), larger(1, part.width))(walk);
         });
         for (int64_t i = 0; !walksActivate && i < count * of.count; ++i)
           storeFloats(results + i / of.count * row + i % of.count * walk.resultPitch,
@@ -316,7 +332,7 @@ class Correlator {
 // Adds to sums (taps x features) what `count` rows of dy say.
 template <class T> void addToSums(const Rows& rows, const View& view, int64_t count, const T* dy, float* sums) {
   const int64_t features = rows.s.features, dyRow = rows.size[2] * features;
-  rows.forResults([&](const Results& of) {
+  rows.forSeries([&](const Series& of) {
     SumWalk walk{};
     walk.tapPitch = of.tapStep * features;
     walk.dyPitch = of.step * features;
@@ -324,14 +340,14 @@ template <class T> void addToSums(const Rows& rows, const View& view, int64_t co
     for (int64_t f = 0; f < features; f += kLanes) {
       walk.lanes = smaller(kLanes, features - f);
       for (int64_t r = 0; r < count; ++r) walk.dy[r] = dy + r * dyRow + of.begin * features + f;
-      view.forPasses(of, [&](int64_t, int64_t, int64_t first, int64_t kernelRows, int64_t tap, int64_t end) {
-        if (kernelRows == 0) return;
-        walk.steps = of.steps(tap, rows.sourceSize[2], features);
-        const Seen* seen = view.seen + first;
-        for (int64_t i = 0; i < kernelRows + count - 1; ++i) walk.sources[i] = static_cast<const T*>(seen[i].row) + f;
-        for (int64_t i = 0; i < kernelRows; ++i)
-          walk.sums[i] = sums + (seen[i].tap * rows.s.taps[2] + of.first + tap * of.tapStep) * features + f;
-        WalkKernels<SumWalk>::of<T>(count, of.stride, kernelRows, end - tap)(walk);
+      view.forParts(of, [&](const Part& part) {
+        if (part.rows == 0) return;
+        walk.steps = of.steps(part.tap, rows.sourceSize[2], features);
+        const Seen* seen = view.seen + part.row;
+        for (int64_t i = 0; i < part.rows + count - 1; ++i) walk.sources[i] = static_cast<const T*>(seen[i].row) + f;
+        for (int64_t i = 0; i < part.rows; ++i)
+          walk.sums[i] = sums + (seen[i].tap * rows.s.taps[2] + of.first + part.tap * of.tapStep) * features + f;
+        WalkKernels<SumWalk>::of<T>(count, of.stride, part.rows, part.width)(walk);
       });
     }
   });
@@ -356,7 +372,7 @@ void sumChannels(const Tensor& x, const Tensor& dy, const Tensor& dw, const Conv
   float* partials = static_cast<float*>(scratch(static_cast<size_t>(sums * size) * 4));
   parallelFor(sums, [&](int64_t sum) {
     const int64_t end = all * (sum + 1) / sums;
-    View view(rows, x, wide);
+    View view(rows, x, wide, wide);
     float* result = partials + sum * size;
     memset(result, 0, static_cast<size_t>(size) * 4);
     withFloat(x.dtype, [&]<class T>(T) {
