@@ -15,7 +15,7 @@ struct Shape {
 
   template <class A>
   Shape(const A& attributes, const Tensor& x, const Tensor& w, const Tensor& y)
-      : images(x.dims[0]), channels(x.dims[x.rank - 1]), features(w.dims[w.rank - 1]), groups(attributes.groups) {
+      : images(x.dims[0]), channels(x.dims[x.rank - 1]), features(y.dims[y.rank - 1]), groups(attributes.groups) {
     const int missing = 5 - x.rank;
     for (int i = 0; i < 3; i++) {
       const int axis = i - missing;

@@ -80,8 +80,8 @@ abstract class Conv extends Convolution {
     return pool ? convMaxPool(x, weight, options, pool) : ops.conv(x, weight, options)
   }
 
-  override callMoments(x: Tensor): [y: Tensor, mean: Tensor, variance: Tensor] {
-    return convMoments(x, this.cast(this.weight), { ...this.options, bias: this.bias && this.cast(this.bias) })
+  override callMoments(x: Tensor, activation = this.ownActivation): [y: Tensor, mean: Tensor, variance: Tensor] {
+    return convMoments(x, this.cast(this.weight), { ...this.options, bias: this.bias && this.cast(this.bias), activation })
   }
 
   override getConfig(): Config {

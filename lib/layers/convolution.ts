@@ -9,6 +9,7 @@ import { perAxis, type Sizes } from '../ops/windows'
 import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
+import type { BatchNormalization } from './batch-normalization'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { Epilogue, FusedPart } from './fusion'
 import { type CallContext, type LayerOptions, layerOptions, type PartialShape } from './layer'
@@ -150,7 +151,7 @@ export abstract class Convolution extends SpatialLayer {
   override fusedPart(): FusedPart | undefined {
     const activation = activations.fusedActivation(this.activation)
     if (activation === undefined || this.dataFormat !== 'channelsLast') return undefined
-    return activation === 'none' || this.pools ? { kind: 'product', activation, pools: this.pools } : undefined
+    return { kind: 'product', activation, pools: this.pools }
   }
 
   /** Whether `convolve` takes windows. */
@@ -159,8 +160,18 @@ export abstract class Convolution extends SpatialLayer {
   }
 
   override callFused(x: Tensor, _context: CallContext, { normalization, activation, pool }: Epilogue): Tensor {
-    const [weight, bias] = normalization?.fold(this.weight, this.bias) ?? [this.weight, this.bias]
-    return this.product(x, activation ?? activations.fusedActivation(this.activation)!, weight, bias, pool)
+    const [weight, bias] = normalization ? this.folded(normalization) : [this.weight, this.bias]
+    return this.product(x, activation ?? this.ownActivation, weight, bias, pool)
+  }
+
+  /** Kernel and bias of a product whose result a normalisation has passed. */
+  protected folded(normalization: BatchNormalization): [weight: Tensor, bias: Tensor] {
+    return normalization.fold(this.weight, this.bias)
+  }
+
+  /** Where `fusedPart` offers a product. */
+  protected get ownActivation(): FusedActivation {
+    return activations.fusedActivation(this.activation)!
   }
 
   override canFold(x: Tensor): boolean {

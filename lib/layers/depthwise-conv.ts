@@ -3,10 +3,12 @@ import { type NamesOf, numberOption } from '../arguments'
 import type * as constraints from '../constraints'
 import type * as initializers from '../initializers'
 import * as ops from '../ops'
+import { convMoments, depthwiseConv } from '../ops/conv'
 import type { FusedActivation } from '../ops/fused'
 import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
+import type { BatchNormalization } from './batch-normalization'
 import { Convolution, type ConvolutionOptions, convolutionOptions } from './convolution'
 import type { PartialShape } from './layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
@@ -61,9 +63,9 @@ abstract class DepthwiseConvolution extends Convolution {
     return ops.reshape(kernel, [...this.kernelSize, 1, kernel.shape.at(-2)! * this.depthMultiplier])
   }
 
-  protected depthwise(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
+  protected get depthwiseGeometry(): Pick<ops.ConvOptions, 'strides' | 'padding' | 'dilationRate'> {
     const { strides, padding, dilationRate } = this
-    return ops.conv(x, weight, { strides, padding, dilationRate, groups: x.shape.at(-1)!, bias, activation })
+    return { strides, padding, dilationRate }
   }
 
   override getConfig(): Config {
@@ -81,12 +83,18 @@ abstract class DepthwiseConv extends DepthwiseConvolution {
     depthwiseRegularizer: 'optional',
     depthwiseConstraint: 'optional'
   }
+
   override build(shape: PartialShape): void {
     this.addBias(this.addDepthwise('kernel', shape))
   }
 
   protected get weight(): Tensor {
-    return this.byGroup
+    return this.depthwiseKernel!
+  }
+
+  protected override folded(normalization: BatchNormalization): [weight: Tensor, bias: Tensor] {
+    const [kernel, bias] = normalization.fold(this.byGroup, this.bias)
+    return [ops.reshape(kernel, this.depthwiseKernel!.shape), bias]
   }
 
   protected get weightsPerFilter(): number {
@@ -94,9 +102,15 @@ abstract class DepthwiseConv extends DepthwiseConvolution {
   }
 
   protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
-    return this.depthwise(x, weight, bias, activation)
+    return depthwiseConv(x, weight, { ...this.depthwiseGeometry, bias, activation })
+  }
+
+  override callMoments(x: Tensor, activation = this.ownActivation): [y: Tensor, mean: Tensor, variance: Tensor] {
+    const bias = this.bias && this.cast(this.bias)
+    return convMoments(x, this.cast(this.weight), { ...this.depthwiseGeometry, bias, activation, byChannel: true })
   }
 }
+
 /** Each channel by itself: (B, W, C) → (B, places, C · depthMultiplier). Weights: kernel (kW, C, depthMultiplier), bias. */
 export class DepthwiseConv1d extends DepthwiseConv {
   /** As in Keras. */
@@ -150,7 +164,16 @@ abstract class SeparableConv extends DepthwiseConvolution {
   }
 
   protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation): Tensor {
-    return ops.conv(this.depthwise(x, this.cast(this.byGroup), undefined, 'none'), weight, { bias, activation })
+    return ops.conv(this.between(x), weight, { bias, activation })
+  }
+
+  override callMoments(x: Tensor, activation = this.ownActivation): [y: Tensor, mean: Tensor, variance: Tensor] {
+    return convMoments(this.between(x), this.cast(this.weight), { bias: this.bias && this.cast(this.bias), activation })
+  }
+
+  /** What the channels have become before they are mixed. */
+  private between(x: Tensor): Tensor {
+    return depthwiseConv(x, this.cast(this.depthwiseKernel!), this.depthwiseGeometry)
   }
 
   override getConfig(): Config {

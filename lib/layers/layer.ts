@@ -9,6 +9,7 @@ import { spendWeight } from '../io/weight-budget'
 import { type DType, dtypeBytes } from '../native'
 import { expectTensor } from '../op'
 import * as ops from '../ops'
+import type { FusedActivation } from '../ops/fused'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
 import { isRecord, scope } from '../scope'
@@ -174,8 +175,11 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   /** @internal As `call`, with what follows in the same op. Layers whose part is a product or a normalisation have it. */
   callFused?(x: LayerInput, context: CallContext, epilogue: Epilogue): Tensor
 
-  /** @internal As `call`, with mean and population variance of the result's channels, float32: of products that take them in passing. */
-  callMoments?(x: LayerInput): [y: Tensor, mean: Tensor, variance: Tensor]
+  /**
+   * @internal As `call`, or with another activation, with mean and population variance of the result's channels, float32: of products that take them
+   * in passing.
+   */
+  callMoments?(x: LayerInput, activation?: FusedActivation): [y: Tensor, mean: Tensor, variance: Tensor]
 
   /** @internal Whether a product of `x` is more work to scale and shift than the layer's weights. */
   canFold(_x: Tensor): boolean {
@@ -219,8 +223,8 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   }
 
   /** @internal As `apply`, with the moments of the result. */
-  applyMoments(x: LayerInput): [y: Tensor, mean: Tensor, variance: Tensor] {
-    return this.use(x, (input) => this.callMoments!(input))
+  applyMoments(x: LayerInput, activation: FusedActivation | undefined): [y: Tensor, mean: Tensor, variance: Tensor] {
+    return this.use(x, (input) => this.callMoments!(input, activation))
   }
 
   /** @internal Refuses what `apply` refuses, where the layer's work is part of another's op. */

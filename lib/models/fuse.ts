@@ -3,7 +3,7 @@
 // Fused are: a product (dense or convolution) or a batch normalisation with the activation behind it; a batch normalisation with the sum
 // and relu behind it, the end of a residual block; and, outside of training, a product with the batch normalisation behind it, whose scale
 // and shift become part of the product's weights; a convolution, with its activation, and the maximum pooling behind it. In
-// training a convolution takes the moments for the batch normalisation behind it. Nothing else may read what is between them.
+// training a convolution, with its activation, takes the moments for the batch normalisation behind it. Nothing else may read what is between them.
 import { inDType } from '../dtype'
 import type { BatchNormalization } from '../layers/batch-normalization'
 import type { FusedPart } from '../layers/fusion'
@@ -20,6 +20,8 @@ export interface Group {
   readonly nodes: readonly LayerNode[]
   /** The batch normalisation behind a product. */
   readonly normalization?: LayerNode | undefined
+  /** The activation between the two; `none`: there is none, so that the normalisation can be folded into the product's weights. */
+  readonly inner?: FusedActivation | undefined
   /** The sum behind a batch normalisation: which of its inputs that is, and the other one. */
   readonly sum?: { readonly node: LayerNode; readonly at: number; readonly residual: SymbolicTensor } | undefined
   /** The activation at the end, or in front of the pooling there. */
@@ -73,14 +75,29 @@ function groupFrom(node: LayerNode, behind: (node: LayerNode) => Part | undefine
   if (part?.kind !== 'product') return alone
   const next = behind(node)
   const pooled = part.pools ? poolingBehind(next) : undefined
-  if (pooled || next === undefined || part.activation !== 'none') return pooled ? { nodes: [node, pooled.node], pool: pooled } : alone
-  if (next.part.kind === 'activation') {
-    const last = part.pools ? poolingBehind(behind(next.node)) : undefined
-    return { nodes: [node, next.node, ...(last ? [last.node] : [])], activation: next.part.activation, pool: last }
-  }
-  if (next.part.kind !== 'normalization') return alone
-  const { nodes, ...rest } = normalizationFrom(next.node, behind) ?? { nodes: [next.node] }
-  return { nodes: [node, ...nodes], normalization: next.node, ...rest }
+  if (pooled) return { nodes: [node, pooled.node], pool: pooled }
+  if (next === undefined) return alone
+  if (next.part.kind === 'normalization') return normalizedFrom([node], part.activation, next.node, behind) ?? alone
+  if (next.part.kind !== 'activation' || part.activation !== 'none') return alone
+  const { activation } = next.part
+  const last = behind(next.node)
+  const normalized = last?.part.kind === 'normalization' ? normalizedFrom([node, next.node], activation, last.node, behind) : undefined
+  if (normalized) return normalized
+  const pool = part.pools ? poolingBehind(last) : undefined
+  return { nodes: [node, next.node, ...(pool ? [pool.node] : [])], activation, pool }
+}
+
+/** A product with its activation and the batch normalisation behind both; undefined if nothing is gained. */
+function normalizedFrom(
+  product: readonly LayerNode[],
+  inner: FusedActivation,
+  normalization: LayerNode,
+  behind: (node: LayerNode) => Part | undefined
+): Group | undefined {
+  // Behind an activation there is nothing to fold, only moments to take.
+  if (inner !== 'none' && product[0]!.layer.callMoments === undefined) return undefined
+  const { nodes, ...rest } = normalizationFrom(normalization, behind) ?? { nodes: [normalization] }
+  return { nodes: [...product, ...nodes], normalization, inner, ...rest }
 }
 
 function poolingBehind(next: Part | undefined): Group['pool'] {
@@ -115,7 +132,7 @@ function sumOf(sum: LayerNode, node: LayerNode): Group['sum'] {
 
 /** Computes a group; `logits`: without the activation at its end. */
 export function computeGroup(
-  { nodes, normalization, sum, activation, pool }: Group,
+  { nodes, normalization, inner, sum, activation, pool }: Group,
   input: LayerInput,
   residual: Tensor | undefined,
   context: CallContext,
@@ -137,11 +154,11 @@ export function computeGroup(
   } as const
   if (normalization === undefined) return layer.applyFused(x, context, epilogue)
   const normalizer = normalization.layer as BatchNormalization
-  if (!context.training && sum === undefined && layer.canFold(x)) {
+  if (!context.training && sum === undefined && inner === 'none' && layer.canFold(x)) {
     return layer.applyFused(x, context, { ...epilogue, normalization: normalizer })
   }
   const takesMoments = layer.callMoments !== undefined && normalizer.usesMoments(context)
-  const [product, ...moments] = takesMoments ? layer.applyMoments(x) : [layer.applyFused(x, context, {})]
+  const [product, ...moments] = takesMoments ? layer.applyMoments(x, inner) : [layer.applyFused(x, context, { activation: inner })]
   const result = normalizer.applyFused(product, context, { ...epilogue, moments: takesMoments ? (moments as [Tensor, Tensor]) : undefined })
   for (const t of [product, ...moments]) t.dispose()
   return result

@@ -66,8 +66,15 @@ export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
   return forward(x, w, options.bias ?? null, geometry, shape, activation)
 }
 
-/** {@link conv}, and the mean and the population variance of each feature of its result, float32 [F], through which no gradient flows. */
-export function convMoments(x: Tensor, w: Tensor, options: ConvOptions): [y: Tensor, mean: Tensor, variance: Tensor] {
+/**
+ * {@link conv}, or {@link depthwiseConv} where `byChannel`, and the mean and the population variance of each feature of its result, float32 [F],
+ * through which no gradient flows.
+ */
+export function convMoments(
+  x: Tensor,
+  w: Tensor,
+  options: ConvOptions & { byChannel?: boolean }
+): [y: Tensor, mean: Tensor, variance: Tensor] {
   const plan = planConv(x, w, options)
   const { shape, dtype, attributes } = convCall(x, plan)
   const statistic = { shape: shape.slice(-1), dtype: 'float32' } as const
@@ -75,19 +82,26 @@ export function convMoments(x: Tensor, w: Tensor, options: ConvOptions): [y: Ten
   return runAll('conv', [x, w, options.bias ?? null], { outputs, attributes, gradient: convGradient }) as [Tensor, Tensor, Tensor]
 }
 
-/** What a convolution with these options is; checks all operands. */
-export function planConv(x: Tensor, w: Tensor, options: ConvOptions): ConvPlan {
-  const { padding = 'valid', groups = 1, bias = null, activation = 'none' } = options
+/** {@link conv} of each channel of x [B, S..., C] by itself, with w [K..., C, multiplier]: [B, O..., C · multiplier]. */
+export function depthwiseConv(x: Tensor, w: Tensor, options: ConvOptions): Tensor {
+  const { geometry, shape, activation } = planConv(x, w, { ...options, byChannel: true })
+  return forward(x, w, options.bias ?? null, geometry, shape, activation)
+}
+
+/** What a convolution with these options is; checks all operands. `byChannel`: each channel is a group, and w is [K..., C, F / C]. */
+export function planConv(x: Tensor, w: Tensor, options: ConvOptions & { byChannel?: boolean }): ConvPlan {
+  const { padding = 'valid', byChannel = false, bias = null, activation = 'none' } = options
   const axes = checkOperands('conv', x, w)
   const [strides, dilation] = [
     perAxis('conv', 'strides', options.strides ?? 1, axes),
     perAxis('conv', 'dilationRate', options.dilationRate ?? 1, axes)
   ]
-  if (!Number.isSafeInteger(groups) || groups < 1)
-    throw failure(ArgumentError, 'conv', `expected groups to be an integer of at least 1, received ${show(groups)}`)
   const channels = x.shape[axes + 1]!
-  const features = w.shape[axes + 1]!
-  const expected = channels / groups
+  const groups = byChannel ? channels : (options.groups ?? 1)
+  const features = byChannel ? channels * w.shape[axes + 1]! : w.shape[axes + 1]!
+  if (!byChannel && (!Number.isSafeInteger(groups) || groups < 1))
+    throw failure(ArgumentError, 'conv', `expected groups to be an integer of at least 1, received ${show(groups)}`)
+  const expected = byChannel ? channels : channels / groups
   if ((Number.isFinite(channels) && !Number.isInteger(expected)) || features % groups !== 0) {
     throw failure(ShapeError, 'conv', `expected groups to divide ${channels} channels and ${features} features, received ${groups}`)
   }

@@ -1,186 +1,393 @@
-// Convolutions whose groups are single channels: lanes are channels, and a strip is read once per tap. Bound by loads: each
-// multiply-add takes one of the strip; a weight serves several windows, a value of dy several taps.
+// Convolutions whose groups are single channels, and their gradients: rows of results by walks
+// (conv-depthwise-walk.h). Where a channel makes several features, the rows that are walked are float32 in scratch
+// memory: the channels spread over their features, or the features' results, which are added up to channels.
+#include "conv-depthwise-walk.h"
+
+#include <cmath>
+
 #include "../pool.h"
 #include "conv-filter-product.h"
-#include "conv-products.h"
+#include "conv-finish.h"
+#include "conv-phases.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
-// Windows of a line that share the loads of the weights.
-constexpr int kWindows = 8;
-// Taps whose sums stay in registers while dy passes by.
-constexpr int kTaps = kVectorRegisters == 32 ? 12 : 9;
+// Results of a row that are made by the same walk: every `step`-th from `begin` on. Tap t of them is tap first + t *
+// tapStep of the kernel's row and meets a place tapColumns behind that of the tap before.
+struct Series {
+  int64_t begin, step, count;
+  int64_t column, columnStep;  // of the source, for tap 0
+  int64_t first, tapStep, taps, tapColumns;
+  int64_t stride;  // columns that a step of the walk meets
 
-// Weights as float32 in scratch memory, taps x channels: tap t is the kernel's tap order(t).
-template <class Order> float* tapWeights(const Tensor& weights, int64_t taps, int64_t channels, Order&& order) {
-  float* out = static_cast<float*>(scratch(static_cast<size_t>(taps * channels) * 4));
-  for (int64_t t = 0; t < taps; ++t) {
-    withFloat(weights.dtype, [&]<class T>(T) {
-      const T* from = weights.as<const T>() + order(t) * channels;
-      eachVector(
-          channels, EACH_VECTOR { storeUpTo(out + t * channels + i, loadFloats(from + i, left), left); });
+  // How many taps registers hold at a time, of so many: single ones, where results see nothing in common.
+  int64_t width(int64_t of) const {
+    if (stride == 1 && columnStep != tapColumns) return smaller(1, of);
+    return of >= kWidest ? kWidest : smaller(3, of);
+  }
+  Steps steps(int64_t tap, int64_t columns, int64_t pixel) const {
+    return {count, column + tap * tapColumns, columnStep, columns, pixel, columns * pixel};
+  }
+};
+
+// A correlation of rows of `source` with the kernel's, or with the flipped kernel's, where it is the data gradient.
+struct Rows {
+  const ConvShape& s;
+  bool flipped;
+  const int64_t *sourceSize, *size;
+
+  Rows(const ConvShape& shape, bool gradient)
+      : s(shape), flipped(gradient), sourceSize(gradient ? s.out : s.in), size(gradient ? s.in : s.out) {}
+
+  // The place that a result sees through a tap, or -1.
+  int64_t seen(int axis, int64_t result, int64_t tap) const {
+    const int64_t offset = tap * s.dilation[axis] - s.before[axis];
+    int64_t place = result * s.stride[axis] + offset;
+    if (flipped) {
+      if ((result - offset) % s.stride[axis] != 0) return -1;
+      place = (result - offset) / s.stride[axis];
+    }
+    return place >= 0 && place < sourceSize[axis] ? place : -1;
+  }
+
+  // Calls f(source row, tap of the first two axes) for what row number `row` of the results sees, in the source's
+  // order.
+  template <class F> void forSeen(int64_t row, F&& f) const {
+    const int64_t h = row % size[1], d = row / size[1] % size[0], image = row / size[1] / size[0];
+    for (int64_t i = 0; i < s.taps[0]; ++i) {
+      const int64_t depth = flipped ? s.taps[0] - 1 - i : i, plane = seen(0, d, depth);
+      for (int64_t k = 0; plane >= 0 && k < s.taps[1]; ++k) {
+        const int64_t height = flipped ? s.taps[1] - 1 - k : k, at = seen(1, h, height);
+        if (at >= 0) f((image * sourceSize[0] + plane) * sourceSize[1] + at, depth * s.taps[1] + height);
+      }
+    }
+  }
+
+  // Calls f(Series) for what the walks along a row make.
+  template <class F> void forSeries(F&& f) const {
+    const int64_t stride = s.stride[2], dilation = s.dilation[2], taps = s.taps[2];
+    if (!flipped && stride > 1) {
+      const bool adjacent = stride == 2 && (dilation == 1 || taps == 1);
+      return f(Series{0, 1, size[2], -s.before[2], stride, 0, 1, taps, adjacent ? 1 : dilation, adjacent ? 2 : 1});
+    }
+    for (int64_t i = 0; i < stride; ++i) {
+      int64_t begin = 0, count = size[2], first = 0, tapStep = 1, some = taps, distance = dilation,
+              before = s.before[2];
+      if (flipped) {
+        const Phase phase(s, 2, i);
+        begin = phase.begin, count = phase.count, first = phase.last, tapStep = -phase.step, some = phase.taps;
+        distance = phase.dilation, before = phase.before;
+      }
+      if (some <= 1) distance = 1;
+      for (int64_t q = 0; q < smaller(distance, count); ++q)
+        f(Series{begin + q * stride, distance * stride, ceilDivide(count - q, distance), q - before, distance, first,
+                 tapStep, some, distance, 1});
+    }
+  }
+
+  int64_t rows() const { return s.batch * size[0] * size[1]; }
+  // How many rows of results from this one on, before `end`, are made together: those of an image that see all rows
+  // of the kernel, each one row further down.
+  int64_t together(int64_t row, int64_t end) const {
+    const int64_t h = row % size[1], taps = s.taps[1], last = h + kMostResults - 1;
+    const bool whole = s.taps[0] == 1 && s.stride[1] == 1 && s.stride[2] == 1 && s.dilation[1] == 1 &&
+                       row + kMostResults <= end && last < size[1];
+    const auto inside = [&](int64_t result, int64_t tap) { return seen(1, result, tap) >= 0; };
+    const bool seesAll = whole && inside(h, 0) && inside(h, taps - 1) && inside(last, 0) && inside(last, taps - 1) &&
+                         seen(0, row / size[1] % size[0], 0) >= 0;
+    return seesAll ? kMostResults : 1;
+  }
+};
+
+// A row of the source, and the tap of the first two axes that meets it.
+struct Seen {
+  const void* row;
+  int64_t tap;
+};
+
+// Rows of the kernel that are seen, from the first of those, and taps of each.
+struct Part {
+  int64_t row, rows, tap, width;
+  bool first, last;
+};
+
+// A row of pixels as float32, each channel `multiplier` times.
+template <class T> void spread(const T* x, int64_t pixels, int64_t channels, int64_t multiplier, float* to) {
+  const int64_t features = channels * multiplier;
+  eachVector(
+      features, EACH_VECTOR {
+        const int64_t first = i / multiplier;
+        I32 lanes;
+        for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = static_cast<int32_t>((i + lane) / multiplier - first);
+        for (int64_t p = 0; p < pixels; ++p) {
+          const F32 values = loadFloats(x + p * channels + first, channels - first);
+          storeUpTo(to + p * features + i, multiplier == 1 ? values : permute(values, lanes), left);
+        }
+      });
+}
+
+// n sums of `multiplier` neighbours each, in place.
+void fold(float* x, int64_t n, int64_t multiplier) {
+  for (; multiplier % 2 == 0; multiplier /= 2) {
+    eachVector(
+        n * multiplier / 2, EACH_VECTOR {
+          const F32 low = loadPartial(x + 2 * i, 2 * left), high = loadPartial(x + 2 * i + kLanes, 2 * left - kLanes);
+          storeUpTo(x + i, addNeighbours(low, high), left);
+        });
+  }
+  for (int64_t i = 0; multiplier > 1 && i < n; ++i) {
+    float sum = x[i * multiplier];
+    for (int64_t k = 1; k < multiplier; ++k) sum += x[i * multiplier + k];
+    x[i] = sum;
+  }
+}
+
+// What a few rows of results see, and memory for that and for them; of one thread.
+class View {
+ public:
+  const Seen* seen = nullptr;
+  int64_t kernelRows = 0;  // that meet the source; each further row of results meets one more of its rows
+  float *sums, *results;
+
+  // `wide`: rows are made float32, with all features. `staged`: there is memory for rows of results.
+  View(const Rows& rows, const Tensor& source, bool wide, bool staged) : rows_(rows), source_(source), wide_(wide) {
+    const int64_t most = rows.s.taps[0] * rows.s.taps[1] + kMostResults - 1, features = rows.s.features;
+    const int64_t seenFloats = roundUp(most * static_cast<int64_t>(sizeof(Seen)), 64) / 4;
+    const int64_t sumFloats = kMostResults * rows.size[2] * kLanes;
+    const int64_t wideFloats = wide ? roundUp(most * rows.sourceSize[2] * features, kLanes) : 0;
+    const int64_t resultFloats = staged ? kMostResults * rows.size[2] * features : 0;
+    const int64_t floats = seenFloats + sumFloats + wideFloats + resultFloats;
+    auto* memory = static_cast<float*>(threadScratch(static_cast<size_t>(floats) * 4));
+    seen_ = reinterpret_cast<Seen*>(memory);
+    seen = seen_;
+    sums = memory + seenFloats;
+    wideRows_ = sums + sumFloats;
+    results = wideRows_ + wideFloats;
+  }
+
+  // Of `count` rows of results from `row` on.
+  template <class T> void look(int64_t row, int64_t count) {
+    int64_t n = 0;
+    const auto add = [&](int64_t at, int64_t tap) { addRow<T>(n++, at, tap); };
+    rows_.forSeen(row, add);
+    kernelRows = n;
+    for (int64_t r = 1; r < count; ++r) {
+      int64_t last = 0;
+      rows_.forSeen(row + r, [&](int64_t at, int64_t) { last = at; });
+      add(last, 0);
+    }
+  }
+
+  // Calls f(Part) for what of the kernel is held in registers at a time: once for nothing where nothing is seen.
+  template <class F> void forParts(const Series& of, F&& f) const {
+    if (kernelRows == 0 || of.taps == 0) return f(Part{0, 0, 0, 0, true, true});
+    for (int64_t row = 0; row < kernelRows; row += kMostRows) {
+      for (int64_t tap = 0, width = 0; tap < of.taps; tap += width) {
+        width = of.width(of.taps - tap);
+        const bool last = row + kMostRows >= kernelRows && tap + width == of.taps;
+        f(Part{row, smaller(kMostRows, kernelRows - row), tap, width, row == 0 && tap == 0, last});
+      }
+    }
+  }
+
+ private:
+  template <class T> void addRow(int64_t i, int64_t at, int64_t tap) {
+    const int64_t channels = rows_.flipped ? rows_.s.features : rows_.s.channels, pixels = rows_.sourceSize[2];
+    const T* row = source_.as<const T>() + at * pixels * channels;
+    float* wide = wideRows_ + i * pixels * rows_.s.features;
+    if (wide_) spread(row, pixels, channels, rows_.s.features / channels, wide);
+    seen_[i] = {wide_ ? static_cast<const void*>(wide) : row, tap};
+  }
+
+  const Rows& rows_;
+  const Tensor& source_;
+  bool wide_;
+  Seen* seen_;
+  float* wideRows_;
+};
+
+// The taps as float32, in scratch memory if they are not.
+const float* floatTaps(const Tensor& w) {
+  if (w.dtype == DType::float32) return w.as<const float>();
+  float* taps = static_cast<float*>(scratch(static_cast<size_t>(w.size()) * 4));
+  const auto* values = w.as<const uint16_t>();
+  eachVector(
+      w.size(), EACH_VECTOR { storeUpTo(taps + i, loadFloats(values + i, left), left); });
+  return taps;
+}
+
+// y of conv, or dx of convDataGrad.
+class Correlator {
+ public:
+  Correlator(const Call& call, const ConvShape& s, bool gradient, Activation activation, const float* bias)
+      : s_(s),
+        rows_(s, gradient),
+        source_(call.in[0]),
+        out_(call.out[0]),
+        taps_(floatTaps(call.in[1])),
+        bias_(bias),
+        activation_(activation),
+        wide_(s.features != s.channels),
+        finish_(call) {}
+
+  void run() {
+    const int64_t pixels = rows_.size[2], channels = outChannels();
+    const Split parts = split(rows_.rows(), pixels * s_.features * s_.tapCount(), kMostResults);
+    const bool once = !wide_ && !finish_.wantsMoments() && !finish_.adds();
+    // Stores past the caches are of whole lines: vectors of 64 bytes, or rows that were made in the cache.
+    stream_ = once && kLanes == 16 && streams(out_, channels);
+    const bool staged = once && !stream_ && streams(out_);
+    if (finish_.wantsMoments()) finish_.begin(parts.chunks);
+    parallelFor(parts.chunks, [&](int64_t chunk) {
+      const int64_t first = parts.begin(chunk), end = parts.end(chunk), all = (end - first) * pixels;
+      View view(rows_, source_, wide_, wide_ || staged);
+      withFloat(out_.dtype, [&]<class T>(T) {
+        for (int64_t row = first, count = 1; row < end; row += count) {
+          count = rows_.together(row, end);
+          view.look<T>(row, count);
+          T *y = out_.as<T>() + row * pixels * channels, *rows = reinterpret_cast<T*>(view.results);
+          if (wide_) {
+            makeRows(view, count, view.results);
+            storeWide(view.results, count * pixels, y);
+          } else {
+            makeRows(view, count, staged ? rows : y);
+            if (staged) streamCopy(y, rows, count * pixels * channels * static_cast<int64_t>(sizeof(T)));
+          }
+        }
+      });
+      if (finish_.adds()) finish_.add(first * pixels * channels, all, channels, channels);
+      if (finish_.wantsMoments()) finish_.takeMoments(chunk, first * pixels, all, 0, channels);
+      if (stream_ || staged) streamFence();
+    });
+    finish_.end();
+  }
+
+ private:
+  int64_t outChannels() const { return rows_.flipped ? s_.channels : s_.features; }
+
+  // `count` rows from y on; without bias and activation if they are wide.
+  template <class T> void makeRows(const View& view, int64_t count, T* y) const {
+    const int64_t features = s_.features, row = rows_.size[2] * features;
+    const bool walksActivate = wide_ || activation_ == Activation::none || activation_ == Activation::relu;
+    rows_.forSeries([&](const Series& of) {
+      CorrelateWalk walk{};
+      walk.tapPitch = of.tapStep * features;
+      walk.sumsPitch = of.count * kLanes;
+      walk.resultPitch = of.step * features;
+      walk.least = !wide_ && activation_ == Activation::relu ? 0.0f : -__builtin_inff();
+      walk.stream = stream_;
+      for (int64_t f = 0; f < features; f += kLanes) {
+        walk.lanes = smaller(kLanes, features - f);
+        walk.bias = bias_ && !wide_ ? bias_ + f : nullptr;
+        T* results = y + of.begin * features + f;
+        for (int64_t r = 0; r < count; ++r) walk.results[r] = results + r * row;
+        view.forParts(of, [&](const Part& part) {
+          walk.steps = of.steps(part.tap, part.rows > 0 ? rows_.sourceSize[2] : 0, features);
+          walk.from = part.first ? nullptr : view.sums;
+          walk.to = part.last && walksActivate ? nullptr : view.sums;
+          const Seen* seen = view.seen + part.row;
+          const int64_t sources = part.rows + count - 1;
+          for (int64_t i = 0; i < sources; ++i) walk.sources[i] = static_cast<const T*>(seen[i].row) + f;
+          for (int64_t i = 0; i < part.rows; ++i)
+            walk.weights[i] = taps_ + (seen[i].tap * s_.taps[2] + of.first + part.tap * of.tapStep) * features + f;
+          if (part.rows == 0) {
+            // A walk through an image without columns.
+            walk.sources[0] = source_.data;
+            walk.weights[0] = taps_;
+          }
+          WalkKernels<CorrelateWalk>::of<T>(count, of.stride, larger(1, part.rows), larger(1, part.width))(walk);
+        });
+        for (int64_t i = 0; !walksActivate && i < count * of.count; ++i)
+          storeFloats(results + i / of.count * row + i % of.count * walk.resultPitch,
+                      activate(activation_, load(view.sums + i * kLanes)), walk.lanes, false);
+      }
     });
   }
-  return out;
-}
 
-// `windows` neighbouring windows of a line, all channels.
-template <int windows, class T>
-void correlateLine(const Correlation& c, const StripPlan& plan, const float* strip, T* y) {
-  const int64_t channels = c.features, pitch = plan.pixelPitch, step = c.results.pitch[2];
-  const Activation activation = c.activation;
-  eachVector(
-      channels, EACH_VECTOR {
-        F32 sums[windows];
-        const F32 bias = c.bias ? loadUpTo(c.bias + i, left) : zeros();
-        NEURITE_UNROLL
-        for (int k = 0; k < windows; ++k) sums[k] = bias;
-        const float* weight = c.packed + i;
-        for (int64_t t = 0; t < plan.runs; ++t, weight += channels) {
-          const F32 w = loadUpTo(weight, left);
-          const float* x = strip + plan.runStarts[t] + i;
-          NEURITE_UNROLL
-          for (int k = 0; k < windows; ++k) sums[k] = fma(loadUpTo(x + k * pitch, left), w, sums[k]);
-        }
-        NEURITE_UNROLL
-        for (int k = 0; k < windows; ++k) storeFloats(y + k * step + i, activate(activation, sums[k]), left, false);
+  // Pixels of float32 features, as they are or added up to channels.
+  template <class T> void storeWide(float* x, int64_t pixels, T* y) const {
+    const int64_t channels = outChannels();
+    if (rows_.flipped) fold(x, pixels * channels, s_.features / channels);
+    for (int64_t p = 0; p < pixels; ++p) {
+      eachVector(
+          channels, EACH_VECTOR {
+            F32 value = loadUpTo(x + p * channels + i, left);
+            if (bias_) value += loadUpTo(bias_ + i, left);
+            storeFloats(y + p * channels + i, activate(activation_, value), left, false);
+          });
+    }
+  }
+
+  const ConvShape& s_;
+  const Rows rows_;
+  const Tensor &source_, &out_;
+  const float *taps_, *bias_;
+  Activation activation_;
+  bool wide_, stream_ = false;
+  Finish finish_;
+};
+
+// Adds to sums (taps x features) what `count` rows of dy say.
+template <class T> void addToSums(const Rows& rows, const View& view, int64_t count, const T* dy, float* sums) {
+  const int64_t features = rows.s.features, dyRow = rows.size[2] * features;
+  rows.forSeries([&](const Series& of) {
+    SumWalk walk{};
+    walk.tapPitch = of.tapStep * features;
+    walk.dyPitch = of.step * features;
+    walk.dyRowPitch = dyRow;
+    for (int64_t f = 0; f < features; f += kLanes) {
+      walk.lanes = smaller(kLanes, features - f);
+      for (int64_t r = 0; r < count; ++r) walk.dy[r] = dy + r * dyRow + of.begin * features + f;
+      view.forParts(of, [&](const Part& part) {
+        if (part.rows == 0) return;
+        walk.steps = of.steps(part.tap, rows.sourceSize[2], features);
+        const Seen* seen = view.seen + part.row;
+        for (int64_t i = 0; i < part.rows + count - 1; ++i) walk.sources[i] = static_cast<const T*>(seen[i].row) + f;
+        for (int64_t i = 0; i < part.rows; ++i)
+          walk.sums[i] = sums + (seen[i].tap * rows.s.taps[2] + of.first + part.tap * of.tapStep) * features + f;
+        WalkKernels<SumWalk>::of<T>(count, of.stride, part.rows, part.width)(walk);
       });
-}
-template <class T, size_t... n> constexpr auto lineKernels(std::index_sequence<n...>) {
-  using Kernel = void (*)(const Correlation&, const StripPlan&, const float*, T*);
-  struct Kernels {
-    Kernel ofWindows[kWindows];
-  };
-  return Kernels{{correlateLine<n + 1, T>...}};
-}
-
-// One strip for all channels, and a run for each tap. `packed` is taps x channels.
-void correlateChannels(const Correlation& c) {
-  const Windows& w = c.windows;
-  const Offsets offsets(w);
-  const StripPlan plan(w, StripForm::padded, false, kLeastBlocks, w.values(), kStripFloats, offsets.memory());
-  const int64_t perChunk =
-      larger(1, kInlineWork / 2 / larger(1, w.planes() * w.planeWindows() * w.values() / plan.blocks()));
-  if (c.finish.wantsMoments()) c.finish.begin(plan.blocks());
-  parallelFor(ceilDivide(plan.blocks(), perChunk), [&](int64_t chunk) {
-    float* strip = static_cast<float*>(threadScratch(static_cast<size_t>(plan.stripFloats()) * 4));
-    for (int64_t index = chunk * perChunk; index < smaller(plan.blocks(), (chunk + 1) * perChunk); ++index) {
-      const Block b = plan.block(index);
-      plan.fill(strip, b, 0);
-      for (int64_t line = 0; line < plan.lines(b); ++line) {
-        const int64_t plane = b.plane + line / b.rows;
-        const int64_t place = c.results.at(plane / w.count[0], plane % w.count[0], b.row + line % b.rows, b.column);
-        withFloat(c.results.dtype, [&]<class T>(T) {
-          static constexpr auto kKernels = lineKernels<T>(std::make_index_sequence<kWindows>());
-          for (int64_t i = 0; i < b.columns; i += kWindows) {
-            kKernels.ofWindows[smaller(kWindows, b.columns - i) - 1](
-                c, plan, strip + plan.lineStarts[line] + i * plan.pixelPitch,
-                static_cast<T*>(c.results.data) + place + i * c.results.pitch[2]);
-          }
-        });
-      }
-      finishBlock(c, b, index, 0, 0, c.features);
     }
   });
-}
-
-// Adds to sums (taps x channels) what the windows of a block say about `taps` taps from `first` on: x of the tap times dy.
-template <int taps, class T>
-void sumTaps(const StripPlan& plan, const Block& b, const float* strip, const T* dy, int64_t channels, int64_t first,
-             float* sums) {
-  int64_t starts[taps];
-  for (int t = 0; t < taps; ++t) starts[t] = plan.runStarts[first + t];
-  eachVector(
-      channels, EACH_VECTOR {
-        F32 sum[taps] = {};
-        const T* d = dy + i;
-        for (int64_t line = 0; line < plan.lines(b); ++line) {
-          const float* x = strip + plan.lineStarts[line] + i;
-          for (int64_t k = 0; k < b.columns; ++k, d += channels, x += plan.pixelPitch) {
-            const F32 gradient = loadFloats(d, left);
-            NEURITE_UNROLL
-            for (int t = 0; t < taps; ++t) sum[t] = fma(loadUpTo(x + starts[t], left), gradient, sum[t]);
-          }
-        }
-        NEURITE_UNROLL
-        for (int t = 0; t < taps; ++t) {
-          float* to = sums + (first + t) * channels + i;
-          storeUpTo(to, loadUpTo(to, left) + sum[t], left);
-        }
-      });
-}
-template <class T, size_t... n> constexpr auto tapKernels(std::index_sequence<n...>) {
-  using Kernel = void (*)(const StripPlan&, const Block&, const float*, const T*, int64_t, int64_t, float*);
-  struct Kernels {
-    Kernel ofTaps[kTaps];
-  };
-  return Kernels{{sumTaps<n + 1, T>...}};
 }
 
 }  // namespace
 
 void convolveChannels(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
-  const Tensor& y = call.out[0];
-  Windows w = s.windows(call.in[0]);
-  w.channels = s.channels;
-  float* packed = tapWeights(call.in[1], s.tapCount(), s.channels, [](int64_t t) { return t; });
-  const int64_t row = s.out[2] * s.features;
-  Finish finish(call);
-  correlateChannels({w,
-                     1,
-                     s.features,
-                     packed,
-                     nullptr,
-                     bias,
-                     activation,
-                     {y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}},
-                     finish});
-  finish.end();
+  Correlator(call, s, false, activation, bias).run();
 }
 
 void convolveChannelsData(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
-  Finish finish(call);
-  forPhases(call.in[0], s, [&](Windows w, const auto& tapAt, int64_t begin, const int64_t(&pitch)[3]) {
-    w.channels = s.channels;
-    float* packed = tapWeights(call.in[1], w.tapCount(), s.channels, tapAt);
-    const Tensor& dx = call.out[0];
-    correlateChannels({w,
-                       1,
-                       s.channels,
-                       packed,
-                       nullptr,
-                       bias,
-                       activation,
-                       {dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}},
-                       finish});
-  });
+  Correlator(call, s, true, activation, bias).run();
 }
 
 void sumChannels(const Tensor& x, const Tensor& dy, const Tensor& dw, const ConvShape& s) {
-  Windows w = s.windows(x);
-  w.channels = s.channels;
-  const Offsets offsets(w);
-  const StripPlan plan(w, StripForm::padded, false, kLeastChunks, w.values(), kStripFloats, offsets.memory());
-  const int64_t sums = smaller(plan.blocks(), kLeastChunks), size = dw.size(), taps = w.tapCount();
+  const Rows rows(s, false);
+  const int64_t all = rows.rows(), pixels = rows.size[2], size = dw.size();
+  const bool wide = s.features != s.channels;
+  const int64_t sums =
+      smaller(smaller(kLeastChunks, all), ceilDivide(all * pixels * s.features * s.tapCount(), kInlineWork / 2));
   float* partials = static_cast<float*>(scratch(static_cast<size_t>(sums * size) * 4));
   parallelFor(sums, [&](int64_t sum) {
-    float* strip = static_cast<float*>(threadScratch(static_cast<size_t>(plan.stripFloats()) * 4));
+    const int64_t end = all * (sum + 1) / sums;
+    View view(rows, x, wide, wide);
     float* result = partials + sum * size;
     memset(result, 0, static_cast<size_t>(size) * 4);
-    for (int64_t index = plan.blocks() * sum / sums; index < plan.blocks() * (sum + 1) / sums; ++index) {
-      const Block b = plan.block(index);
-      plan.fill(strip, b, 0);
-      const int64_t pixel = (b.plane * w.count[1] + b.row) * w.count[2] + b.column;
-      withFloat(dy.dtype, [&]<class T>(T) {
-        static constexpr auto kKernels = tapKernels<T>(std::make_index_sequence<kTaps>());
-        for (int64_t first = 0; first < taps; first += kTaps) {
-          kKernels.ofTaps[smaller(kTaps, taps - first) - 1](plan, b, strip, dy.as<const T>() + pixel * s.channels,
-                                                            s.channels, first, result);
+    withFloat(x.dtype, [&]<class T>(T) {
+      for (int64_t row = all * sum / sums, count = 1; row < end; row += count) {
+        count = rows.together(row, end);
+        view.look<T>(row, count);
+        const T* gradient = dy.as<const T>() + row * pixels * s.features;
+        if (!wide) {
+          addToSums(rows, view, count, gradient, result);
+        } else {
+          spread(gradient, count * pixels, s.features, 1, view.results);
+          addToSums(rows, view, count, view.results, result);
         }
-      });
-    }
+      }
+    });
   });
   addPartials(partials, sums, dw);
 }

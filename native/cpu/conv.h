@@ -41,8 +41,8 @@ struct ConvShape {
     for (int i = 0; i < 3; ++i) result = result && taps[i] == 1 && stride[i] == 1 && before[i] == 0 && in[i] == out[i];
     return result;
   }
-  // Each channel makes the feature of its number.
-  bool depthwise() const { return groups == channels && groups == features && groups > 1; }
+  // Each channel makes features of its own.
+  bool depthwise() const { return groups == channels && groups > 1; }
   // The windows over x.
   Windows windows(const Tensor& x) const {
     Windows w{x.data, x.dtype, {}, channels, 0, groupChannels(), batch, {}, {}, {}, {}, {}};

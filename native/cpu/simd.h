@@ -115,6 +115,8 @@ NEURITE_INLINE F32 select(Mask m, F32 yes, F32 no) { return _mm512_mask_blend_ps
 NEURITE_INLINE I32 select(Mask m, I32 yes, I32 no) {
   return (I32)_mm512_mask_blend_epi32(m.bits, (__m512i)no, (__m512i)yes);
 }
+// Lane i becomes lane lanes[i] of v.
+NEURITE_INLINE F32 permute(F32 v, I32 lanes) { return _mm512_maskz_permutexvar_ps(kAllLanes, (__m512i)lanes, v); }
 NEURITE_INLINE bool any(Mask m) { return m.bits != 0; }
 NEURITE_INLINE bool all(Mask m) { return m.bits == 0xffff; }
 // The low 16 bits of each lane, from and to memory.
@@ -173,6 +175,7 @@ NEURITE_INLINE F32 select(Mask m, F32 yes, F32 no) { return _mm256_blendv_ps(no,
 NEURITE_INLINE I32 select(Mask m, I32 yes, I32 no) {
   return (I32)_mm256_blendv_epi8((__m256i)no, (__m256i)yes, (__m256i)m);
 }
+NEURITE_INLINE F32 permute(F32 v, I32 lanes) { return _mm256_permutevar8x32_ps(v, (__m256i)lanes); }
 NEURITE_INLINE bool any(Mask m) { return _mm256_movemask_ps((__m256)m) != 0; }
 NEURITE_INLINE bool all(Mask m) { return _mm256_movemask_ps((__m256)m) == 0xff; }
 NEURITE_INLINE I32 loadLow16(const uint16_t* p, int64_t n) {
@@ -233,6 +236,9 @@ NEURITE_INLINE void storePartial(int32_t* p, I32 v, int64_t n) { memcpy(p, &v, f
 NEURITE_INLINE F32 broadcast(float x) { return F32{x, x, x, x}; }
 NEURITE_INLINE F32 select(Mask m, F32 yes, F32 no) { return (F32)(((I32)yes & m) | ((I32)no & ~m)); }
 NEURITE_INLINE I32 select(Mask m, I32 yes, I32 no) { return (yes & m) | (no & ~m); }
+NEURITE_INLINE F32 permute(F32 v, I32 lanes) {
+  return F32{v[lanes[0] & 3], v[lanes[1] & 3], v[lanes[2] & 3], v[lanes[3] & 3]};
+}
 NEURITE_INLINE bool any(Mask m) { return (m[0] | m[1] | m[2] | m[3]) != 0; }
 NEURITE_INLINE bool all(Mask m) { return (m[0] & m[1] & m[2] & m[3]) != 0; }
 #if defined(__SSE2__)

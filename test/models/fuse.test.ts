@@ -10,6 +10,7 @@ import {
   type Model,
   model,
   ops,
+  optimizers,
   random,
   ShapeError,
   type Structure,
@@ -103,6 +104,17 @@ const twins: Record<string, () => Twin> = {
     chain(conv({ groups: 2, useBias: false }), layers.batchNormalization({ scale: false, axis: 3 }), relu()),
   'depthwise, batchNormalization without center': () =>
     chain(layers.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2 }), layers.batchNormalization({ center: false })),
+  'depthwise with relu, batchNormalization': () =>
+    chain(layers.depthwiseConv2d({ kernelSize: 3, strides: 2, activation: 'relu' }), layers.batchNormalization()),
+  'depthwise, tanh, batchNormalization, relu': () =>
+    chain(layers.depthwiseConv2d({ kernelSize: 3, padding: 'same' }), relu({ activation: 'tanh' }), layers.batchNormalization(), relu()),
+  'conv with sigmoid, batchNormalization, relu': () => chain(conv({ activation: 'sigmoid' }), layers.batchNormalization(), relu()),
+  'conv, relu, batchNormalization, maxPooling': () => chain(conv(), relu(), layers.batchNormalization(), layers.maxPooling2d()),
+  'conv with relu, batchNormalization that is not trained': () =>
+    chain(conv({ activation: 'relu' }), layers.batchNormalization({ trainable: false })),
+  'dense with relu, batchNormalization': () => chain(layers.dense({ units: 5, activation: 'relu' }), layers.batchNormalization()),
+  'separable with relu, batchNormalization': () =>
+    chain(layers.separableConv2d({ filters: 3, kernelSize: 3, depthMultiplier: 2, activation: 'relu' }), layers.batchNormalization()),
   'separable, batchNormalization, relu': () =>
     chain(layers.separableConv2d({ filters: 3, kernelSize: 3 }), layers.batchNormalization(), layers.relu()),
   'dense, batchNormalization, relu': () => chain(layers.dense({ units: 5 }), layers.batchNormalization(), relu()),
@@ -167,6 +179,30 @@ describe('the ops that are run', () => {
     expect(skip(run(residual().net, true))).toEqual([...block, ...block])
     const other = chain(layers.dense({ units: 5 }), layers.batchNormalization(), relu()).net
     expect(skip(run(other, true))).toEqual(['matmul', 'channelMoments', 'channelNorm', 'movingAverage'])
+  })
+
+  test('training: behind an activation and of any convolution in one direction, the statistics are taken in its pass too', () => {
+    const block = ['conv', 'channelNorm', 'movingAverage']
+    const norm = () => layers.batchNormalization()
+    expect(skip(run(chain(conv({ activation: 'relu' }), norm()).net, true))).toEqual(block)
+    expect(skip(run(chain(conv(), relu({ activation: 'tanh' }), norm(), relu()).net, true))).toEqual(block)
+    expect(skip(run(chain(layers.depthwiseConv2d({ kernelSize: 3 }), norm(), relu()).net, true))).toEqual(block)
+    expect(skip(run(chain(layers.depthwiseConv2d({ kernelSize: 3, activation: 'relu' }), norm()).net, true))).toEqual(block)
+    expect(skip(run(chain(layers.separableConv2d({ filters: 5, kernelSize: 3 }), norm()).net, true))).toEqual(['conv', ...block])
+    const transposed = chain(layers.conv2dTranspose({ filters: 3, kernelSize: 3, activation: 'relu' }), norm()).net
+    expect(skip(run(transposed, true))).toEqual(['convDataGrad', 'channelMoments', 'channelNorm', 'movingAverage'])
+    // Nothing can be folded into weights behind an activation.
+    expect(skip(run(chain(conv({ activation: 'relu' }), norm()).net, false))).toEqual(['conv', 'channelNorm'])
+  })
+
+  test('depthwise and separable layers read their kernels where they lie, in both directions', () => {
+    for (const layer of [layers.depthwiseConv2d({ kernelSize: 3 }), layers.separableConv2d({ filters: 5, kernelSize: 3 })]) {
+      const { net } = chain(layer)
+      const x = random.normal([2, 6, 6, 4])
+      const names = opsOf(() => valueAndGrad(() => net.apply(x).sum(), [x, ...net.trainableVariables]))
+      expect(names).toContain('convFilterGrad')
+      expect(names).not.toContain('copy')
+    }
   })
 
   test('the way back through a residual block adds no gradients by themselves', () => {
@@ -340,6 +376,33 @@ describe('what users see is the same:', () => {
     const x = random.normal([8, 6, 6, 4])
     const eager = await net.apply(x).data()
     for (let i = 0; i < 3; i++) expect(await net.predictOnBatch(x).data()).toEqual(eager)
+  })
+
+  test('a replay of a training step has the bits of an eager one', async () => {
+    const make = () => {
+      setRandomSeed(3)
+      return chain(
+        conv({ activation: 'relu' }),
+        layers.batchNormalization(),
+        layers.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2 }),
+        layers.batchNormalization(),
+        relu(),
+        layers.separableConv2d({ filters: 3, kernelSize: 3 }),
+        layers.batchNormalization()
+      ).net
+    }
+    const [recorded, eager] = [make(), make()]
+    const x = random.normal([8, 6, 6, 4])
+    const y = random.normal(recorded.apply(x).shape)
+    recorded.compile({ optimizer: 'sgd', loss: 'meanSquaredError' })
+    const optimizer = optimizers.sgd()
+    for (let i = 0; i < 4; i++) {
+      await recorded.trainOnBatch(x, y)
+      const variables = eager.trainableVariables
+      const { grads } = valueAndGrad(() => losses.meanSquaredError().call(y, eager.apply(x, { training: true })), variables)
+      optimizer.apply(grads, variables)
+    }
+    for (const [i, w] of recorded.weights.entries()) expect(await w.data()).toEqual(await eager.weights[i]!.data())
   })
 
   test('a cross-entropy starts from what enters the activation at the end', async () => {

@@ -132,10 +132,37 @@ void testLargeMovement() {
   expect("relu of bfloat16", result, [&](size_t r, size_t c) { return std::fmax(0, half.values[r * kColumns + c]); });
 }
 
+// The images of a large depthwise convolution are what each of them gives by itself, whether rows are of whole lines or not.
+void testLargeDepthwise() {
+  for (const DType type : {F, H}) {
+    for (const int64_t channels : {64, 35}) {
+      const int64_t images = (int64_t{25} << 20) / (100 * 192 * channels * static_cast<int64_t>(dtypeBytes(type))) + 1;
+      attributes::conv conv{};
+      conv.strides.count = conv.dilation.count = conv.before.count = 2;
+      for (int i = 0; i < 2; i++) conv.strides.values[i] = conv.dilation.values[i] = conv.before.values[i] = 1;
+      conv.groups = channels;
+      Value x = randomValue(type, {images, 100, 192, channels}), w = randomValue(type, {3, 3, 1, channels}), absent;
+      Value y(type, x.dims);
+      run(Op::conv, {&x, &w, &absent}, {&y}, &conv);
+      const int64_t size = 100 * 192 * channels;
+      std::vector<double> e;
+      for (int64_t i = 0; i < images; i++) {
+        Value image(type, {1, 100, 192, channels}, {x.values.begin() + i * size, x.values.begin() + (i + 1) * size});
+        Value result(type, image.dims);
+        run(Op::conv, {&image, &w, &absent}, {&result}, &conv);
+        result.read();
+        e.insert(e.end(), result.values.begin(), result.values.end());
+      }
+      expectClose("conv of each channel, large", y, e, 0);
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
   testLarge();
+  testLargeDepthwise();
   testLargeMovement();
   return finish();
 }

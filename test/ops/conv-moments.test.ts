@@ -25,6 +25,13 @@ const cases: Record<string, Moments> = {
   strides: { x: [4, 15, 16, 6], w: [3, 3, 6, 9], options: { strides: 2, padding: 'same', dilationRate: 1 } },
   groups: { x: [3, 8, 9, 12], w: [3, 3, 4, 18], options: { groups: 3 } },
   'each channel by itself': { x: [5, 20, 21, 33], w: [3, 3, 1, 33], options: { groups: 33, padding: 'same' } },
+  'rows of channels by themselves, behind an activation': {
+    x: [3, 30, 9, 20],
+    w: [3, 3, 1, 20],
+    options: { groups: 20, strides: 2, padding: 'same', activation: 'tanh' }
+  },
+  'several features of each channel': { x: [5, 12, 13, 11], w: [3, 3, 1, 33], options: { groups: 11, activation: 'relu' } },
+  'an activation': { x: [3, 11, 12, 6], w: [3, 3, 6, 9], options: { padding: 'same', activation: 'relu' } },
   'each pixel by itself': { x: [7, 16, 16, 8], w: [1, 1, 8, 70] },
   sequences: { x: [4, 700, 6], w: [5, 6, 20], options: { padding: 'causal', dilationRate: 2 } },
   volumes: { x: [2, 5, 6, 7, 3], w: [3, 3, 3, 3, 10], options: { padding: 'same' } },
@@ -57,14 +64,14 @@ onEveryDevice(() => {
     for (const t of [m, v]) expect(Array.from(await t.data(), Number.isNaN)).toEqual([true, false])
   })
 
-  test('gradients are those of a convolution', async () => {
+  test.each(['none', 'relu'] as const)('gradients are those of a convolution with the activation %s', async (activation) => {
     const [x, w, seed] = [random.normal([2, 6, 6, 3]), random.normal([3, 3, 3, 5]), random.normal([2, 4, 4, 5])]
     const grads = (y: () => Tensor) => valueAndGrad(() => y().mul(seed).sum(), [x, w]).grads
     const fused = grads(() => {
-      const [y, ...moments] = convMoments(x, w, {})
+      const [y, ...moments] = convMoments(x, w, { activation })
       return normalizedBatch(y, moments, { activation: 'relu' })
     })
-    const plain = grads(() => ops.batchNormTraining(ops.conv(x, w), { activation: 'relu' })[0])
+    const plain = grads(() => ops.batchNormTraining(ops.conv(x, w, { activation }), { activation: 'relu' })[0])
     for (const [i, t] of fused.entries()) {
       const [received, expected] = [await t.data(), await plain[i]!.data()]
       for (const [k, value] of expected.entries()) expect(Math.abs(received[k]! - value)).toBeLessThan(2e-4)

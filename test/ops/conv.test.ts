@@ -180,6 +180,30 @@ const shapes: Shapes[] = [
   [[1, 9, 8, 18], [3, 3, 1, 18], { groups: 18, dilationRate: 2, padding: 'same' }],
   // More taps, windows in a line and channels than a pass over channels takes.
   [[1, 3, 18, 17], [5, 3, 1, 17], { groups: 17, padding: 'same' }],
+  // Rows that see the whole kernel, two at a time, and those at borders; steps of two columns; kernels of more rows and taps than are held at a time.
+  [[2, 9, 8, 33], [3, 3, 1, 33], { groups: 33, padding: 'same' }],
+  [[2, 9, 8, 16], [3, 3, 1, 16], { groups: 16, padding: 'same', strides: 2 }],
+  [[1, 8, 11, 5], [5, 5, 1, 5], { groups: 5, padding: 'same', strides: 2 }],
+  [[1, 7, 9, 4], [7, 4, 1, 4], { groups: 4, padding: 'same' }],
+  [[1, 12, 11, 3], [3, 3, 1, 3], { groups: 3, padding: 'same', dilationRate: 2, strides: 3 }],
+  [[2, 12, 6], [4, 1, 6], { groups: 6, padding: 'causal', dilationRate: 2 }],
+  [[1, 4, 5, 6, 3], [3, 3, 3, 1, 3], { groups: 3, padding: 'same' }],
+  [
+    [1, 3, 3, 2],
+    [2, 2, 1, 2],
+    {
+      groups: 2,
+      padding: [
+        [4, 4],
+        [3, 5]
+      ]
+    }
+  ],
+  // Several features of a channel.
+  [[2, 7, 6, 6], [3, 3, 1, 12], { groups: 6, padding: 'same' }],
+  [[1, 5, 6, 18], [3, 3, 1, 54], { groups: 18, padding: 'same', strides: 2 }],
+  [[1, 5, 5, 3], [2, 2, 1, 36], { groups: 3 }],
+  [[2, 9, 5], [3, 1, 10], { groups: 5, dilationRate: 2 }],
   // Even numbers of channels, which are multiplied in pairs as bfloat16; lines of odd and even length.
   [[2, 5, 7, 4], [3, 3, 4, 6], { padding: 'same' }],
   [[1, 6, 16, 6], [3, 3, 6, 4], { strides: 2, padding: 'same' }],
