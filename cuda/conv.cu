@@ -1,6 +1,4 @@
 // conv, convDataGrad, convFilterGrad: prepare the product and let the table choose a kernel.
-#include <numeric>
-
 #include "channel-moments.h"
 #include "conv.h"
 #include "kernels.h"
@@ -8,34 +6,20 @@
 namespace neurite::cuda {
 namespace {
 
-// A convolution's shape with three spatial axes, whichever of its products is wanted.
-struct Shape {
-  int64_t images, channels, features, groups;
-  int32_t input[3], output[3], kernel[3], stride[3], dilation[3], before[3];
-
-  template <class A>
-  Shape(const A& attributes, const Tensor& x, const Tensor& w, const Tensor& y)
-      : images(x.dims[0]), channels(x.dims[x.rank - 1]), features(w.dims[w.rank - 1]), groups(attributes.groups) {
-    const int missing = 5 - x.rank;
-    for (int i = 0; i < 3; i++) {
-      const int axis = i - missing;
-      input[i] = axis < 0 ? 1 : dimension(x.dims[1 + axis]);
-      output[i] = axis < 0 ? 1 : dimension(y.dims[1 + axis]);
-      kernel[i] = axis < 0 ? 1 : dimension(w.dims[axis]);
-      stride[i] = axis < 0 ? 1 : dimension(attributes.strides[axis]);
-      dilation[i] = axis < 0 ? 1 : dimension(attributes.dilation[axis]);
-      before[i] = axis < 0 ? 0 : dimension(attributes.before[axis]);
-    }
+template <class A> ConvShape shapeOf(const A& attributes, const Tensor& x, const Tensor& w, const Tensor& y) {
+  ConvShape shape{x.dims[0], x.dims[x.rank - 1], w.dims[w.rank - 1], attributes.groups, {}, {}, {}, {}, {}, {}};
+  const int missing = 5 - x.rank;
+  for (int i = 0; i < 3; i++) {
+    const int axis = i - missing;
+    shape.input[i] = axis < 0 ? 1 : dimension(x.dims[1 + axis]);
+    shape.output[i] = axis < 0 ? 1 : dimension(y.dims[1 + axis]);
+    shape.kernel[i] = axis < 0 ? 1 : dimension(w.dims[axis]);
+    shape.stride[i] = axis < 0 ? 1 : dimension(attributes.strides[axis]);
+    shape.dilation[i] = axis < 0 ? 1 : dimension(attributes.dilation[axis]);
+    shape.before[i] = axis < 0 ? 0 : dimension(attributes.before[axis]);
   }
-  int32_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
-  int64_t inputPixels() const { return images * input[0] * input[1] * input[2]; }
-  int64_t outputPixels() const { return images * output[0] * output[1] * output[2]; }
-  bool everyPixelOnce() const {
-    bool once = taps() == 1;
-    for (int i = 0; i < 3; i++) once = once && stride[i] == 1 && before[i] == 0 && input[i] == output[i];
-    return once;
-  }
-};
+  return shape;
+}
 
 void setOutput(Output& output, const Tensor& c, const Tensor* bias, Activation activation) {
   output.size = c.size();
@@ -63,7 +47,7 @@ void setImage(Gather& gather, const int32_t (&size)[3], int64_t channels, int64_
 }
 
 // x as the forward product and the filter gradient gather it.
-Gather gatherOfInput(const Shape& shape) {
+Gather gatherOfInput(const ConvShape& shape) {
   Gather gather{};
   setImage(gather, shape.input, shape.channels, shape.groups);
   for (int i = 0; i < 3; i++) {
@@ -76,10 +60,15 @@ Gather gatherOfInput(const Shape& shape) {
   return gather;
 }
 
-template <class Conv> void runConv(const Call& call, Conv& conv, bool bfloat16, bool mayRound) {
+void setMatrices(Gemm& gemm, const ConvMatrices& matrices) {
+  gemm.m = dimension(matrices.m);
+  gemm.n = dimension(matrices.n);
+  gemm.k = dimension(matrices.k);
+  gemm.batches = dimension(matrices.batches);
+}
+
+template <class Conv> void runConv(const Call& call, Conv& conv, bool bfloat16, const MatmulChoice& choice) {
   if (conv.batches > 65535) fail("more than 65,535 groups, times strides");
-  const MatmulChoice choice =
-      chooseConvProduct(conv.m, conv.n, conv.k, conv.batches, contextOf(call).capability, mayRound);
   setSlices(call, conv, choice);
   if (choice.kernel == MatmulKernel::tensorCore)
     launchTensorCoreConv(call, conv, bfloat16, choice);
@@ -88,41 +77,37 @@ template <class Conv> void runConv(const Call& call, Conv& conv, bool bfloat16, 
   sumSlices(call, conv);
 }
 
-template <class Conv> void setOperands(Conv& conv, const Shape& shape, const Tensor& gathered, const Tensor& matrix) {
+template <class Conv>
+void setOperands(Conv& conv, const ConvShape& shape, const Tensor& gathered, const Tensor& matrix) {
   conv.gathered = gathered.data;
   conv.matrix = matrix.data;
   // A group starts at a multiple of its channels, too.
   const int64_t channels = conv.gather.channels.value;
   conv.gatheredVector = readsVectors(gathered, channels);
   conv.matrixStride = shape.features;
-  conv.matrixVector = readsVectors(matrix, shape.features / shape.groups);
+  conv.matrixVector = readsVectors(matrix, shape.groupFeatures());
   conv.groups = static_cast<int32_t>(shape.groups);
 }
 
 // The same products of a convolution that multiplies each pixel by one matrix w (C, F).
-void runPointwise(const Call& call, const Output& output, ConvProduct product, const Shape& shape, const Tensor& a,
-                  const Tensor& b, bool mayRound) {
+void runPointwise(const Call& call, const Output& output, ConvProduct product, const ConvShape& shape, const Tensor& a,
+                  const Tensor& b, const MatmulChoice& choice) {
   Matmul matmul{};
   static_cast<Output&>(matmul) = output;
-  const int64_t pixels = shape.outputPixels();
-  const bool forward = product == ConvProduct::forward, filterGrad = product == ConvProduct::filterGrad;
-  matmul.m = dimension(filterGrad ? shape.channels : pixels);
-  matmul.n = dimension(product == ConvProduct::dataGrad ? shape.channels : shape.features);
-  matmul.k = dimension(filterGrad ? pixels : forward ? shape.channels : shape.features);
-  matmul.batches = 1;
+  setMatrices(matmul, matricesOf(shape, product));
   matmul.a = a.data;
   matmul.b = b.data;
-  matmul.transposeA = filterGrad;
+  matmul.transposeA = product == ConvProduct::filterGrad;
   matmul.transposeB = product == ConvProduct::dataGrad;
   matmul.aStride = product == ConvProduct::dataGrad ? shape.features : shape.channels;
   matmul.bStride = shape.features;
   matmul.aVector = readsVectors(a, matmul.aStride);
   matmul.bVector = readsVectors(b, matmul.bStride);
-  runMatmul(call, matmul, a.dtype == DType::bfloat16, mayRound);
+  runMatmul(call, matmul, a.dtype == DType::bfloat16, choice);
 }
 
-void runDepthwise(const Call& call, const Output& output, ConvProduct product, const Shape& shape, const Tensor& left,
-                  const Tensor& right) {
+void runDepthwise(const Call& call, const Output& output, ConvProduct product, const ConvShape& shape,
+                  const Tensor& left, const Tensor& right) {
   Depthwise conv{};
   static_cast<Output&>(conv) = output;
   conv.left = left.data;
@@ -146,7 +131,7 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
   const int64_t perThread = vector ? 4 : 1;
   if (product == ConvProduct::filterGrad) {
     const int64_t pixels = shape.outputPixels();
-    const int64_t slices = depthwiseSlices(pixels, int64_t{shape.taps()} * ceilDiv(shape.features, 32 * perThread));
+    const int64_t slices = depthwiseSlices(pixels, shape.taps() * ceilDiv(shape.features, 32 * perThread));
     conv.items = dimension(pixels);
     conv.slicePixels = static_cast<int32_t>(ceilDiv(pixels, slices));
     conv.slices = static_cast<int32_t>(slices);
@@ -164,8 +149,10 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
   sumSlices(call, conv);
 }
 
-template <class A> bool mayRound(const A& attributes, const Tensor& x) {
-  return x.dtype == DType::bfloat16 || attributes.precision != Precision::highest;
+template <class A>
+ConvChoice choose(const Call& call, const A& attributes, const ConvShape& shape, ConvProduct product, DType dtype) {
+  const bool mayRound = dtype == DType::bfloat16 || attributes.precision != Precision::highest;
+  return chooseConv(shape, product, contextOf(call).capability, mayRound);
 }
 
 }  // namespace
@@ -173,23 +160,21 @@ template <class A> bool mayRound(const A& attributes, const Tensor& x) {
 static void forward(const Call& call) {
   const auto& attributes = attributesOf<attributes::conv>(call);
   const Tensor &x = call.in[0], &w = call.in[1], &y = call.out[0];
-  const Shape shape(attributes, x, w, y);
+  const ConvShape shape = shapeOf(attributes, x, w, y);
   ConvForward conv{};
   setOutput(conv, y, &call.in[2], attributes.activation);
   if (conv.size == 0) return;
-  switch (chooseConv(shape.everyPixelOnce(), shape.groups, shape.channels / shape.groups)) {
+  const ConvChoice choice = choose(call, attributes, shape, ConvProduct::forward, x.dtype);
+  switch (choice.kernel) {
     case ConvKernel::matmul:
-      return runPointwise(call, conv, ConvProduct::forward, shape, x, w, mayRound(attributes, x));
+      return runPointwise(call, conv, ConvProduct::forward, shape, x, w, choice.product);
     case ConvKernel::depthwise:
       return runDepthwise(call, conv, ConvProduct::forward, shape, x, w);
     case ConvKernel::gather:
       conv.gather = gatherOfInput(shape);
       setOperands(conv, shape, x, w);
-      conv.m = dimension(shape.outputPixels());
-      conv.n = dimension(shape.features / shape.groups);
-      conv.k = dimension(shape.taps() * (shape.channels / shape.groups));
-      conv.batches = conv.groups;
-      runConv(call, conv, x.dtype == DType::bfloat16, mayRound(attributes, x));
+      setMatrices(conv, matricesOf(shape, ConvProduct::forward));
+      runConv(call, conv, x.dtype == DType::bfloat16, choice.product);
   }
 }
 
@@ -204,37 +189,36 @@ void conv(const Call& call) {
 void convFilterGrad(const Call& call) {
   const auto& attributes = attributesOf<attributes::convFilterGrad>(call);
   const Tensor &x = call.in[0], &dy = call.in[1], &dw = call.out[0];
-  const Shape shape(attributes, x, dw, dy);
+  const ConvShape shape = shapeOf(attributes, x, dw, dy);
   ConvFilterGrad conv{};
   setOutput(conv, dw, nullptr, Activation::none);
   if (conv.size == 0) return;
-  switch (chooseConv(shape.everyPixelOnce(), shape.groups, shape.channels / shape.groups)) {
+  const ConvChoice choice = choose(call, attributes, shape, ConvProduct::filterGrad, x.dtype);
+  switch (choice.kernel) {
     case ConvKernel::matmul:
-      return runPointwise(call, conv, ConvProduct::filterGrad, shape, x, dy, mayRound(attributes, x));
+      return runPointwise(call, conv, ConvProduct::filterGrad, shape, x, dy, choice.product);
     case ConvKernel::depthwise:
       return runDepthwise(call, conv, ConvProduct::filterGrad, shape, x, dy);
     case ConvKernel::gather:
       conv.gather = gatherOfInput(shape);
       setOperands(conv, shape, x, dy);
-      conv.m = dimension(shape.taps() * (shape.channels / shape.groups));
-      conv.n = dimension(shape.features / shape.groups);
-      conv.k = dimension(shape.outputPixels());
-      conv.batches = conv.groups;
-      runConv(call, conv, x.dtype == DType::bfloat16, mayRound(attributes, x));
+      setMatrices(conv, matricesOf(shape, ConvProduct::filterGrad));
+      runConv(call, conv, x.dtype == DType::bfloat16, choice.product);
   }
 }
 
 void convDataGrad(const Call& call) {
   const auto& attributes = attributesOf<attributes::convDataGrad>(call);
   const Tensor &dy = call.in[0], &w = call.in[1], &dx = call.out[0];
-  const Shape shape(attributes, dx, w, dy);
+  const ConvShape shape = shapeOf(attributes, dx, w, dy);
   ConvDataGrad conv{};
   setOutput(conv, dx, &call.in[2], attributes.activation);
   conv.addend = call.in[3].data;
   if (conv.size == 0) return;
-  switch (chooseConv(shape.everyPixelOnce(), shape.groups, shape.channels / shape.groups)) {
+  const ConvChoice choice = choose(call, attributes, shape, ConvProduct::dataGrad, dy.dtype);
+  switch (choice.kernel) {
     case ConvKernel::matmul:
-      return runPointwise(call, conv, ConvProduct::dataGrad, shape, dy, w, mayRound(attributes, dy));
+      return runPointwise(call, conv, ConvProduct::dataGrad, shape, dy, w, choice.product);
     case ConvKernel::depthwise:
       return runDepthwise(call, conv, ConvProduct::dataGrad, shape, dy, w);
     case ConvKernel::gather: {
@@ -245,27 +229,18 @@ void convDataGrad(const Call& call) {
       copy(shape.dilation, conv.dilation);
       copy(shape.before, conv.before);
       copy(shape.kernel, conv.kernel);
-      int64_t rows = shape.images, taps = 1, phases = 1;
       for (int i = 0; i < 3; i++) {
-        const int32_t stride = shape.stride[i], common = std::gcd(stride, shape.dilation[i]);
-        conv.phases[i] = stride < shape.input[i] ? stride : shape.input[i];
-        conv.tapStep[i] = stride / common;
-        const int64_t most = ceilDiv(shape.kernel[i], conv.tapStep[i]);
-        conv.mostTaps[i] = FastDivisor(most);
-        conv.fewerTaps[i] = FastDivisor(most - 1);
-        const int64_t grid = ceilDiv(shape.input[i], stride);
-        conv.gather.grid[i] = FastDivisor(grid);
+        const ConvPhases phases = phasesOf(shape, i);
+        conv.phases[i] = phases.count;
+        conv.tapStep[i] = phases.tapStep;
+        conv.mostTaps[i] = FastDivisor(phases.most);
+        conv.fewerTaps[i] = FastDivisor(phases.most - 1);
+        conv.gather.grid[i] = FastDivisor(phases.grid);
         conv.gather.stride[i] = 1;
-        conv.gather.step[i] = -shape.dilation[i] / common;
-        rows *= grid;
-        taps *= most;
-        phases *= conv.phases[i];
+        conv.gather.step[i] = -phases.placeStep;
       }
-      conv.m = dimension(rows);
-      conv.n = dimension(shape.channels / shape.groups);
-      conv.k = dimension(taps * (shape.features / shape.groups));
-      conv.batches = dimension(phases * shape.groups);
-      runConv(call, conv, dy.dtype == DType::bfloat16, mayRound(attributes, dy));
+      setMatrices(conv, matricesOf(shape, ConvProduct::dataGrad));
+      runConv(call, conv, dy.dtype == DType::bfloat16, choice.product);
     }
   }
 }

@@ -249,8 +249,6 @@ struct Depthwise : Output {
   int32_t slicePixels;    // filter gradient
 };
 
-enum class ConvProduct { forward, dataGrad, filterGrad };
-
 void launchDepthwise(const Call& call, const Depthwise& depthwise, ConvProduct product, bool bfloat16, bool vector);
 
 // Each has the mainloop of the matmul launcher of the same name.

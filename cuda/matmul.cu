@@ -40,9 +40,7 @@ void sumSlices(const Call& call, const Output& output) {
   if (output.slices > 1) launch(call, sumSlicesKernel, gridFor(call, output.size), kThreads, 0, output);
 }
 
-void runMatmul(const Call& call, Matmul& matmul, bool bfloat16, bool mayRound) {
-  const MatmulChoice choice =
-      chooseMatmul(matmul.m, matmul.n, matmul.k, matmul.batches, contextOf(call).capability, mayRound);
+void runMatmul(const Call& call, Matmul& matmul, bool bfloat16, const MatmulChoice& choice) {
   setSlices(call, matmul, choice);
   // Blocks of one launch differ in blockIdx.y by batch, of which there can be 65,535.
   if (matmul.batches > 65535) fail("more than 65,535 matrices in one product");
@@ -99,7 +97,8 @@ void matmul(const Call& call) {
 
   if (gemm.size == 0) return;
   const bool bfloat16 = a.dtype == DType::bfloat16;
-  runMatmul(call, gemm, bfloat16, bfloat16 || attributes.precision != Precision::highest);
+  const bool mayRound = bfloat16 || attributes.precision != Precision::highest;
+  runMatmul(call, gemm, bfloat16, chooseMatmul(m, n, k, batches, contextOf(call).capability, mayRound));
 }
 
 }  // namespace neurite::cuda

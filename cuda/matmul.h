@@ -115,8 +115,8 @@ int32_t dimension(const Call& call, int64_t value);
 // Whether lines of a matrix can be read in vectors of 16 bytes: float32 in fours, bfloat16 in eights.
 bool readsVectors(const Tensor& x, int64_t stride);
 
-// Lets the table choose a kernel and runs it; of `matmul` everything is set but the slices.
-void runMatmul(const Call& call, Matmul& matmul, bool bfloat16, bool mayRound);
+// Runs the kernel that the table has chosen; of `matmul` everything is set but the slices.
+void runMatmul(const Call& call, Matmul& matmul, bool bfloat16, const MatmulChoice& choice);
 
 // Sets slices, with memory for their sums.
 void setSlices(const Call& call, Gemm& gemm, const MatmulChoice& choice);

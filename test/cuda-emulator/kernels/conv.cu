@@ -261,7 +261,7 @@ SUITE_CASE(convFilterGradInSlices) { checkAll(shape(3, {17, 16}, 4, {2, 2}, 16, 
 // Enough blocks for the largest tiles. Groups make them without much memory.
 SUITE_CASE(convLargeTiles) {
   const neurite::cuda::MatmulChoice choice =
-      neurite::cuda::chooseConvProduct(66, 68, 68, neurite::cuda::kFullGrid, 75, false);
+      neurite::cuda::chooseConvProduct({66, 68, 68, neurite::cuda::kFullGrid}, 75, false);
   suite::expect(choice.tile == 128, "that many groups fill a grid of the largest tiles");
   // Pixels, channels and features of a group: y, dx and dw in turn are larger than 64 both ways.
   const int64_t groups = neurite::cuda::kFullGrid, sizes[3][3] = {{66, 2, 68}, {66, 68, 2}, {3, 66, 68}};
