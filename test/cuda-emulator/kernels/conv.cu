@@ -258,6 +258,41 @@ SUITE_CASE(convEpilogues) {
 // Filter gradients of many pixels: slices of k.
 SUITE_CASE(convFilterGradInSlices) { checkAll(shape(3, {17, 16}, 4, {2, 2}, 16, 1, {}, {}, {1, 0}, {0, 1})); }
 
+// The moments of the features as they are stored, behind each kernel.
+SUITE_CASE(convMoments) {
+  for (const Shape& s :
+       cases<Shape>({shape(1, {1, 1}, 1, {1, 1}, 1),                                // one pixel
+                     shape(2, {5, 6}, 3, {1, 1}, 16),                               // a product of matrices
+                     shape(1, {9, 7}, 12, {3, 3}, 12, 12, {2, 1}),                  // depthwise
+                     shape(2, {12, 13}, 3, {3, 3}, 17, 1, {}, {}, {1, 1}, {1, 1}),  // moments in slices
+                     shape(2, {7, 5}, 4, {3, 3}, 6, 2, {}, {}, {1, 1}, {1, 1})})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
+      const Value x = random(dtype, s.x(), -1, 1), w = random(dtype, s.w(), -1, 1), bias = random(dtype, {s.features});
+      std::vector<double> y = zeros(s.y());
+      forProducts(s, [&](int64_t ix, int64_t iw, int64_t iy) { y[static_cast<size_t>(iy)] += x[ix] * w[iw]; });
+      const How how{dtype, Precision::highest, true, Activation::relu};
+      finish(y, bias, how);
+      const Value statistic = empty(DType::float32, {s.features});
+      const Result result = run(
+          Op::conv,
+          attributes::conv{ints(s.strides), ints(s.dilation), ints(s.before), s.groups, how.activation, how.precision},
+          {x, w, bias}, {empty(dtype, s.y()), statistic, statistic});
+      const int64_t pixels = s.images * sizeOf(s.output);
+      expectProduct("conv with moments", s, how, result[0], y, pixels, s.features, sizeOf(s.kernel) * s.channels);
+      const auto count = static_cast<double>(pixels);
+      std::vector<double> mean = zeros({s.features}), variance = mean;
+      for (int64_t i = 0; i < result[0].size(); i++) mean[static_cast<size_t>(i % s.features)] += result[0][i] / count;
+      for (int64_t i = 0; i < result[0].size(); i++) {
+        const auto feature = static_cast<size_t>(i % s.features);
+        variance[feature] += (result[0][i] - mean[feature]) * (result[0][i] - mean[feature]) / count;
+      }
+      const std::string at = " of conv " + name(dtype) + " " + ops::describe(s.x()) + " w " + ops::describe(s.w());
+      expectEqual("mean" + at, result[1], mean, 2e-6);
+      expectEqual("variance" + at, result[2], variance, 2e-6);
+    }
+  }
+}
+
 // Enough blocks for the largest tiles. Groups make them without much memory.
 SUITE_CASE(convLargeTiles) {
   const neurite::cuda::MatmulChoice choice =
