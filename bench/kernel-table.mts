@@ -54,5 +54,5 @@ export function kernelTable(capability: number, asked: Asked): string | undefine
     const { layer, direction } = cases[i]!
     return [`${nameOf(layer)}: ${direction}`, ...answer.split('\t')]
   })
-  return table([`compute capability ${(capability / 10).toFixed(1)}`, 'float32, highest', 'float32, high; bfloat16'], rows)
+  return table([`compute capability ${(capability / 10).toFixed(1)}`, 'float32, highest', 'float32, high', 'bfloat16'], rows)
 }

@@ -46,8 +46,9 @@ struct ConvMatrices {
   int64_t m, n, k, batches;
 };
 
-inline ConvMatrices matricesOf(const ConvShape& shape, ConvProduct product) {
-  const int64_t depth = shape.taps() * shape.groupChannels();
+// `channels`: of a group of x, as they are gathered.
+inline ConvMatrices matricesOf(const ConvShape& shape, ConvProduct product, int64_t channels) {
+  const int64_t depth = shape.taps() * channels;
   if (product == ConvProduct::forward) return {shape.outputPixels(), shape.groupFeatures(), depth, shape.groups};
   if (product == ConvProduct::filterGrad) return {depth, shape.groupFeatures(), shape.outputPixels(), shape.groups};
   ConvMatrices matrices{shape.images, shape.groupChannels(), shape.groupFeatures(), shape.groups};
@@ -66,10 +67,22 @@ enum class ConvKernel {
   gather,     // the mainloops of matmul, one operand gathered
 };
 
+// Unless depthwise, with the product and what multiplies it.
 struct ConvChoice {
   ConvKernel kernel;
-  MatmulChoice product;  // unless depthwise
+  int64_t channels;  // of a group of x as they are gathered: with zeros behind them if they are more than there are
+  ConvMatrices matrices;
+  MatmulChoice product;
 };
+
+// A first layer has so few channels that a pixel of them is no word that cp.async can copy (4, 8 or 16 bytes, aligned). With zeros behind
+// them it is one: a copy instead of a load and a store per channel, for at most twice the depth and one more pass over x. For the 7x7 kernel
+// of ResNet-50's first layer in bfloat16 that is 49 copies per pixel of y, not 147 loads, and a depth of 196, not 147. Counted, not measured.
+inline int64_t paddedChannels(int64_t channels, int64_t elementBytes) {
+  int64_t padded = elementBytes < 4 ? 4 / elementBytes : 1;
+  while (padded < channels) padded *= 2;
+  return padded * elementBytes <= 16 ? padded : channels;
+}
 
 // The mainloop of a gathered product. Few channels or features make C narrow: a tile that is wider would multiply zeros. Filter gradients
 // have a small C and a k of all pixels, so that slices of k are what fills the GPU.
@@ -79,19 +92,34 @@ inline MatmulChoice chooseConvProduct(const ConvMatrices& matrices, int capabili
   return chooseMatmul(m, n, k, batches, capability, mayRound, 128, narrow <= 32 ? 32 : narrow <= 64 ? 64 : 128);
 }
 
-inline ConvChoice chooseConv(const ConvShape& shape, ConvProduct product, int capability, bool mayRound) {
-  if (shape.groups > 1 && shape.groupChannels() == 1) return {ConvKernel::depthwise, {}};
-  const ConvMatrices matrices = matricesOf(shape, product);
-  if (shape.groups > 1 || !shape.everyPixelOnce())
-    return {ConvKernel::gather, chooseConvProduct(matrices, capability, mayRound)};
-  return {ConvKernel::matmul, chooseMatmul(matrices.m, matrices.n, matrices.k, 1, capability, mayRound)};
+inline ConvChoice chooseConv(const ConvShape& shape, ConvProduct product, int capability, bool mayRound,
+                             int64_t elementBytes) {
+  ConvChoice choice{ConvKernel::depthwise, shape.groupChannels(), {}, {}};
+  if (shape.groups > 1 && choice.channels == 1) return choice;
+  choice.matrices = matricesOf(shape, product, choice.channels);
+  const auto [m, n, k, batches] = choice.matrices;
+  if (shape.groups == 1 && shape.everyPixelOnce()) {
+    choice.kernel = ConvKernel::matmul;
+    choice.product = chooseMatmul(m, n, k, batches, capability, mayRound);
+    return choice;
+  }
+  choice.kernel = ConvKernel::gather;
+  choice.product = chooseConvProduct(choice.matrices, capability, mayRound);
+  // Multiply-adds are what float32 arithmetic is bound by: there, more depth is more time.
+  if (choice.product.kernel == MatmulKernel::simt || product == ConvProduct::dataGrad || shape.groups > 1)
+    return choice;
+  choice.channels = paddedChannels(choice.channels, elementBytes);
+  choice.matrices = matricesOf(shape, product, choice.channels);
+  choice.product = chooseConvProduct(choice.matrices, capability, mayRound);
+  return choice;
 }
 
-// Slices of the pixels in the filter gradient of a depthwise convolution, whose other axes make `blocks` blocks.
-inline int64_t depthwiseSlices(int64_t pixels, int64_t blocks) {
-  constexpr int64_t kLeastPixels = 64;
+// Slices of the pixels in the filter gradient of a depthwise convolution, whose other axes make `blocks` blocks, each with so many rows of
+// threads over pixels.
+inline int64_t depthwiseSlices(int64_t pixels, int64_t blocks, int64_t rows) {
+  const int64_t least = 8 * rows;
   const int64_t wanted = (2 * kFullGrid + blocks - 1) / (blocks > 0 ? blocks : 1);
-  const int64_t most = pixels / kLeastPixels < 128 ? pixels / kLeastPixels : 128;
+  const int64_t most = pixels / least < 128 ? pixels / least : 128;
   const int64_t slices = wanted < most ? wanted : most;
   return slices > 1 ? slices : 1;
 }

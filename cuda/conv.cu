@@ -1,4 +1,6 @@
 // conv, convDataGrad, convFilterGrad: prepare the product and let the table choose a kernel.
+#include <algorithm>
+
 #include "channel-moments.h"
 #include "conv.h"
 #include "kernels.h"
@@ -36,7 +38,7 @@ template <int N> void copy(const int32_t (&from)[N], int32_t (&to)[N]) {
   for (int i = 0; i < N; i++) to[i] = from[i];
 }
 
-// How `image` (b, size, channels of all groups) is read.
+// How an image (b, size, channels of all groups) is read.
 void setImage(Gather& gather, const int32_t (&size)[3], int64_t channels, int64_t groups) {
   copy(size, gather.size);
   gather.pitch[2] = channels;
@@ -46,10 +48,10 @@ void setImage(Gather& gather, const int32_t (&size)[3], int64_t channels, int64_
   gather.channels = FastDivisor(channels / groups);
 }
 
-// x as the forward product and the filter gradient gather it.
-Gather gatherOfInput(const ConvShape& shape) {
+// x as the forward product and the filter gradient gather it, with so many channels in a group.
+Gather gatherOfInput(const ConvShape& shape, int64_t channels) {
   Gather gather{};
-  setImage(gather, shape.input, shape.channels, shape.groups);
+  setImage(gather, shape.input, channels * shape.groups, shape.groups);
   for (int i = 0; i < 3; i++) {
     gather.grid[i] = FastDivisor(shape.output[i]);
     gather.stride[i] = shape.stride[i];
@@ -67,43 +69,76 @@ void setMatrices(Gemm& gemm, const ConvMatrices& matrices) {
   gemm.batches = dimension(matrices.batches);
 }
 
-template <class Conv> void runConv(const Call& call, Conv& conv, bool bfloat16, const MatmulChoice& choice) {
+// Pixels of `channels` with zeros behind them, `Padded` in all: x (pixels, channels) -> y (pixels, Padded).
+template <class T, int Padded>
+__global__ void __launch_bounds__(kThreads)
+    padChannelsKernel(int64_t pixels, int32_t channels, const T* __restrict__ x, T* __restrict__ y) {
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < pixels; i += int64_t{gridDim.x} * blockDim.x) {
+    gpu::Vec<T, Padded> pixel;
+#pragma unroll
+    for (int k = 0; k < Padded; k++) pixel[k] = k < channels ? x[i * channels + k] : T{};
+    gpu::storeVec(y + i * Padded, pixel);
+  }
+}
+
+// Of x, with as many channels as paddedChannels() says.
+void padChannels(const Call& call, const ConvShape& shape, const Tensor& x, int64_t padded, void* to) {
+  const int64_t pixels = shape.inputPixels();
+  const auto launchWith = [&]<class T, int Padded>() {
+    launch(call, padChannelsKernel<T, Padded>, gridFor(call, pixels), kThreads, 0, pixels,
+           static_cast<int32_t>(shape.channels), x.as<const T>(), static_cast<T*>(to));
+  };
+  if (x.dtype == DType::float32) return launchWith.template operator()<float, 4>();
+  if (padded == 2) return launchWith.template operator()<bf16, 2>();
+  if (padded == 4) return launchWith.template operator()<bf16, 4>();
+  launchWith.template operator()<bf16, 8>();
+}
+
+// Of `conv` the output and how an operand is gathered are set.
+template <class Conv>
+void runConv(const Call& call, Conv& conv, const ConvShape& shape, const ConvChoice& choice, const Tensor& gathered,
+             const Tensor& matrix) {
+  setMatrices(conv, choice.matrices);
   if (conv.batches > 65535) fail("more than 65,535 groups, times strides");
-  setSlices(call, conv, choice);
-  if (choice.kernel == MatmulKernel::tensorCore)
-    launchTensorCoreConv(call, conv, bfloat16, choice);
+  conv.matrix = matrix.data;
+  conv.matrixStride = shape.features;
+  conv.matrixVector = vectorOf(matrix, shape.groupFeatures());
+  conv.groups = static_cast<int32_t>(shape.groups);
+  conv.padding = static_cast<int32_t>(choice.channels - shape.groupChannels());
+  Tensor image = gathered;
+  const size_t padded =
+      conv.padding > 0 ? static_cast<size_t>(shape.inputPixels() * choice.channels) * dtypeBytes(image.dtype) : 0;
+  void* memory = setSlices(call, conv, choice.product, padded);
+  if (padded > 0) {
+    padChannels(call, shape, gathered, choice.channels, memory);
+    image.data = memory;
+  }
+  conv.gathered = image.data;
+  // A group starts at a multiple of its channels, too.
+  conv.gatheredVector = vectorOf(image, conv.gather.channels.value);
+  const bool bfloat16 = image.dtype == DType::bfloat16;
+  if (choice.product.kernel == MatmulKernel::tensorCore)
+    launchTensorCoreConv(call, conv, bfloat16, choice.product);
   else
-    launchSimtConv(call, conv, bfloat16, choice);
+    launchSimtConv(call, conv, bfloat16, choice.product);
   sumSlices(call, conv);
 }
 
-template <class Conv>
-void setOperands(Conv& conv, const ConvShape& shape, const Tensor& gathered, const Tensor& matrix) {
-  conv.gathered = gathered.data;
-  conv.matrix = matrix.data;
-  // A group starts at a multiple of its channels, too.
-  const int64_t channels = conv.gather.channels.value;
-  conv.gatheredVector = readsVectors(gathered, channels);
-  conv.matrixStride = shape.features;
-  conv.matrixVector = readsVectors(matrix, shape.groupFeatures());
-  conv.groups = static_cast<int32_t>(shape.groups);
-}
-
 // The same products of a convolution that multiplies each pixel by one matrix w (C, F).
-void runPointwise(const Call& call, const Output& output, ConvProduct product, const ConvShape& shape, const Tensor& a,
-                  const Tensor& b, const MatmulChoice& choice) {
+void runPointwise(const Call& call, const Output& output, ConvProduct product, const ConvShape& shape,
+                  const ConvChoice& choice, const Tensor& a, const Tensor& b) {
   Matmul matmul{};
   static_cast<Output&>(matmul) = output;
-  setMatrices(matmul, matricesOf(shape, product));
+  setMatrices(matmul, choice.matrices);
   matmul.a = a.data;
   matmul.b = b.data;
   matmul.transposeA = product == ConvProduct::filterGrad;
   matmul.transposeB = product == ConvProduct::dataGrad;
   matmul.aStride = product == ConvProduct::dataGrad ? shape.features : shape.channels;
   matmul.bStride = shape.features;
-  matmul.aVector = readsVectors(a, matmul.aStride);
-  matmul.bVector = readsVectors(b, matmul.bStride);
-  runMatmul(call, matmul, a.dtype == DType::bfloat16, choice);
+  matmul.aVector = vectorOf(a, matmul.aStride);
+  matmul.bVector = vectorOf(b, matmul.bStride);
+  runMatmul(call, matmul, a.dtype == DType::bfloat16, choice.product);
 }
 
 void runDepthwise(const Call& call, const Output& output, ConvProduct product, const ConvShape& shape,
@@ -126,12 +161,17 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
     conv.pixels[i] = FastDivisor(dataGrad ? shape.input[i] : shape.output[i]);
     conv.step[i] = FastDivisor(shape.stride[i]);
   }
-  const bool vector = conv.multiplier == 1 && shape.channels % 4 == 0 && aligned(left.data, 16) &&
-                      aligned(right.data, 16) && aligned(output.c, 16);
-  const int64_t perThread = vector ? 4 : 1;
+  int32_t vector = 1;
+  if (conv.multiplier == 1 && aligned(output.c, 16)) {
+    const int32_t most = std::min(vectorOf(left, shape.channels), vectorOf(right, shape.channels));
+    if (most >= 4) vector = most;
+  }
   if (product == ConvProduct::filterGrad) {
     const int64_t pixels = shape.outputPixels();
-    const int64_t slices = depthwiseSlices(pixels, shape.taps() * ceilDiv(shape.features, 32 * perThread));
+    conv.columns = 1;
+    while (conv.columns < 32 && conv.columns * vector < shape.features) conv.columns *= 2;
+    const int64_t strips = ceilDiv(shape.features, conv.columns * vector);
+    const int64_t slices = depthwiseSlices(pixels, shape.taps() * strips, kThreads / conv.columns);
     conv.items = dimension(pixels);
     conv.slicePixels = static_cast<int32_t>(ceilDiv(pixels, slices));
     conv.slices = static_cast<int32_t>(slices);
@@ -141,7 +181,7 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
     }
     if (shape.taps() > 65535) fail("more than 65,535 elements in a kernel");
   } else {
-    const int64_t across = (dataGrad ? shape.channels : shape.features) / perThread;
+    const int64_t across = (dataGrad ? shape.channels : shape.features) / vector;
     conv.across = FastDivisor(across);
     conv.items = dimension((dataGrad ? shape.inputPixels() : shape.outputPixels()) * across);
   }
@@ -152,7 +192,7 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
 template <class A>
 ConvChoice choose(const Call& call, const A& attributes, const ConvShape& shape, ConvProduct product, DType dtype) {
   const bool mayRound = dtype == DType::bfloat16 || attributes.precision != Precision::highest;
-  return chooseConv(shape, product, contextOf(call).capability, mayRound);
+  return chooseConv(shape, product, contextOf(call).capability, mayRound, static_cast<int64_t>(dtypeBytes(dtype)));
 }
 
 }  // namespace
@@ -167,14 +207,12 @@ static void forward(const Call& call) {
   const ConvChoice choice = choose(call, attributes, shape, ConvProduct::forward, x.dtype);
   switch (choice.kernel) {
     case ConvKernel::matmul:
-      return runPointwise(call, conv, ConvProduct::forward, shape, x, w, choice.product);
+      return runPointwise(call, conv, ConvProduct::forward, shape, choice, x, w);
     case ConvKernel::depthwise:
       return runDepthwise(call, conv, ConvProduct::forward, shape, x, w);
     case ConvKernel::gather:
-      conv.gather = gatherOfInput(shape);
-      setOperands(conv, shape, x, w);
-      setMatrices(conv, matricesOf(shape, ConvProduct::forward));
-      runConv(call, conv, x.dtype == DType::bfloat16, choice.product);
+      conv.gather = gatherOfInput(shape, choice.channels);
+      runConv(call, conv, shape, choice, x, w);
   }
 }
 
@@ -196,14 +234,12 @@ void convFilterGrad(const Call& call) {
   const ConvChoice choice = choose(call, attributes, shape, ConvProduct::filterGrad, x.dtype);
   switch (choice.kernel) {
     case ConvKernel::matmul:
-      return runPointwise(call, conv, ConvProduct::filterGrad, shape, x, dy, choice.product);
+      return runPointwise(call, conv, ConvProduct::filterGrad, shape, choice, x, dy);
     case ConvKernel::depthwise:
       return runDepthwise(call, conv, ConvProduct::filterGrad, shape, x, dy);
     case ConvKernel::gather:
-      conv.gather = gatherOfInput(shape);
-      setOperands(conv, shape, x, dy);
-      setMatrices(conv, matricesOf(shape, ConvProduct::filterGrad));
-      runConv(call, conv, x.dtype == DType::bfloat16, choice.product);
+      conv.gather = gatherOfInput(shape, choice.channels);
+      runConv(call, conv, shape, choice, x, dy);
   }
 }
 
@@ -218,12 +254,11 @@ void convDataGrad(const Call& call) {
   const ConvChoice choice = choose(call, attributes, shape, ConvProduct::dataGrad, dy.dtype);
   switch (choice.kernel) {
     case ConvKernel::matmul:
-      return runPointwise(call, conv, ConvProduct::dataGrad, shape, dy, w, choice.product);
+      return runPointwise(call, conv, ConvProduct::dataGrad, shape, choice, dy, w);
     case ConvKernel::depthwise:
       return runDepthwise(call, conv, ConvProduct::dataGrad, shape, dy, w);
     case ConvKernel::gather: {
       setImage(conv.gather, shape.output, shape.features, shape.groups);
-      setOperands(conv, shape, dy, w);
       copy(shape.input, conv.image);
       copy(shape.stride, conv.stride);
       copy(shape.dilation, conv.dilation);
@@ -239,8 +274,7 @@ void convDataGrad(const Call& call) {
         conv.gather.stride[i] = 1;
         conv.gather.step[i] = -phases.placeStep;
       }
-      setMatrices(conv, matricesOf(shape, ConvProduct::dataGrad));
-      runConv(call, conv, dy.dtype == DType::bfloat16, choice.product);
+      runConv(call, conv, shape, choice, dy, w);
     }
   }
 }

@@ -1,7 +1,7 @@
 // Which CUDA kernel computes a product of a convolution: asks cuda/conv-table.h, as cuda/conv.cu does. The argument is the compute capability, 80
 // for example. A line in, a line out:
 //   DIRECTION (0 forward, 1 data gradient, 2 filter gradient) AXES BATCH CHANNELS FEATURES GROUPS KERNEL STRIDE PADDING SIZE...
-// with what runs for the precision highest and, behind a tab, where rounding is allowed.
+// with what runs, between tabs, for float32 in precision highest, for float32 where rounding is allowed, and for bfloat16.
 // Built by bench/kernel-table.mts.
 #include "../../cuda/conv-table.h"
 
@@ -12,7 +12,8 @@ using namespace neurite::cuda;
 
 namespace {
 
-void print(const ConvChoice& choice) {
+void print(const ConvShape& shape, ConvProduct product, int capability, bool mayRound, int64_t elementBytes) {
+  const ConvChoice choice = chooseConv(shape, product, capability, mayRound, elementBytes);
   if (choice.kernel == ConvKernel::depthwise) {
     std::printf("depthwise");
     return;
@@ -21,6 +22,8 @@ void print(const ConvChoice& choice) {
   std::printf("%s, %s, tile %d, %d %s", choice.kernel == ConvKernel::matmul ? "matmul" : "gather",
               kernel == MatmulKernel::tensorCore ? "tensor cores" : "multiply-adds", tile, slices,
               slices == 1 ? "slice" : "slices");
+  if (choice.channels != shape.groupChannels())
+    std::printf(", channels padded to %lld", static_cast<long long>(choice.channels));
 }
 
 }  // namespace
@@ -41,9 +44,11 @@ int main(int argc, char** argv) {
     const ConvProduct product = direction == 0   ? ConvProduct::forward
                                 : direction == 1 ? ConvProduct::dataGrad
                                                  : ConvProduct::filterGrad;
-    print(chooseConv(shape, product, capability, false));
+    print(shape, product, capability, false, 4);
     std::putchar('\t');
-    print(chooseConv(shape, product, capability, true));
+    print(shape, product, capability, true, 4);
+    std::putchar('\t');
+    print(shape, product, capability, true, 2);
     std::putchar('\n');
   }
 }

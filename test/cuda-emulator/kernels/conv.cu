@@ -221,6 +221,23 @@ SUITE_CASE(convStridesAndDilation) {
     checkAll(s);
 }
 
+// First layers: with zeros behind 1, 3 and 5 channels, words of 4, 8 and 16 bytes, and channels that fill no word. Few taps, strides and
+// dilation, one to three axes, slices of k in the filter gradient.
+SUITE_CASE(convFewChannels) {
+  std::vector<Shape> shapes;
+  for (const int64_t channels : {1, 2, 3, 4, 5, 6, 7, 9, 10, 12})
+    shapes.push_back(shape(2, {7, 6}, channels, {5, 4}, 17, 1, {}, {}, {2, 1}, {2, 2}));
+  shapes.push_back(shape(1, {40, 41}, 1, {2, 2}, 24, 1, {}, {}, {1, 0}, {0, 1}));
+  shapes.push_back(shape(2, {19, 21}, 3, {3, 3}, 16, 1, {2, 2}, {}, {1, 1}, {1, 1}));
+  shapes.push_back(shape(1, {9, 10}, 3, {3, 3}, 66, 1, {}, {2, 3}, {2, 3}, {2, 3}));
+  shapes.push_back(shape(3, {33}, 3, {7}, 18, 1, {2}, {}, {3}, {3}));
+  shapes.push_back(shape(1, {4, 5, 6}, 1, {3, 3, 3}, 16, 1, {}, {}, {1, 1, 1}, {1, 1, 1}));
+  for (const Shape& s : cases(shapes)) {
+    checkAll(s);
+    check(s, {DType::bfloat16, Precision::high, true, Activation::relu});
+  }
+}
+
 SUITE_CASE(convGroups) {
   for (const Shape& s : cases<Shape>({shape(2, {6, 5}, 6, {3, 3}, 9, 3, {}, {}, {1, 1}, {1, 1}),
                                       shape(1, {5, 6}, 34, {3, 3}, 34, 2, {2, 2}, {}, {1, 0}, {1, 1}),
@@ -233,11 +250,15 @@ SUITE_CASE(convDepthwise) {
        cases<Shape>({shape(2, {7, 6}, 5, {3, 3}, 5, 5, {}, {}, {1, 1}, {1, 1}),
                      shape(1, {8, 9}, 19, {3, 2}, 38, 19, {2, 2}, {}, {0, 0}, {1, 1}),  // two features for each channel
                      shape(2, {9, 8}, 36, {3, 3}, 36, 36, {2, 1}, {2, 2}, {1, 2}, {2, 2}),
-                     shape(1, {17}, 132, {3}, 132, 132, {3}),  // more channels than a block has
-                     shape(1, {40, 9}, 4, {1, 2}, 4, 4),       // pixels in slices
+                     shape(1, {17}, 132, {3}, 132, 132, {3}),                       // more channels than a block has
+                     shape(2, {5, 4}, 16, {3, 3}, 16, 16, {}, {}, {1, 1}, {1, 1}),  // 16 bytes of both dtypes
+                     shape(1, {4, 3}, 264, {2, 2}, 264, 264),                       // more of them than a block has
+                     shape(1, {17, 17}, 72, {2, 2}, 72, 72),                        // pixels in slices
+                     shape(1, {40, 9}, 4, {1, 2}, 4, 4),                            // one thread across
                      shape(1, {4, 3, 5}, 4, {2, 2, 2}, 8, 4, {1, 1, 2})})) {
     check(s);
     check(s, {DType::bfloat16});
+    check(s, {DType::bfloat16, Precision::high, true, Activation::tanh});
   }
 }
 
