@@ -38,7 +38,8 @@ template <int V> struct Cover {
   explicit Cover(const Channels& g) : g(g), columns(1) {
     while (columns < 32 && columns * V < g.channels) columns *= 2;
     strips = ceilDiv(g.channels, columns * V);
-    const int64_t wanted = ceilDiv(kFullGrid, strips * g.outer), most = g.rows / (kLeastRows * lines());
+    const int64_t blocks = strips * g.outer > 0 ? strips * g.outer : 1;
+    const int64_t wanted = ceilDiv(kFullGrid, blocks), most = g.rows / (kLeastRows * lines());
     const int64_t parts = wanted < most ? wanted : most > 0 ? most : 1;
     slice = g.rows > 0 ? ceilDiv(g.rows, parts) : 1;
     slices = g.rows > 0 ? ceilDiv(g.rows, slice) : 1;

@@ -1,5 +1,5 @@
-// Convolutions whose groups have one channel. Each product is bound by memory: neighbouring threads have neighbouring channels, four to a
-// thread where there are as many features as channels, and each element is read once per tap, from the cache after the first.
+// Convolutions whose groups have one channel. Each product is bound by memory: neighbouring threads have neighbouring channels, 16 bytes of
+// them where there are as many features as channels, and each element is read once per tap, from the cache after the first.
 #include "conv.h"
 #include "matmul-epilogue.cuh"
 
@@ -102,16 +102,14 @@ template <class T, int V> __global__ void __launch_bounds__(kThreads) depthwiseD
   }
 }
 
-constexpr int kRows = kThreads / 32;
-
-// dw[t, f] = sum over pixels (b, o) of x[b, o * stride + t * dilation - before, f / multiplier] * dy[b, o, f]. A block has 32 * V features of one
-// tap (blockIdx.y) and a slice of the pixels (blockIdx.z), its rows of 32 threads every kRows-th of them.
+// dw[t, f] = sum over pixels (b, o) of x[b, o * stride + t * dilation - before, f / multiplier] * dy[b, o, f]. A block has columns * V features
+// of one tap (blockIdx.y) and a slice of the pixels (blockIdx.z), of which each of its rows of threads takes every so manyth.
 template <class T, int V> __global__ void __launch_bounds__(kThreads) depthwiseFilterGradKernel(Depthwise conv) {
-  GPU_SHARED(float, rows, [kRows][32 * V]);
+  GPU_SHARED(float, shared, [V][kThreads]);
   const T* x = static_cast<const T*>(conv.left);
   const T* dy = static_cast<const T*>(conv.right);
-  const int lane = static_cast<int>(threadIdx.x) % 32, row = static_cast<int>(threadIdx.x) / 32;
-  const int32_t feature = (static_cast<int32_t>(blockIdx.x) * 32 + lane) * V;
+  const int thread = static_cast<int>(threadIdx.x), row = thread / conv.columns, rows = kThreads / conv.columns;
+  const int32_t feature = (static_cast<int32_t>(blockIdx.x) * conv.columns + thread % conv.columns) * V;
   const int32_t channel = V == 1 ? feature / conv.multiplier : feature;
   const int32_t slice = static_cast<int32_t>(blockIdx.z);
   const int64_t begin = int64_t{slice} * conv.slicePixels;
@@ -122,7 +120,7 @@ template <class T, int V> __global__ void __launch_bounds__(kThreads) depthwiseF
   by[1] = tap / conv.kernel[2] % conv.kernel[1];
   by[0] = tap / conv.kernel[2] / conv.kernel[1];
   float sums[V] = {};
-  for (int64_t pixel = begin + row; pixel < end && feature < conv.features; pixel += kRows) {
+  for (int64_t pixel = begin + row; pixel < end && feature < conv.features; pixel += rows) {
     int32_t at[3], image = static_cast<int32_t>(pixel);
     splitPixel(conv.pixels, image, at);
     bool inside = true;
@@ -139,12 +137,12 @@ template <class T, int V> __global__ void __launch_bounds__(kThreads) depthwiseF
     for (int i = 0; i < V; i++) sums[i] = fmaf(left[i], right[i], sums[i]);
   }
 #pragma unroll
-  for (int i = 0; i < V; i++) rows[row][lane * V + i] = sums[i];
+  for (int i = 0; i < V; i++) shared[i][thread] = sums[i];
   __syncthreads();
   if (row == 0 && feature < conv.features) {
-    for (int r = 1; r < kRows; r++) {
+    for (int r = 1; r < rows; r++) {
 #pragma unroll
-      for (int i = 0; i < V; i++) sums[i] += rows[r][lane * V + i];
+      for (int i = 0; i < V; i++) sums[i] += shared[i][r * conv.columns + thread];
     }
     storeSums(conv, slice, int64_t{tap} * conv.features + feature, feature, V, true, sums);
   }
@@ -157,7 +155,7 @@ template <class T, int V> void launchWith(const Call& call, const Depthwise& con
     case ConvProduct::dataGrad:
       return launch(call, depthwiseDataGradKernel<T, V>, gridFor(call, conv.items), kThreads, 0, conv);
     case ConvProduct::filterGrad: {
-      const dim3 grid(static_cast<unsigned>(ceilDiv(conv.features, 32 * V)),
+      const dim3 grid(static_cast<unsigned>(ceilDiv(conv.features, conv.columns * V)),
                       static_cast<unsigned>(conv.kernel[0] * conv.kernel[1] * conv.kernel[2]),
                       static_cast<unsigned>(conv.slices));
       return launch(call, depthwiseFilterGradKernel<T, V>, grid, kThreads, 0, conv);
@@ -167,17 +165,20 @@ template <class T, int V> void launchWith(const Call& call, const Depthwise& con
 
 }  // namespace
 
-void launchDepthwise(const Call& call, const Depthwise& conv, ConvProduct product, bool bfloat16, bool vector) {
-  const auto withType = [&]<class T>() {
-    if (vector)
+void launchDepthwise(const Call& call, const Depthwise& conv, ConvProduct product, bool bfloat16, int32_t vector) {
+  const auto withVector = [&]<class T>() {
+    if constexpr (sizeof(T) == 2) {
+      if (vector == 8) return launchWith<T, 8>(call, conv, product);
+    }
+    if (vector == 4)
       launchWith<T, 4>(call, conv, product);
     else
       launchWith<T, 1>(call, conv, product);
   };
   if (bfloat16)
-    withType.template operator()<bf16>();
+    withVector.template operator()<bf16>();
   else
-    withType.template operator()<float>();
+    withVector.template operator()<float>();
 }
 
 }  // namespace neurite::cuda

@@ -1,5 +1,5 @@
 // conv, convDataGrad, convFilterGrad: prepare the product and let the table choose a kernel.
-#include <numeric>
+#include <algorithm>
 
 #include "channel-moments.h"
 #include "conv.h"
@@ -8,34 +8,20 @@
 namespace neurite::cuda {
 namespace {
 
-// A convolution's shape with three spatial axes, whichever of its products is wanted.
-struct Shape {
-  int64_t images, channels, features, groups;
-  int32_t input[3], output[3], kernel[3], stride[3], dilation[3], before[3];
-
-  template <class A>
-  Shape(const A& attributes, const Tensor& x, const Tensor& w, const Tensor& y)
-      : images(x.dims[0]), channels(x.dims[x.rank - 1]), features(y.dims[y.rank - 1]), groups(attributes.groups) {
-    const int missing = 5 - x.rank;
-    for (int i = 0; i < 3; i++) {
-      const int axis = i - missing;
-      input[i] = axis < 0 ? 1 : dimension(x.dims[1 + axis]);
-      output[i] = axis < 0 ? 1 : dimension(y.dims[1 + axis]);
-      kernel[i] = axis < 0 ? 1 : dimension(w.dims[axis]);
-      stride[i] = axis < 0 ? 1 : dimension(attributes.strides[axis]);
-      dilation[i] = axis < 0 ? 1 : dimension(attributes.dilation[axis]);
-      before[i] = axis < 0 ? 0 : dimension(attributes.before[axis]);
-    }
+template <class A> ConvShape shapeOf(const A& attributes, const Tensor& x, const Tensor& w, const Tensor& y) {
+  ConvShape shape{x.dims[0], x.dims[x.rank - 1], y.dims[y.rank - 1], attributes.groups, {}, {}, {}, {}, {}, {}};
+  const int missing = 5 - x.rank;
+  for (int i = 0; i < 3; i++) {
+    const int axis = i - missing;
+    shape.input[i] = axis < 0 ? 1 : dimension(x.dims[1 + axis]);
+    shape.output[i] = axis < 0 ? 1 : dimension(y.dims[1 + axis]);
+    shape.kernel[i] = axis < 0 ? 1 : dimension(w.dims[axis]);
+    shape.stride[i] = axis < 0 ? 1 : dimension(attributes.strides[axis]);
+    shape.dilation[i] = axis < 0 ? 1 : dimension(attributes.dilation[axis]);
+    shape.before[i] = axis < 0 ? 0 : dimension(attributes.before[axis]);
   }
-  int32_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
-  int64_t inputPixels() const { return images * input[0] * input[1] * input[2]; }
-  int64_t outputPixels() const { return images * output[0] * output[1] * output[2]; }
-  bool everyPixelOnce() const {
-    bool once = taps() == 1;
-    for (int i = 0; i < 3; i++) once = once && stride[i] == 1 && before[i] == 0 && input[i] == output[i];
-    return once;
-  }
-};
+  return shape;
+}
 
 void setOutput(Output& output, const Tensor& c, const Tensor* bias, Activation activation) {
   output.size = c.size();
@@ -52,7 +38,7 @@ template <int N> void copy(const int32_t (&from)[N], int32_t (&to)[N]) {
   for (int i = 0; i < N; i++) to[i] = from[i];
 }
 
-// How `image` (b, size, channels of all groups) is read.
+// How an image (b, size, channels of all groups) is read.
 void setImage(Gather& gather, const int32_t (&size)[3], int64_t channels, int64_t groups) {
   copy(size, gather.size);
   gather.pitch[2] = channels;
@@ -62,10 +48,10 @@ void setImage(Gather& gather, const int32_t (&size)[3], int64_t channels, int64_
   gather.channels = FastDivisor(channels / groups);
 }
 
-// x as the forward product and the filter gradient gather it.
-Gather gatherOfInput(const Shape& shape) {
+// x as the forward product and the filter gradient gather it, with so many channels in a group.
+Gather gatherOfInput(const ConvShape& shape, int64_t channels) {
   Gather gather{};
-  setImage(gather, shape.input, shape.channels, shape.groups);
+  setImage(gather, shape.input, channels * shape.groups, shape.groups);
   for (int i = 0; i < 3; i++) {
     gather.grid[i] = FastDivisor(shape.output[i]);
     gather.stride[i] = shape.stride[i];
@@ -76,53 +62,87 @@ Gather gatherOfInput(const Shape& shape) {
   return gather;
 }
 
-template <class Conv> void runConv(const Call& call, Conv& conv, bool bfloat16, bool mayRound) {
+void setMatrices(Gemm& gemm, const ConvMatrices& matrices) {
+  gemm.m = dimension(matrices.m);
+  gemm.n = dimension(matrices.n);
+  gemm.k = dimension(matrices.k);
+  gemm.batches = dimension(matrices.batches);
+}
+
+// Pixels of `channels` with zeros behind them, `Padded` in all: x (pixels, channels) -> y (pixels, Padded).
+template <class T, int Padded>
+__global__ void __launch_bounds__(kThreads)
+    padChannelsKernel(int64_t pixels, int32_t channels, const T* __restrict__ x, T* __restrict__ y) {
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < pixels; i += int64_t{gridDim.x} * blockDim.x) {
+    gpu::Vec<T, Padded> pixel;
+#pragma unroll
+    for (int k = 0; k < Padded; k++) pixel[k] = k < channels ? x[i * channels + k] : T{};
+    gpu::storeVec(y + i * Padded, pixel);
+  }
+}
+
+// Of x, with as many channels as paddedChannels() says.
+void padChannels(const Call& call, const ConvShape& shape, const Tensor& x, int64_t padded, void* to) {
+  const int64_t pixels = shape.inputPixels();
+  const auto launchWith = [&]<class T, int Padded>() {
+    launch(call, padChannelsKernel<T, Padded>, gridFor(call, pixels), kThreads, 0, pixels,
+           static_cast<int32_t>(shape.channels), x.as<const T>(), static_cast<T*>(to));
+  };
+  if (x.dtype == DType::float32) return launchWith.template operator()<float, 4>();
+  if (padded == 2) return launchWith.template operator()<bf16, 2>();
+  if (padded == 4) return launchWith.template operator()<bf16, 4>();
+  launchWith.template operator()<bf16, 8>();
+}
+
+// Of `conv` the output and how an operand is gathered are set.
+template <class Conv>
+void runConv(const Call& call, Conv& conv, const ConvShape& shape, const ConvChoice& choice, const Tensor& gathered,
+             const Tensor& matrix) {
+  setMatrices(conv, choice.matrices);
   if (conv.batches > 65535) fail("more than 65,535 groups, times strides");
-  const MatmulChoice choice =
-      chooseConvProduct(conv.m, conv.n, conv.k, conv.batches, contextOf(call).capability, mayRound);
-  setSlices(call, conv, choice);
-  if (choice.kernel == MatmulKernel::tensorCore)
-    launchTensorCoreConv(call, conv, bfloat16, choice);
+  conv.matrix = matrix.data;
+  conv.matrixStride = shape.features;
+  conv.matrixVector = vectorOf(matrix, shape.groupFeatures());
+  conv.groups = static_cast<int32_t>(shape.groups);
+  conv.padding = static_cast<int32_t>(choice.channels - shape.groupChannels());
+  Tensor image = gathered;
+  const size_t padded =
+      conv.padding > 0 ? static_cast<size_t>(shape.inputPixels() * choice.channels) * dtypeBytes(image.dtype) : 0;
+  void* memory = setSlices(call, conv, choice.product, padded);
+  if (padded > 0) {
+    padChannels(call, shape, gathered, choice.channels, memory);
+    image.data = memory;
+  }
+  conv.gathered = image.data;
+  // A group starts at a multiple of its channels, too.
+  conv.gatheredVector = vectorOf(image, conv.gather.channels.value);
+  const bool bfloat16 = image.dtype == DType::bfloat16;
+  if (choice.product.kernel == MatmulKernel::tensorCore)
+    launchTensorCoreConv(call, conv, bfloat16, choice.product);
   else
-    launchSimtConv(call, conv, bfloat16, choice);
+    launchSimtConv(call, conv, bfloat16, choice.product);
   sumSlices(call, conv);
 }
 
-template <class Conv> void setOperands(Conv& conv, const Shape& shape, const Tensor& gathered, const Tensor& matrix) {
-  conv.gathered = gathered.data;
-  conv.matrix = matrix.data;
-  // A group starts at a multiple of its channels, too.
-  const int64_t channels = conv.gather.channels.value;
-  conv.gatheredVector = readsVectors(gathered, channels);
-  conv.matrixStride = shape.features;
-  conv.matrixVector = readsVectors(matrix, shape.features / shape.groups);
-  conv.groups = static_cast<int32_t>(shape.groups);
-}
-
 // The same products of a convolution that multiplies each pixel by one matrix w (C, F).
-void runPointwise(const Call& call, const Output& output, ConvProduct product, const Shape& shape, const Tensor& a,
-                  const Tensor& b, bool mayRound) {
+void runPointwise(const Call& call, const Output& output, ConvProduct product, const ConvShape& shape,
+                  const ConvChoice& choice, const Tensor& a, const Tensor& b) {
   Matmul matmul{};
   static_cast<Output&>(matmul) = output;
-  const int64_t pixels = shape.outputPixels();
-  const bool forward = product == ConvProduct::forward, filterGrad = product == ConvProduct::filterGrad;
-  matmul.m = dimension(filterGrad ? shape.channels : pixels);
-  matmul.n = dimension(product == ConvProduct::dataGrad ? shape.channels : shape.features);
-  matmul.k = dimension(filterGrad ? pixels : forward ? shape.channels : shape.features);
-  matmul.batches = 1;
+  setMatrices(matmul, choice.matrices);
   matmul.a = a.data;
   matmul.b = b.data;
-  matmul.transposeA = filterGrad;
+  matmul.transposeA = product == ConvProduct::filterGrad;
   matmul.transposeB = product == ConvProduct::dataGrad;
   matmul.aStride = product == ConvProduct::dataGrad ? shape.features : shape.channels;
   matmul.bStride = shape.features;
-  matmul.aVector = readsVectors(a, matmul.aStride);
-  matmul.bVector = readsVectors(b, matmul.bStride);
-  runMatmul(call, matmul, a.dtype == DType::bfloat16, mayRound);
+  matmul.aVector = vectorOf(a, matmul.aStride);
+  matmul.bVector = vectorOf(b, matmul.bStride);
+  runMatmul(call, matmul, a.dtype == DType::bfloat16, choice.product);
 }
 
-void runDepthwise(const Call& call, const Output& output, ConvProduct product, const Shape& shape, const Tensor& left,
-                  const Tensor& right) {
+void runDepthwise(const Call& call, const Output& output, ConvProduct product, const ConvShape& shape,
+                  const Tensor& left, const Tensor& right) {
   Depthwise conv{};
   static_cast<Output&>(conv) = output;
   conv.left = left.data;
@@ -141,12 +161,17 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
     conv.pixels[i] = FastDivisor(dataGrad ? shape.input[i] : shape.output[i]);
     conv.step[i] = FastDivisor(shape.stride[i]);
   }
-  const bool vector = conv.multiplier == 1 && shape.channels % 4 == 0 && aligned(left.data, 16) &&
-                      aligned(right.data, 16) && aligned(output.c, 16);
-  const int64_t perThread = vector ? 4 : 1;
+  int32_t vector = 1;
+  if (conv.multiplier == 1 && aligned(output.c, 16)) {
+    const int32_t most = std::min(vectorOf(left, shape.channels), vectorOf(right, shape.channels));
+    if (most >= 4) vector = most;
+  }
   if (product == ConvProduct::filterGrad) {
     const int64_t pixels = shape.outputPixels();
-    const int64_t slices = depthwiseSlices(pixels, int64_t{shape.taps()} * ceilDiv(shape.features, 32 * perThread));
+    conv.columns = 1;
+    while (conv.columns < 32 && conv.columns * vector < shape.features) conv.columns *= 2;
+    const int64_t strips = ceilDiv(shape.features, conv.columns * vector);
+    const int64_t slices = depthwiseSlices(pixels, shape.taps() * strips, kThreads / conv.columns);
     conv.items = dimension(pixels);
     conv.slicePixels = static_cast<int32_t>(ceilDiv(pixels, slices));
     conv.slices = static_cast<int32_t>(slices);
@@ -156,7 +181,7 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
     }
     if (shape.taps() > 65535) fail("more than 65,535 elements in a kernel");
   } else {
-    const int64_t across = (dataGrad ? shape.channels : shape.features) / perThread;
+    const int64_t across = (dataGrad ? shape.channels : shape.features) / vector;
     conv.across = FastDivisor(across);
     conv.items = dimension((dataGrad ? shape.inputPixels() : shape.outputPixels()) * across);
   }
@@ -164,8 +189,10 @@ void runDepthwise(const Call& call, const Output& output, ConvProduct product, c
   sumSlices(call, conv);
 }
 
-template <class A> bool mayRound(const A& attributes, const Tensor& x) {
-  return x.dtype == DType::bfloat16 || attributes.precision != Precision::highest;
+template <class A>
+ConvChoice choose(const Call& call, const A& attributes, const ConvShape& shape, ConvProduct product, DType dtype) {
+  const bool mayRound = dtype == DType::bfloat16 || attributes.precision != Precision::highest;
+  return chooseConv(shape, product, contextOf(call).capability, mayRound, static_cast<int64_t>(dtypeBytes(dtype)));
 }
 
 }  // namespace
@@ -173,23 +200,19 @@ template <class A> bool mayRound(const A& attributes, const Tensor& x) {
 static void forward(const Call& call) {
   const auto& attributes = attributesOf<attributes::conv>(call);
   const Tensor &x = call.in[0], &w = call.in[1], &y = call.out[0];
-  const Shape shape(attributes, x, w, y);
+  const ConvShape shape = shapeOf(attributes, x, w, y);
   ConvForward conv{};
   setOutput(conv, y, &call.in[2], attributes.activation);
   if (conv.size == 0) return;
-  switch (chooseConv(shape.everyPixelOnce(), shape.groups, shape.channels / shape.groups)) {
+  const ConvChoice choice = choose(call, attributes, shape, ConvProduct::forward, x.dtype);
+  switch (choice.kernel) {
     case ConvKernel::matmul:
-      return runPointwise(call, conv, ConvProduct::forward, shape, x, w, mayRound(attributes, x));
+      return runPointwise(call, conv, ConvProduct::forward, shape, choice, x, w);
     case ConvKernel::depthwise:
       return runDepthwise(call, conv, ConvProduct::forward, shape, x, w);
     case ConvKernel::gather:
-      conv.gather = gatherOfInput(shape);
-      setOperands(conv, shape, x, w);
-      conv.m = dimension(shape.outputPixels());
-      conv.n = dimension(shape.features / shape.groups);
-      conv.k = dimension(shape.taps() * (shape.channels / shape.groups));
-      conv.batches = conv.groups;
-      runConv(call, conv, x.dtype == DType::bfloat16, mayRound(attributes, x));
+      conv.gather = gatherOfInput(shape, choice.channels);
+      runConv(call, conv, shape, choice, x, w);
   }
 }
 
@@ -204,68 +227,54 @@ void conv(const Call& call) {
 void convFilterGrad(const Call& call) {
   const auto& attributes = attributesOf<attributes::convFilterGrad>(call);
   const Tensor &x = call.in[0], &dy = call.in[1], &dw = call.out[0];
-  const Shape shape(attributes, x, dw, dy);
+  const ConvShape shape = shapeOf(attributes, x, dw, dy);
   ConvFilterGrad conv{};
   setOutput(conv, dw, nullptr, Activation::none);
   if (conv.size == 0) return;
-  switch (chooseConv(shape.everyPixelOnce(), shape.groups, shape.channels / shape.groups)) {
+  const ConvChoice choice = choose(call, attributes, shape, ConvProduct::filterGrad, x.dtype);
+  switch (choice.kernel) {
     case ConvKernel::matmul:
-      return runPointwise(call, conv, ConvProduct::filterGrad, shape, x, dy, mayRound(attributes, x));
+      return runPointwise(call, conv, ConvProduct::filterGrad, shape, choice, x, dy);
     case ConvKernel::depthwise:
       return runDepthwise(call, conv, ConvProduct::filterGrad, shape, x, dy);
     case ConvKernel::gather:
-      conv.gather = gatherOfInput(shape);
-      setOperands(conv, shape, x, dy);
-      conv.m = dimension(shape.taps() * (shape.channels / shape.groups));
-      conv.n = dimension(shape.features / shape.groups);
-      conv.k = dimension(shape.outputPixels());
-      conv.batches = conv.groups;
-      runConv(call, conv, x.dtype == DType::bfloat16, mayRound(attributes, x));
+      conv.gather = gatherOfInput(shape, choice.channels);
+      runConv(call, conv, shape, choice, x, dy);
   }
 }
 
 void convDataGrad(const Call& call) {
   const auto& attributes = attributesOf<attributes::convDataGrad>(call);
   const Tensor &dy = call.in[0], &w = call.in[1], &dx = call.out[0];
-  const Shape shape(attributes, dx, w, dy);
+  const ConvShape shape = shapeOf(attributes, dx, w, dy);
   ConvDataGrad conv{};
   setOutput(conv, dx, &call.in[2], attributes.activation);
   conv.addend = call.in[3].data;
   if (conv.size == 0) return;
-  switch (chooseConv(shape.everyPixelOnce(), shape.groups, shape.channels / shape.groups)) {
+  const ConvChoice choice = choose(call, attributes, shape, ConvProduct::dataGrad, dy.dtype);
+  switch (choice.kernel) {
     case ConvKernel::matmul:
-      return runPointwise(call, conv, ConvProduct::dataGrad, shape, dy, w, mayRound(attributes, dy));
+      return runPointwise(call, conv, ConvProduct::dataGrad, shape, choice, dy, w);
     case ConvKernel::depthwise:
       return runDepthwise(call, conv, ConvProduct::dataGrad, shape, dy, w);
     case ConvKernel::gather: {
       setImage(conv.gather, shape.output, shape.features, shape.groups);
-      setOperands(conv, shape, dy, w);
       copy(shape.input, conv.image);
       copy(shape.stride, conv.stride);
       copy(shape.dilation, conv.dilation);
       copy(shape.before, conv.before);
       copy(shape.kernel, conv.kernel);
-      int64_t rows = shape.images, taps = 1, phases = 1;
       for (int i = 0; i < 3; i++) {
-        const int32_t stride = shape.stride[i], common = std::gcd(stride, shape.dilation[i]);
-        conv.phases[i] = stride < shape.input[i] ? stride : shape.input[i];
-        conv.tapStep[i] = stride / common;
-        const int64_t most = ceilDiv(shape.kernel[i], conv.tapStep[i]);
-        conv.mostTaps[i] = FastDivisor(most);
-        conv.fewerTaps[i] = FastDivisor(most - 1);
-        const int64_t grid = ceilDiv(shape.input[i], stride);
-        conv.gather.grid[i] = FastDivisor(grid);
+        const ConvPhases phases = phasesOf(shape, i);
+        conv.phases[i] = phases.count;
+        conv.tapStep[i] = phases.tapStep;
+        conv.mostTaps[i] = FastDivisor(phases.most);
+        conv.fewerTaps[i] = FastDivisor(phases.most - 1);
+        conv.gather.grid[i] = FastDivisor(phases.grid);
         conv.gather.stride[i] = 1;
-        conv.gather.step[i] = -shape.dilation[i] / common;
-        rows *= grid;
-        taps *= most;
-        phases *= conv.phases[i];
+        conv.gather.step[i] = -phases.placeStep;
       }
-      conv.m = dimension(rows);
-      conv.n = dimension(shape.channels / shape.groups);
-      conv.k = dimension(taps * (shape.features / shape.groups));
-      conv.batches = dimension(phases * shape.groups);
-      runConv(call, conv, dy.dtype == DType::bfloat16, mayRound(attributes, dy));
+      runConv(call, conv, shape, choice, dy, w);
     }
   }
 }

@@ -46,7 +46,7 @@ template <class T> struct GatherSource {
   const T* p;
   const Gather& gather;
   int32_t lines, width;
-  bool vector;
+  int32_t vector;
 
   struct Line {
     int64_t offset;
@@ -96,7 +96,7 @@ template <class T> struct PhaseSource {
   const T* p;  // at the phase's first tap
   const Gather& gather;
   int32_t lines, width;
-  bool vector;
+  int32_t vector;
   int64_t stride;    // between channels
   int64_t pitch[3];  // between the phase's taps
 
@@ -120,10 +120,30 @@ template <class T> struct PhaseSource {
 
 struct ConvGemm : Gemm {
   const void *gathered, *matrix;
-  bool gatheredVector, matrixVector;
+  int32_t gatheredVector, matrixVector;
   Gather gather;
   int32_t groups;
+  int32_t padding;       // channels that are gathered and are not there
   int64_t matrixStride;  // between lines of the matrix
+
+  // The line of w and dw (taps * C) for a place (tap, channel as it is gathered); -1 for padding.
+  GPU_DEVICE int32_t filterLine(int32_t place) const {
+    if (padding == 0) return place;
+    int32_t tap = place;
+    const int32_t channel = split(gather.channels, tap);
+    const int32_t channels = static_cast<int32_t>(gather.channels.value) - padding;
+    return channel < channels ? tap * channels + channel : -1;
+  }
+};
+
+// w in the forward product: a line for each place (tap, channel as it is gathered).
+template <class T> struct FilterSource : MatrixSource<T> {
+  const ConvGemm& conv;
+
+  GPU_DEVICE typename MatrixSource<T>::Line line(int32_t y) const {
+    const int32_t line = conv.filterLine(y);
+    return {line * this->stride, y < this->lines && line >= 0};
+  }
 };
 
 // The product that makes y.
@@ -139,10 +159,11 @@ struct ConvForward : ConvGemm {
       const T* p = static_cast<const T*>(conv.gathered) + int64_t{group} * conv.gather.channels.value;
       return {p, conv.gather, conv.m, end, conv.gatheredVector};
     }
-    GPU_DEVICE MatrixSource<T> sourceB(int32_t end) const {
-      return {static_cast<const T*>(conv.matrix) + int64_t{group} * conv.n, conv.matrixStride, end, conv.n,
+    GPU_DEVICE MatrixSource<T> matrix(int32_t lines) const {
+      return {static_cast<const T*>(conv.matrix) + int64_t{group} * conv.n, conv.matrixStride, lines, conv.n,
               conv.matrixVector};
     }
+    GPU_DEVICE FilterSource<T> sourceB(int32_t end) const { return {matrix(end), conv}; }
     GPU_DEVICE int64_t rowOffset(int32_t row) const {
       return row < conv.m ? int64_t{row} * conv.width + int64_t{group} * conv.n : -1;
     }
@@ -160,6 +181,11 @@ struct ConvFilterGrad : ConvGemm {
     GPU_DEVICE GatherSource<T> sourceA(int32_t end) const {
       GatherSource<T> source = Base::sourceA(0);
       return {source.p, source.gather, end, this->conv.m, source.vector};
+    }
+    GPU_DEVICE MatrixSource<T> sourceB(int32_t end) const { return Base::matrix(end); }
+    GPU_DEVICE int64_t rowOffset(int32_t row) const {
+      const int32_t line = row < this->conv.m ? this->conv.filterLine(row) : -1;
+      return line < 0 ? -1 : int64_t{line} * this->conv.width + int64_t{this->group} * this->conv.n;
     }
   };
 };
@@ -246,12 +272,12 @@ struct Depthwise : Output {
   FastDivisor across;     // threads for a pixel's channels or features
   FastDivisor step[3];    // the strides
   int32_t items;          // threads in all
+  int32_t columns;        // filter gradient: threads of a block side by side, a power of two up to 32
   int32_t slicePixels;    // filter gradient
 };
 
-enum class ConvProduct { forward, dataGrad, filterGrad };
-
-void launchDepthwise(const Call& call, const Depthwise& depthwise, ConvProduct product, bool bfloat16, bool vector);
+// `vector`: features of a thread, 1 or 16 bytes (bfloat16: also 8).
+void launchDepthwise(const Call& call, const Depthwise& depthwise, ConvProduct product, bool bfloat16, int32_t vector);
 
 // Each has the mainloop of the matmul launcher of the same name.
 void launchSimtConv(const Call& call, const ConvForward& conv, bool bfloat16, const MatmulChoice& choice);

@@ -41,41 +41,30 @@ template <int N>
 GPU_DEVICE void storeSums(const Output& output, int32_t slice, int64_t at, int32_t column, int32_t valid, bool vector,
                           const float (&sums)[N]) {
   const bool whole = vector && valid >= N;
-  if (output.partial != nullptr) {
-    float* p = output.partial + slice * output.size + at;
-    if (whole) {
-      gpu::Vec<float, N> values;
-#pragma unroll
-      for (int i = 0; i < N; i++) values[i] = sums[i];
-      gpu::storeVec(p, values);
-    } else {
-#pragma unroll
-      for (int i = 0; i < N; i++) {
-        if (i < valid) p[i] = sums[i];
-      }
-    }
-    return;
-  }
-  const auto store = [&](auto* p) {
+  const auto put = [&](auto* p, auto&& value) {
     using T = std::remove_pointer_t<decltype(p)>;
-    gpu::Vec<T, N> values;
+    constexpr int kAtOnce = N * sizeof(T) > 16 ? 16 / sizeof(T) : N;
 #pragma unroll
-    for (int i = 0; i < N; i++) {
-      values[i] = i < valid ? static_cast<T>(finished(output, at + i, column + i, sums[i])) : T{};
-    }
-    if (whole) {
-      gpu::storeVec(p, values);
-    } else {
+    for (int first = 0; first < N; first += kAtOnce) {
+      gpu::Vec<T, kAtOnce> values;
 #pragma unroll
-      for (int i = 0; i < N; i++) {
-        if (i < valid) p[i] = values[i];
+      for (int i = 0; i < kAtOnce; i++) values[i] = first + i < valid ? static_cast<T>(value(first + i)) : T{};
+      if (whole) {
+        gpu::storeVec(p + first, values);
+      } else {
+#pragma unroll
+        for (int i = 0; i < kAtOnce; i++) {
+          if (first + i < valid) p[first + i] = values[i];
+        }
       }
     }
   };
+  if (output.partial != nullptr) return put(output.partial + slice * output.size + at, [&](int i) { return sums[i]; });
+  const auto done = [&](int i) { return finished(output, at + i, column + i, sums[i]); };
   if (output.bfloat16)
-    store(static_cast<bf16*>(output.c) + at);
+    put(static_cast<bf16*>(output.c) + at, done);
   else
-    store(static_cast<float*>(output.c) + at);
+    put(static_cast<float*>(output.c) + at, done);
 }
 
 // Stores N neighbouring sums of a product's tile, from `column` of the row that is at `row` of C (-1: outside).

@@ -16,7 +16,7 @@ namespace neurite::cuda {
 // Four neighbouring elements of a line.
 template <class Source>
 GPU_DEVICE void loadFour(const Source& source, const typename Source::Line& line, int32_t x, float (&values)[4]) {
-  if (source.vector) {
+  if (source.vector >= 4) {
     const auto* from = source.at(line, source.across(x));
     if (from != nullptr) {
       const auto loaded = gpu::loadVec<4>(from);

@@ -25,33 +25,38 @@ template <class T, int Tile, bool KMajor> struct Operand {
   // Starts to copy the tile of lines from `line` and of what lies across from `across` on; zeros outside.
   template <int Threads, class Source>
   GPU_DEVICE static void fetch(T* to, const Source& source, int32_t line, int32_t across) {
+    constexpr int kWord = sizeof(T) == 2 ? 2 : 1;
+    if (source.vector == kVector)
+      fetchWords<Threads, kVector>(to, source, line, across);
+    else if (source.vector == kVector / 2)
+      fetchWords<Threads, kVector / 2>(to, source, line, across);
+    else if (source.vector == kWord)
+      fetchWords<Threads, kWord>(to, source, line, across);
+    else if constexpr (kWord > 1)
+      fetchWords<Threads, 1>(to, source, line, across);
+  }
+
+ private:
+  // `Word` elements at a time: a thread has all those of a vector.
+  template <int Threads, int Word, class Source>
+  GPU_DEVICE static void fetchWords(T* to, const Source& source, int32_t line, int32_t across) {
     constexpr int kPerLine = (KMajor ? kK : Tile) / kVector;
-    constexpr int kCopies = (KMajor ? Tile : kK) * kPerLine;
+    constexpr int kCopies = (KMajor ? Tile : kK) * kPerLine, kLines = Threads / kPerLine;
     static_assert(kCopies % Threads == 0 && Threads % kPerLine == 0);  // all copies of a thread are at one place across
+    constexpr int kBytes = Word * sizeof(T);
     const int y = static_cast<int>(threadIdx.x) / kPerLine, x = static_cast<int>(threadIdx.x) % kPerLine * kVector;
     to += y * kStride + x;
-    if (source.vector) {
-      const auto place = source.across(across + x);
+#pragma unroll 1
+    for (int j = 0; j < kVector; j += Word) {
+      const auto place = source.across(across + x + j);
 #pragma unroll
       for (int i = 0; i < kCopies / Threads; i++) {
-        constexpr int kLines = Threads / kPerLine;
         const T* from = source.at(source.line(line + y + i * kLines), place);
-        gpu::cpAsync<16>(to + i * kLines * kStride, from != nullptr ? from : source.p, from != nullptr ? 16 : 0);
-      }
-    } else {
-#pragma unroll 1
-      for (int j = 0; j < kVector; j++) {
-        const auto place = source.across(across + x + j);
-#pragma unroll
-        for (int i = 0; i < kCopies / Threads; i++) {
-          constexpr int kLines = Threads / kPerLine;
-          const T* from = source.at(source.line(line + y + i * kLines), place);
-          T* target = to + i * kLines * kStride + j;
-          if constexpr (sizeof(T) == 4)
-            gpu::cpAsync<4>(target, from != nullptr ? from : source.p, from != nullptr ? 4 : 0);
-          else
-            *target = from != nullptr ? *from : T{};
-        }
+        T* target = to + i * kLines * kStride + j;
+        if constexpr (kBytes >= 4)
+          gpu::cpAsync<kBytes>(target, from != nullptr ? from : source.p, from != nullptr ? kBytes : 0);
+        else
+          *target = from != nullptr ? *from : T{};
       }
     }
   }

@@ -21,28 +21,29 @@ __global__ void __launch_bounds__(kThreads) sumSlicesKernel(Output output) {
 
 }  // namespace
 
-// Whether rows of a matrix can be read in vectors of 16 bytes: float32 in fours, bfloat16 in eights.
-bool readsVectors(const Tensor& x, int64_t stride) {
-  const int64_t elements = 16 / static_cast<int64_t>(dtypeBytes(x.dtype));
-  return stride % elements == 0 && aligned(x.data, 16);
+int32_t vectorOf(const Tensor& x, int64_t stride) {
+  const size_t bytes = dtypeBytes(x.dtype);
+  auto elements = static_cast<int32_t>(16 / bytes);
+  while (stride % elements != 0 || !aligned(x.data, static_cast<size_t>(elements) * bytes)) elements /= 2;
+  return elements;
 }
 
-void setSlices(const Call& call, Gemm& gemm, const MatmulChoice& choice) {
+void* setSlices(const Call& call, Gemm& gemm, const MatmulChoice& choice, size_t bytes) {
   gemm.slices = choice.slices;
   gemm.sliceK = choice.sliceK;
-  if (choice.slices > 1) {
-    const size_t sums = static_cast<size_t>(gemm.size) * static_cast<size_t>(choice.slices);
-    gemm.partial = static_cast<float*>(contextOf(call).scratch(sums * sizeof(float)));
-  }
+  const int64_t sums = choice.slices > 1 ? gemm.size * choice.slices : 0;
+  const auto sumBytes = static_cast<size_t>(ceilDiv(sums * static_cast<int64_t>(sizeof(float)), 16) * 16);
+  if (sumBytes + bytes == 0) return nullptr;
+  auto* memory = static_cast<char*>(contextOf(call).scratch(sumBytes + bytes));
+  if (sums > 0) gemm.partial = reinterpret_cast<float*>(memory);
+  return memory + sumBytes;
 }
 
 void sumSlices(const Call& call, const Output& output) {
   if (output.slices > 1) launch(call, sumSlicesKernel, gridFor(call, output.size), kThreads, 0, output);
 }
 
-void runMatmul(const Call& call, Matmul& matmul, bool bfloat16, bool mayRound) {
-  const MatmulChoice choice =
-      chooseMatmul(matmul.m, matmul.n, matmul.k, matmul.batches, contextOf(call).capability, mayRound);
+void runMatmul(const Call& call, Matmul& matmul, bool bfloat16, const MatmulChoice& choice) {
   setSlices(call, matmul, choice);
   // Blocks of one launch differ in blockIdx.y by batch, of which there can be 65,535.
   if (matmul.batches > 65535) fail("more than 65,535 matrices in one product");
@@ -86,8 +87,8 @@ void matmul(const Call& call) {
   gemm.transposeB = attributes.transposeB;
   gemm.aStride = attributes.transposeA ? m : k;
   gemm.bStride = attributes.transposeB ? k : n;
-  gemm.aVector = readsVectors(a, gemm.aStride);
-  gemm.bVector = readsVectors(b, gemm.bStride);
+  gemm.aVector = vectorOf(a, gemm.aStride);
+  gemm.bVector = vectorOf(b, gemm.bStride);
   gemm.batch = Strided<2, int64_t>(axes);
   gemm.c = c.data;
   gemm.bias = bias.data;
@@ -99,7 +100,8 @@ void matmul(const Call& call) {
 
   if (gemm.size == 0) return;
   const bool bfloat16 = a.dtype == DType::bfloat16;
-  runMatmul(call, gemm, bfloat16, bfloat16 || attributes.precision != Precision::highest);
+  const bool mayRound = bfloat16 || attributes.precision != Precision::highest;
+  runMatmul(call, gemm, bfloat16, chooseMatmul(m, n, k, batches, contextOf(call).capability, mayRound));
 }
 
 }  // namespace neurite::cuda

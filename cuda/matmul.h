@@ -56,7 +56,7 @@ template <class T> struct MatrixSource {
   const T* p;
   int64_t stride;  // between lines
   int32_t lines, width;
-  bool vector;  // lines may be read 16 bytes at a time (bfloat16: also 8)
+  int32_t vector;  // elements that may be read at once: a power of two, up to 16 bytes; lines start at multiples of it
 
   struct Line {
     int64_t offset;
@@ -78,7 +78,7 @@ struct Matmul : Gemm {
   const void *a, *b;
   int64_t aStride, bStride;     // between rows as they are stored: of A (m, k) or A^T (k, m), of B (k, n) or B^T (n, k)
   bool transposeA, transposeB;  // what is stored is A^T, B^T
-  bool aVector, bVector;
+  int32_t aVector, bVector;
   Strided<2, int64_t> batch;  // offsets of A and B
 
   // What a block needs of it. `end` is where k ends for the block.
@@ -112,14 +112,14 @@ struct Matmul : Gemm {
 
 // A number of rows or columns as the kernels count them.
 int32_t dimension(const Call& call, int64_t value);
-// Whether lines of a matrix can be read in vectors of 16 bytes: float32 in fours, bfloat16 in eights.
-bool readsVectors(const Tensor& x, int64_t stride);
+// How many elements of a matrix can be read at once, if its lines start at multiples of `stride`: a power of two, up to 16 bytes.
+int32_t vectorOf(const Tensor& x, int64_t stride);
 
-// Lets the table choose a kernel and runs it; of `matmul` everything is set but the slices.
-void runMatmul(const Call& call, Matmul& matmul, bool bfloat16, bool mayRound);
+// Runs the kernel that the table has chosen; of `matmul` everything is set but the slices.
+void runMatmul(const Call& call, Matmul& matmul, bool bfloat16, const MatmulChoice& choice);
 
-// Sets slices, with memory for their sums.
-void setSlices(const Call& call, Gemm& gemm, const MatmulChoice& choice);
+// Sets slices, with memory for their sums. Returns as many bytes of scratch memory as are asked for besides.
+void* setSlices(const Call& call, Gemm& gemm, const MatmulChoice& choice, size_t bytes = 0);
 // Adds up the slices if there are several.
 void sumSlices(const Call& call, const Output& output);
 

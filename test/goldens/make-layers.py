@@ -295,6 +295,37 @@ layers += [
     layer_case("resizing", L.Resizing, normal(1, 5, 6, 2), height=8, width=4, interpolation="nearest"),
     layer_case("resizing", L.Resizing, normal(1, 2, 5, 4), height=3, width=9, data_format="channels_first"),
 ]
+# A step of training of more layers with weights, with numbers of its own.
+rng = np.random.default_rng(41)
+layers += [
+    layer_case("conv1d", L.Conv1D, normal(2, 7, 3), step=True, filters=4, kernel_size=3, strides=2, padding="same", activation="relu", kernel_constraint=K.MaxNorm(0.8, axis=[0, 1])),
+    layer_case("conv3d", L.Conv3D, normal(2, 3, 4, 3, 2), step=True, filters=3, kernel_size=2, kernel_constraint=K.NonNeg()),
+    layer_case("conv2dTranspose", L.Conv2DTranspose, normal(2, 3, 4, 2), step=True, filters=3, kernel_size=3, strides=2, padding="same", bias_constraint=K.NonNeg()),
+    layer_case("conv3dTranspose", L.Conv3DTranspose, normal(1, 2, 3, 2, 3), step=True, filters=2, kernel_size=2, strides=2, kernel_constraint=K.UnitNorm(axis=[0, 1, 2])),
+    layer_case("depthwiseConv2d", L.DepthwiseConv2D, normal(2, 4, 5, 3), step=True, kernel_size=3, padding="same", depth_multiplier=2, depthwise_constraint=K.MaxNorm(0.6)),
+    layer_case("separableConv1d", L.SeparableConv1D, normal(2, 6, 3), step=True, filters=4, kernel_size=3, depthwise_constraint=K.NonNeg(), pointwise_constraint=K.MaxNorm(0.5, axis=[0, 1])),
+    layer_case("rmsNormalization", L.RMSNormalization, normal(3, 5), step=True),
+]
+
+
+# Keras has no padding but that of zeros: values are numpy.pad's, and dx adds up what each element was copied to.
+def padding_case(dims, shape, padding, mode, channels_first=False):
+    pairs = [(padding, padding)] * dims if isinstance(padding, int) else padding if dims > 1 else [padding]
+    widths = [(0, 0), (0, 0), *pairs] if channels_first else [(0, 0), *pairs, (0, 0)]
+    x = normal(*((shape[0], shape[-1], *shape[1:-1]) if channels_first else shape))
+    y = np.pad(x, widths, mode)
+    seed = normal(*y.shape)
+    places = np.pad(np.arange(1, x.size + 1).reshape(x.shape), widths, mode)  # 0: of no element
+    dx = np.bincount(places.ravel(), seed.ravel(), x.size + 1)[1:].reshape(x.shape)
+    chosen = {"padding": padding, "mode": mode, **({"dataFormat": "channelsFirst"} if channels_first else {})}
+    return {"layer": f"padding{dims}d", "options": chosen, "x": numbers(x), "y": numbers(y), "seed": numbers(seed), "weights": [], "dx": numbers(dx), "dw": [],
+            "penalty": numbers(np.zeros((), np.float32)), "parameters": 0}
+
+
+rng = np.random.default_rng(42)
+for dims, shape, pairs in [(1, (2, 5, 3), [2, 3]), (2, (2, 4, 3, 2), [[1, 2], [2, 0]]), (3, (1, 3, 4, 2, 2), [[2, 1], [0, 3], [1, 1]])]:
+    for mode in ["constant", "edge", "reflect"]:
+        layers += [padding_case(dims, shape, 1, mode), padding_case(dims, shape, pairs, mode), padding_case(dims, shape, pairs, mode, channels_first=True)]
 rng = common_rng
 write("layers", layers)
 
@@ -514,13 +545,49 @@ def network_case(loss, y, last, optimizer, **kwargs):
             "start": [numbers(w) for w in start], "batches": batches, "end": [numbers(w) for w in model.get_weights()]}
 
 
+# A convolutional network with batch normalisation in training: layer by layer the weights at the start and at the end, with moving statistics, and
+# what it predicts with those.
+def residual_case():
+    convolution = lambda kernel, **kwargs: L.Conv2D(4, kernel, **kwargs)  # noqa: E731
+    normalization = lambda: L.BatchNormalization(momentum=0.8)  # noqa: E731
+    stem = [convolution(3, padding="same", use_bias=False), normalization(), L.Activation("relu"), L.MaxPooling2D(2)]
+    block = [convolution(3, padding="same"), normalization(), L.Activation("relu"), convolution(3, padding="same", use_bias=False), normalization()]
+    head = [convolution(2, activation="relu"), L.MaxPooling2D(2), L.Flatten(), L.Dense(3, activation="softmax")]
+
+    def through(chain, x):
+        for layer in chain:
+            x = layer(x)
+        return x
+
+    inputs = L.Input((9, 7, 3))
+    x = through(stem, inputs)
+    x = L.Activation("relu")(L.Add()([x, through(block, x)]))
+    model = keras.Model(inputs, through(head, x))
+    held = [layer for layer in [*stem, *block, *head] if layer.weights]
+    for layer in held:
+        layer.set_weights([np.abs(w) + 0.5 if "variance" in v.name or "gamma" in v.name else w for v, w in ((v, normal(*v.shape) * 0.4) for v in layer.weights)])
+    kept = lambda: [[numbers(w) for w in layer.get_weights()] for layer in held]  # noqa: E731
+    start = kept()
+    model.compile(optimizer=o.SGD(learning_rate=0.05, momentum=0.9), loss="sparse_categorical_crossentropy", run_eagerly=True)
+    batches = []
+    for _ in range(6):
+        x, targets = normal(4, 9, 7, 3), rng.integers(0, 3, size=4).astype(np.int32)
+        model.reset_metrics()
+        batches.append({"x": numbers(x), "y": numbers(targets), "loss": float(f"{float(model.train_on_batch(x, targets)):.7g}")})
+    return {"network": "residual", "start": start, "batches": batches, "end": kept(), "predicted": numbers(model.predict_on_batch(x))}
+
+
 r = keras.regularizers
-write("networks", [
+networks = [
     network_case("sparse_categorical_crossentropy", lambda: rng.integers(0, 3, size=8).astype(np.int32), {"units": 3, "activation": "softmax"}, "Adam", learning_rate=0.05),
     network_case("categorical_crossentropy", lambda: one_hot(3, 8), {"units": 3, "activation": "softmax"}, "RMSprop", learning_rate=0.01, momentum=0.5),
     network_case("binary_crossentropy", lambda: bits(8, 2), {"units": 2, "activation": "sigmoid"}, "SGD", learning_rate=0.1, momentum=0.9, nesterov=True),
     network_case("mean_squared_error", lambda: normal(8, 1), {"units": 1, "activation": "linear"}, "SGD", learning_rate=0.05, global_clipnorm=0.5),
-])
+]
+common_rng, rng = rng, np.random.default_rng(43)
+networks.append(residual_case())
+rng = common_rng
+write("networks", networks)
 
 
 # ---- Initializers: the limit or the standard deviation that Keras derives from a shape; regularizers: their value.

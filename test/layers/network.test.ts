@@ -1,16 +1,20 @@
-// Small networks trained for ten batches, against Keras: penalties, sample weights, loss, gradients and optimizer together; from the
-// probabilities and from the logits, eager and captured, through layers and through a model.
+// Small networks trained for some batches, against Keras. Dense ones: penalties, sample weights, loss, gradients and optimizer together; from
+// the probabilities and from the logits, eager and captured, through layers and through a model. A convolutional one: batch normalisation,
+// pooling and a residual block, fused and layer by layer.
 import {
   capture,
+  input,
   type Layer,
   layers,
   losses,
+  model as modelOf,
   optimizers,
   regularizers,
   scope,
   sequential,
   setPolicy,
   setPrecision,
+  type SymbolicTensor,
   type Tensor,
   valueAndGrad
 } from '../../lib'
@@ -28,7 +32,20 @@ interface NetworkGolden {
   end: GoldenArray[]
 }
 
-const cases = (goldens as unknown as NetworkGolden[]).map((golden) => [`${golden.loss} ${golden.optimizer}`, golden] as const)
+/** Weights layer by layer, of those that have some. */
+interface ResidualGolden {
+  network: 'residual'
+  start: GoldenArray[][]
+  batches: { x: GoldenArray; y: GoldenArray; loss: number }[]
+  end: GoldenArray[][]
+  /** Of the last batch, with `end`. */
+  predicted: GoldenArray
+}
+
+const isResidual = (golden: object): golden is ResidualGolden => 'network' in golden
+const all = goldens as unknown as (NetworkGolden | ResidualGolden)[]
+const cases = all.flatMap((golden) => (isResidual(golden) ? [] : [[`${golden.loss} ${golden.optimizer}`, golden] as const]))
+const residual = all.find(isResidual)!
 const optimizerOf = ({ optimizer, options }: NetworkGolden) => (optimizers[optimizer] as (options: object) => optimizers.Optimizer)(options)
 const layersOf = ({ last }: NetworkGolden): Layer[] => [
   layers.dense({ units: 6, activation: 'tanh', kernelRegularizer: regularizers.l2(0.01), inputShape: [5] }),
@@ -39,6 +56,32 @@ const layersOf = ({ last }: NetworkGolden): Layer[] => [
 function batchesOf(golden: NetworkGolden): [x: Tensor, y: Tensor, sampleWeight: Tensor][] {
   const dtype = golden.loss.startsWith('sparse') ? 'int32' : 'float32'
   return golden.batches.map(({ x, y, sampleWeight }) => [fromGolden(x), fromGolden(y, dtype), fromGolden(sampleWeight)])
+}
+
+/** The network of the script's residual_case: its layers with weights, and itself. */
+function residualNetwork() {
+  const convolution = (options: object) => layers.conv2d({ filters: 4, kernelSize: 3, padding: 'same', ...options })
+  const normalization = () => layers.batchNormalization({ momentum: 0.8 })
+  const relu = () => layers.activation({ activation: 'relu' })
+  const stem = [convolution({ useBias: false }), normalization(), relu(), layers.maxPooling2d()]
+  const block = [convolution({}), normalization(), relu(), convolution({ useBias: false }), normalization()]
+  const head = [
+    convolution({ kernelSize: 2, padding: 'valid', activation: 'relu' }),
+    layers.maxPooling2d(),
+    layers.flatten(),
+    layers.dense({ units: 3, activation: 'softmax' })
+  ]
+  const [sum, last] = [layers.add(), relu()]
+  function draw<T extends Tensor | SymbolicTensor>(inputs: T, apply: (layer: Layer, x: T | T[]) => T): T {
+    const through = (chain: readonly Layer[], x: T) => chain.reduce((t, layer) => apply(layer, t), x)
+    const x = through(stem, inputs)
+    return through(head, apply(last, apply(sum, [x, through(block, x)])))
+  }
+  const x = input({ shape: [9, 7, 3] })
+  const model = modelOf({ inputs: x, outputs: draw<SymbolicTensor>(x, (layer, t) => layer.apply(t)) })
+  const held = [...stem, ...block, ...head].filter((layer) => layer.weights.length > 0)
+  for (const [i, layer] of held.entries()) layer.setWeights(residual.start[i]!.map((w) => fromGolden(w)))
+  return { model, held, byLayer: (t: Tensor) => draw<Tensor>(t, (layer, u) => layer.apply(u, { training: true })) }
 }
 
 describe('networks', () => {
@@ -105,5 +148,37 @@ describe('networks', () => {
         model.dispose()
       })
     }
+
+    test.each([
+      ['a model', true],
+      ['layers one by one', false]
+    ] as const)('convolutions, batch normalisation, pooling and a residual block as %s', async (way, whole) => {
+      const what = `${device.name} residual network as ${way}`
+      const { model, held, byLayer } = residualNetwork()
+      const optimizer = optimizers.sgd({ learningRate: 0.05, momentum: 0.9 })
+      model.compile({ optimizer, loss: 'sparseCategoricalCrossentropy' })
+      const loss = losses.get('sparseCategoricalCrossentropy')
+      const step = (x: Tensor, y: Tensor): Tensor =>
+        scope(() => {
+          const { value, grads } = valueAndGrad(() => loss(y, byLayer(x)), model.trainableVariables)
+          optimizer.apply(grads, model.trainableVariables)
+          return value
+        })
+      const received: number[] = []
+      for (const golden of residual.batches) {
+        const [x, y] = [fromGolden(golden.x), fromGolden(golden.y, 'int32')]
+        received.push(whole ? (await model.trainOnBatch(x, y)).loss! : await step(x, y).item())
+      }
+      expectCloseNumbers(
+        received,
+        residual.batches.map((b) => b.loss),
+        `${what}: losses`,
+        1e-5
+      )
+      for (const [i, layer] of held.entries())
+        for (const [k, w] of residual.end[i]!.entries()) await expectClose(layer.weights[k]!, w, `${what}: ${layer.weights[k]!.name}`, 5e-5)
+      await expectClose(model.predictOnBatch(fromGolden(residual.batches.at(-1)!.x)), residual.predicted, `${what}: predicted`, 5e-5)
+      model.dispose()
+    })
   })
 })

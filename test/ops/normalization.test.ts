@@ -224,7 +224,8 @@ opSuite<Grouped>('groupNorm', {
         [[2, 4, 4, 32], 1],
         [[4, 10], 2],
         [[1, 600, 9], 3],
-        [[2, 5, 1024], 32]
+        [[2, 5, 1024], 32],
+        [[0, 3, 4], 2]
       ] as const
     ).map(([shape, groups]) => ({
       inputs: [input(shape, { dtype }), input(shape.slice(-1)), input(shape.slice(-1))],

@@ -221,6 +221,23 @@ SUITE_CASE(convStridesAndDilation) {
     checkAll(s);
 }
 
+// First layers: with zeros behind 1, 3 and 5 channels, words of 4, 8 and 16 bytes, and channels that fill no word. Few taps, strides and
+// dilation, one to three axes, slices of k in the filter gradient.
+SUITE_CASE(convFewChannels) {
+  std::vector<Shape> shapes;
+  for (const int64_t channels : {1, 2, 3, 4, 5, 6, 7, 9, 10, 12})
+    shapes.push_back(shape(2, {7, 6}, channels, {5, 4}, 17, 1, {}, {}, {2, 1}, {2, 2}));
+  shapes.push_back(shape(1, {40, 41}, 1, {2, 2}, 24, 1, {}, {}, {1, 0}, {0, 1}));
+  shapes.push_back(shape(2, {19, 21}, 3, {3, 3}, 16, 1, {2, 2}, {}, {1, 1}, {1, 1}));
+  shapes.push_back(shape(1, {9, 10}, 3, {3, 3}, 66, 1, {}, {2, 3}, {2, 3}, {2, 3}));
+  shapes.push_back(shape(3, {33}, 3, {7}, 18, 1, {2}, {}, {3}, {3}));
+  shapes.push_back(shape(1, {4, 5, 6}, 1, {3, 3, 3}, 16, 1, {}, {}, {1, 1, 1}, {1, 1, 1}));
+  for (const Shape& s : cases(shapes)) {
+    checkAll(s);
+    check(s, {DType::bfloat16, Precision::high, true, Activation::relu});
+  }
+}
+
 SUITE_CASE(convGroups) {
   for (const Shape& s : cases<Shape>({shape(2, {6, 5}, 6, {3, 3}, 9, 3, {}, {}, {1, 1}, {1, 1}),
                                       shape(1, {5, 6}, 34, {3, 3}, 34, 2, {2, 2}, {}, {1, 0}, {1, 1}),
@@ -233,11 +250,15 @@ SUITE_CASE(convDepthwise) {
        cases<Shape>({shape(2, {7, 6}, 5, {3, 3}, 5, 5, {}, {}, {1, 1}, {1, 1}),
                      shape(1, {8, 9}, 19, {3, 2}, 38, 19, {2, 2}, {}, {0, 0}, {1, 1}),  // two features for each channel
                      shape(2, {9, 8}, 36, {3, 3}, 36, 36, {2, 1}, {2, 2}, {1, 2}, {2, 2}),
-                     shape(1, {17}, 132, {3}, 132, 132, {3}),  // more channels than a block has
-                     shape(1, {40, 9}, 4, {1, 2}, 4, 4),       // pixels in slices
+                     shape(1, {17}, 132, {3}, 132, 132, {3}),                       // more channels than a block has
+                     shape(2, {5, 4}, 16, {3, 3}, 16, 16, {}, {}, {1, 1}, {1, 1}),  // 16 bytes of both dtypes
+                     shape(1, {4, 3}, 264, {2, 2}, 264, 264),                       // more of them than a block has
+                     shape(1, {17, 17}, 72, {2, 2}, 72, 72),                        // pixels in slices
+                     shape(1, {40, 9}, 4, {1, 2}, 4, 4),                            // one thread across
                      shape(1, {4, 3, 5}, 4, {2, 2, 2}, 8, 4, {1, 1, 2})})) {
     check(s);
     check(s, {DType::bfloat16});
+    check(s, {DType::bfloat16, Precision::high, true, Activation::tanh});
   }
 }
 
@@ -258,10 +279,45 @@ SUITE_CASE(convEpilogues) {
 // Filter gradients of many pixels: slices of k.
 SUITE_CASE(convFilterGradInSlices) { checkAll(shape(3, {17, 16}, 4, {2, 2}, 16, 1, {}, {}, {1, 0}, {0, 1})); }
 
+// The moments of the features as they are stored, behind each kernel.
+SUITE_CASE(convMoments) {
+  for (const Shape& s :
+       cases<Shape>({shape(1, {1, 1}, 1, {1, 1}, 1),                                // one pixel
+                     shape(2, {5, 6}, 3, {1, 1}, 16),                               // a product of matrices
+                     shape(1, {9, 7}, 12, {3, 3}, 12, 12, {2, 1}),                  // depthwise
+                     shape(2, {12, 13}, 3, {3, 3}, 17, 1, {}, {}, {1, 1}, {1, 1}),  // moments in slices
+                     shape(2, {7, 5}, 4, {3, 3}, 6, 2, {}, {}, {1, 1}, {1, 1})})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
+      const Value x = random(dtype, s.x(), -1, 1), w = random(dtype, s.w(), -1, 1), bias = random(dtype, {s.features});
+      std::vector<double> y = zeros(s.y());
+      forProducts(s, [&](int64_t ix, int64_t iw, int64_t iy) { y[static_cast<size_t>(iy)] += x[ix] * w[iw]; });
+      const How how{dtype, Precision::highest, true, Activation::relu};
+      finish(y, bias, how);
+      const Value statistic = empty(DType::float32, {s.features});
+      const Result result = run(
+          Op::conv,
+          attributes::conv{ints(s.strides), ints(s.dilation), ints(s.before), s.groups, how.activation, how.precision},
+          {x, w, bias}, {empty(dtype, s.y()), statistic, statistic});
+      const int64_t pixels = s.images * sizeOf(s.output);
+      expectProduct("conv with moments", s, how, result[0], y, pixels, s.features, sizeOf(s.kernel) * s.channels);
+      const auto count = static_cast<double>(pixels);
+      std::vector<double> mean = zeros({s.features}), variance = mean;
+      for (int64_t i = 0; i < result[0].size(); i++) mean[static_cast<size_t>(i % s.features)] += result[0][i] / count;
+      for (int64_t i = 0; i < result[0].size(); i++) {
+        const auto feature = static_cast<size_t>(i % s.features);
+        variance[feature] += (result[0][i] - mean[feature]) * (result[0][i] - mean[feature]) / count;
+      }
+      const std::string at = " of conv " + name(dtype) + " " + ops::describe(s.x()) + " w " + ops::describe(s.w());
+      expectEqual("mean" + at, result[1], mean, 2e-6);
+      expectEqual("variance" + at, result[2], variance, 2e-6);
+    }
+  }
+}
+
 // Enough blocks for the largest tiles. Groups make them without much memory.
 SUITE_CASE(convLargeTiles) {
   const neurite::cuda::MatmulChoice choice =
-      neurite::cuda::chooseConvProduct(66, 68, 68, neurite::cuda::kFullGrid, 75, false);
+      neurite::cuda::chooseConvProduct({66, 68, 68, neurite::cuda::kFullGrid}, 75, false);
   suite::expect(choice.tile == 128, "that many groups fill a grid of the largest tiles");
   // Pixels, channels and features of a group: y, dx and dw in turn are larger than 64 both ways.
   const int64_t groups = neurite::cuda::kFullGrid, sizes[3][3] = {{66, 2, 68}, {66, 68, 2}, {3, 66, 68}};

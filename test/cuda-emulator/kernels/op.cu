@@ -69,6 +69,17 @@ double read(DType dtype, const unsigned char* from) {
 
 using Bytes = suite::DeviceBuffer<unsigned char>;
 
+bool hasRun[neurite::kOps];
+
+// ThreadSanitizer's cases are a part of them.
+#ifndef EMULATOR_TSAN
+const suite::Afterwards everyOpHasACase("everyOpHasACase", [] {
+  for (int op = 0; op < neurite::kOps; op++)
+    suite::expect(hasRun[op],
+                  name(static_cast<Op>(op)) + " of ops.def is run by no case of test/cuda-emulator/kernels");
+});
+#endif
+
 struct OnDevice {
   std::unique_ptr<Bytes> memory;
   neurite::Tensor tensor;
@@ -138,6 +149,7 @@ int deviceCapability() {
 
 Result runWith(Op op, const void* attributes, const std::vector<Value>& inputs, const std::vector<Value>& outputs,
                int capability) {
+  hasRun[static_cast<int>(op)] = true;
   std::vector<OnDevice> in, out;
   for (const Value& value : inputs) in.emplace_back(value);
   for (const Value& value : outputs) out.emplace_back(value);

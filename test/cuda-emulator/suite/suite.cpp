@@ -30,6 +30,11 @@ std::vector<Case>& cases() {
   return all;
 }
 
+std::vector<Case>& checks() {
+  static std::vector<Case> all;
+  return all;
+}
+
 std::mt19937 generator;
 const char* currentName = "";
 int failures = 0;  // of the current case
@@ -92,13 +97,16 @@ char runCase(const Case& test) {
 
 int runAll(int count, char** filters) {
   int passed = 0, failedCases = 0, skipped = 0;
-  for (const Case& test : cases()) {
-    if (!wanted(test.name, count, filters)) continue;
+  const auto runOne = [&](const Case& test) {
     const char result = runCase(test);
     passed += result == 'p';
     failedCases += result == 'f';
     skipped += result == 's';
-  }
+  };
+  for (const Case& test : cases())
+    if (wanted(test.name, count, filters)) runOne(test);
+  if (count == 0)
+    for (const Case& check : checks()) runOne(check);
   std::printf("%d passed, %d failed, %d skipped\n", passed, failedCases, skipped);
   return failedCases == 0 && passed + skipped > 0 ? 0 : 1;
 }
@@ -106,6 +114,7 @@ int runAll(int count, char** filters) {
 }  // namespace
 
 Registration::Registration(const char* name, void (*run)()) { cases().push_back({name, run}); }
+Afterwards::Afterwards(const char* name, void (*run)()) { checks().push_back({name, run}); }
 
 void requireComputeCapability(int atLeast) {
   int major = 0, minor = 0;

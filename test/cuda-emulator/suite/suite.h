@@ -37,6 +37,11 @@ struct Registration {
   Registration(const char* name, void (*run)());
 };
 
+// What must hold of the cases together: runs behind them when all have run, not when some were asked for.
+struct Afterwards {
+  Afterwards(const char* name, void (*run)());
+};
+
 #define SUITE_CASE(name)                                            \
   static void name();                                               \
   static const suite::Registration name##Registration(#name, name); \
