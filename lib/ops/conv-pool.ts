@@ -15,7 +15,12 @@ import { unbroadcast } from './rules'
  * the maxima. `layer`: whose the windows are.
  * @throws what both throw
  */
-export function convMaxPool(x: Tensor, w: Tensor, options: Omit<ConvOptions, 'residual'>, { layer, ...pool }: PoolOptions & { layer: string }): Tensor {
+export function convMaxPool(
+  x: Tensor,
+  w: Tensor,
+  options: Omit<ConvOptions, 'residual'>,
+  { layer, ...pool }: PoolOptions & { layer: string }
+): Tensor {
   const plan = planConv(x, w, options)
   const bias = options.bias ?? null
   const { sizes, attributes: windows } = withLayer(layer, () => planPool('maxPool', plan.shape, pool))

@@ -65,7 +65,10 @@ class PoolStage {
   Results at(int64_t row, int64_t column, int64_t columns, int64_t feature) const {
     const Windows& w = c_.windows;
     const int64_t line = columns * width_, plane = w.count[1] * line;
-    return {memory_, c_.results.dtype, -(row * line + column * width_ + feature), w.count[0] * plane,
+    return {memory_,
+            c_.results.dtype,
+            -(row * line + column * width_ + feature),
+            w.count[0] * plane,
             {plane, line, width_}};
   }
   void pool(int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t feature, int64_t features) const {
@@ -226,8 +229,7 @@ void forBlocks(const Correlation& c, const StripPlan& plan, int64_t width, int64
       for (int64_t panel = first; panel < end; ++panel) {
         const int64_t feature = group * c.features + panel * width;
         block.run(stage.at(row, b.column, b.columns, feature), panel, panel + 1);
-        stage.pool(row, b.planes * b.rows, b.column, b.columns, feature,
-                   smaller(width, c.features - panel * width));
+        stage.pool(row, b.planes * b.rows, b.column, b.columns, feature, smaller(width, c.features - panel * width));
       }
     }
   });

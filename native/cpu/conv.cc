@@ -41,7 +41,8 @@ void conv(const Call& call) {
   if (attributes.window.count > 0 && call.out[2].size() > 0) return convThenPool(call, conv, maxPool);
   const ConvShape s(x, call.in[1], y, attributes);
   const Bias bias(call.in[2]);
-  if (s.pointwise() && !s.pools) return multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
+  if (s.pointwise() && !s.pools)
+    return multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
   if (s.depthwise()) return convolveChannels(call, s, attributes.activation, bias.values());
   const int parts = partsOf(x.dtype, call.in[1].dtype, attributes.precision);
   const auto faster = [&] { return tilesConvolveFaster(x, s, parts); };

@@ -10,7 +10,8 @@ namespace neurite::cpu::NEURITE_ISA {
 struct ConvShape {
   int64_t batch, channels, features, groups;
   int64_t in[3], out[3], taps[3], stride[3], dilation[3], before[3];
-  bool pools = false;                 // y has the maxima of what lies next to each other in `window`; out counts what they are taken of
+  bool pools =
+      false;  // y has the maxima of what lies next to each other in `window`; out counts what they are taken of
   int64_t window[3] = {1, 1, 1};
 
   template <class Attributes>

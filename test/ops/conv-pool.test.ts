@@ -55,7 +55,10 @@ onEveryDevice(() => {
   })
 
   test('NaN and infinities survive, one beside the other', async () => {
-    const x = ops.concat([ops.full([1, 1, 4, 1], Number.NaN), ops.full([1, 3, 4, 1], Number.POSITIVE_INFINITY), ops.full([1, 2, 4, 1], -1)], 1)
+    const x = ops.concat(
+      [ops.full([1, 1, 4, 1], Number.NaN), ops.full([1, 3, 4, 1], Number.POSITIVE_INFINITY), ops.full([1, 2, 4, 1], -1)],
+      1
+    )
     for (const activation of ['none', 'relu'] as const) {
       const y = convMaxPool(x, ops.ones([1, 1, 1, 3]), { activation }, { poolSize: 2, layer: 'pool' })
       const last = activation === 'none' ? -1 : 0

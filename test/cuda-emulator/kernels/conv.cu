@@ -162,9 +162,9 @@ void check(const Shape& s, const How& how = {}) {
   finish(y, biasF, addendY, how);
   finish(dx, biasC, addendX, how);
   const auto strides = ints(s.strides), dilation = ints(s.dilation), before = ints(s.before);
-  const Result forward =
-      run(Op::conv, attributes::conv{strides, dilation, before, s.groups, how.activation, how.precision},
-          {x, w, how.bias ? biasF : absent(), how.bias ? addendY : absent()}, {empty(how.dtype, s.y())}, how.capability);
+  const Result forward = run(
+      Op::conv, attributes::conv{strides, dilation, before, s.groups, how.activation, how.precision},
+      {x, w, how.bias ? biasF : absent(), how.bias ? addendY : absent()}, {empty(how.dtype, s.y())}, how.capability);
   expectProduct("conv", s, how, forward[0], y, outputs, features, taps * channels);
   const Result dataGrad = run(
       Op::convDataGrad, attributes::convDataGrad{strides, dilation, before, s.groups, how.activation, how.precision},
