@@ -78,8 +78,9 @@ function convolution(layer: Of<'conv'>, direction: Direction, dtype: Float): Wor
     precision: precisionOn(x.deviceIndex)
   }
   const attributes = { ...geometry, activation: 0 }
+  const notPooled = { window: [], poolStrides: [], poolBefore: [] }
   const runs = {
-    forward: () => run('conv', [x, w, null], { shape: yShape, dtype, attributes }),
+    forward: () => run('conv', [x, w, null, null], { shape: yShape, dtype, attributes: { ...attributes, ...notPooled } }),
     'data gradient': () => run('convDataGrad', [dy, w, null, null], { shape: xShape, dtype, attributes }),
     'filter gradient': () => run('convFilterGrad', [x, dy], { shape: wShape, dtype, attributes: geometry })
   }

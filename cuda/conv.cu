@@ -1,6 +1,7 @@
 // conv, convDataGrad, convFilterGrad: prepare the product and let the table choose a kernel.
 #include <algorithm>
 
+#include "../native/conv-then-pool.h"
 #include "channel-moments.h"
 #include "conv.h"
 #include "kernels.h"
@@ -203,6 +204,7 @@ static void forward(const Call& call) {
   const ConvShape shape = shapeOf(attributes, x, w, y);
   ConvForward conv{};
   setOutput(conv, y, &call.in[2], attributes.activation);
+  conv.addend = call.in[3].data;
   if (conv.size == 0) return;
   const ConvChoice choice = choose(call, attributes, shape, ConvProduct::forward, x.dtype);
   switch (choice.kernel) {
@@ -216,8 +218,10 @@ static void forward(const Call& call) {
   }
 }
 
-// The moments take a pass of their own: the kernels of the product know nothing of them.
+// Moments and maxima take a pass of their own: the kernels of the product know nothing of them. A tile of theirs has neighbouring rows of a matrix, in
+// which the pixels of a window are an image's width apart.
 void conv(const Call& call) {
+  if (attributesOf<attributes::conv>(call).window.count > 0) return convThenPool(call, conv, maxPool);
   forward(call);
   if (call.outputs == 1) return;
   const Tensor& y = call.out[0];

@@ -32,7 +32,7 @@ GPU_DEVICE float addendAt(const Output& output, int64_t at) {
 
 // What becomes of the sum at `at` of C, where bias number `column` belongs.
 GPU_DEVICE float finished(const Output& output, int64_t at, int32_t column, float sum) {
-  return activate(output.activation, sum + biasAt(output, column)) + addendAt(output, at);
+  return activate(output.activation, sum + biasAt(output, column) + addendAt(output, at));
 }
 
 // Stores the first `valid` of N neighbouring sums at offset `at` of C, where bias number `column` belongs: as they are in the slice's part

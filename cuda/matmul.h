@@ -10,7 +10,7 @@ struct Output {
   int64_t size;  // elements
   void* c;
   const void* bias;    // null or (width)
-  const void* addend;  // null or as c: added last
+  const void* addend;  // null or as c: added with the bias
   int32_t width;       // of the last axis
   bool bfloat16, biasBfloat16;
   Activation activation;

@@ -66,7 +66,7 @@ abstract class Conv extends Convolution {
     return this.kernel!.size / this.filters
   }
 
-  protected override get pools(): boolean {
+  protected override get fuses(): boolean {
     return true
   }
 
@@ -75,9 +75,15 @@ abstract class Conv extends Convolution {
     return { strides, padding, dilationRate, groups }
   }
 
-  protected convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, activation: FusedActivation, pool?: Epilogue['pool']): Tensor {
+  protected convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | undefined,
+    activation: FusedActivation,
+    { residual, pool }: Pick<Epilogue, 'residual' | 'pool'> = {}
+  ): Tensor {
     const options = { ...this.options, bias, activation }
-    return pool ? convMaxPool(x, weight, options, pool) : ops.conv(x, weight, options)
+    return pool ? convMaxPool(x, weight, options, pool) : ops.conv(x, weight, { ...options, residual })
   }
 
   override callMoments(x: Tensor, activation = this.ownActivation): [y: Tensor, mean: Tensor, variance: Tensor] {

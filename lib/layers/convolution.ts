@@ -133,13 +133,13 @@ export abstract class Convolution extends SpatialLayer {
   /** How many elements of that kernel belong to a filter; infinite where they cannot be scaled by filter. */
   protected abstract get weightsPerFilter(): number
 
-  /** The product of images with their channels last, with bias and activation, and the maxima of windows where it `pools`. */
+  /** The product of images with their channels last, with bias and activation, and where it `fuses` with a residual or the maxima of windows. */
   protected abstract convolve(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | undefined,
     activation: FusedActivation,
-    pool?: Epilogue['pool']
+    epilogue?: Pick<Epilogue, 'residual' | 'pool'>
   ): Tensor
 
   override call(x: Tensor): Tensor {
@@ -151,17 +151,17 @@ export abstract class Convolution extends SpatialLayer {
   override fusedPart(): FusedPart | undefined {
     const activation = activations.fusedActivation(this.activation)
     if (activation === undefined || this.dataFormat !== 'channelsLast') return undefined
-    return { kind: 'product', activation, pools: this.pools }
+    return { kind: 'product', activation, conv: this.fuses }
   }
 
-  /** Whether `convolve` takes windows. */
-  protected get pools(): boolean {
+  /** Whether `convolve` takes an epilogue. */
+  protected get fuses(): boolean {
     return false
   }
 
-  override callFused(x: Tensor, _context: CallContext, { normalization, activation, pool }: Epilogue): Tensor {
+  override callFused(x: Tensor, _context: CallContext, { normalization, activation, ...epilogue }: Epilogue): Tensor {
     const [weight, bias] = normalization ? this.folded(normalization) : [this.weight, this.bias]
-    return this.product(x, activation ?? this.ownActivation, weight, bias, pool)
+    return this.product(x, activation ?? this.ownActivation, weight, bias, epilogue)
   }
 
   /** Kernel and bias of a product whose result a normalisation has passed. */
@@ -184,9 +184,9 @@ export abstract class Convolution extends SpatialLayer {
     activation: FusedActivation,
     weight = this.weight,
     bias: Tensor | undefined = this.bias,
-    pool?: Epilogue['pool']
+    epilogue?: Pick<Epilogue, 'residual' | 'pool'>
   ): Tensor {
-    return this.convolve(x, this.cast(weight), bias && this.cast(bias), activation, pool)
+    return this.convolve(x, this.cast(weight), bias && this.cast(bias), activation, epilogue)
   }
 
   override getConfig(): Config {

@@ -96,7 +96,7 @@ export class Dense extends Layer {
 
   override fusedPart(): FusedPart | undefined {
     const activation = activations.fusedActivation(this.activation)
-    return activation === 'none' ? { kind: 'product', activation, pools: false } : undefined
+    return activation === 'none' ? { kind: 'product', activation, conv: false } : undefined
   }
 
   override callFused(x: Tensor, _context: CallContext, { normalization, activation = 'none' }: Epilogue): Tensor {

@@ -22,10 +22,10 @@ export interface Epilogue {
 /** The part that a layer can take in an op of several layers. */
 export type FusedPart =
   /**
-   * A matrix product or convolution with its channels last. It may have any activation if its own is none, and the maxima of windows
-   * where `pools`.
+   * A matrix product or convolution with its channels last. It may have any activation if its own is none. Where it is a `conv`, it may also
+   * have the maxima of windows, or a residual if its own activation is none.
    */
-  | { readonly kind: 'product'; readonly activation: FusedActivation; readonly pools: boolean }
+  | { readonly kind: 'product'; readonly activation: FusedActivation; readonly conv: boolean }
   /** Batch normalisation of the last axis. It may have a residual and relu. */
   | { readonly kind: 'normalization' }
   /** A sum of its inputs. */

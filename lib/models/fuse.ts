@@ -2,7 +2,8 @@
 //
 // Fused are: a product (dense or convolution) or a batch normalisation with the activation behind it; a batch normalisation with the sum
 // and relu behind it, the end of a residual block; and, outside of training, a product with the batch normalisation behind it, whose scale
-// and shift become part of the product's weights; a convolution, with its activation, and the maximum pooling behind it. In
+// and shift become part of the product's weights (where the end of a residual block follows, only of a convolution); a convolution with the sum and
+// the activation behind it, or with its activation and the maximum pooling behind that. In
 // training a convolution, with its activation, takes the moments for the batch normalisation behind it. Nothing else may read what is between them.
 import { inDType } from '../dtype'
 import type { BatchNormalization } from '../layers/batch-normalization'
@@ -22,7 +23,9 @@ export interface Group {
   readonly normalization?: LayerNode | undefined
   /** The activation between the two; `none`: there is none, so that the normalisation can be folded into the product's weights. */
   readonly inner?: FusedActivation | undefined
-  /** The sum behind a batch normalisation: which of its inputs that is, and the other one. */
+  /** Whether the product can take the sum: that of a `conv`. */
+  readonly conv?: boolean | undefined
+  /** The sum behind a convolution or batch normalisation: which of its inputs that is, and the other one. */
   readonly sum?: { readonly node: LayerNode; readonly at: number; readonly residual: SymbolicTensor } | undefined
   /** The activation at the end, or in front of the pooling there. */
   readonly activation?: FusedActivation | undefined
@@ -74,30 +77,43 @@ function groupFrom(node: LayerNode, behind: (node: LayerNode) => Part | undefine
   if (part?.kind === 'normalization') return normalizationFrom(node, behind) ?? alone
   if (part?.kind !== 'product') return alone
   const next = behind(node)
-  const pooled = part.pools ? poolingBehind(next) : undefined
+  const { conv } = part
+  const pooled = conv ? poolingBehind(next) : undefined
   if (pooled) return { nodes: [node, pooled.node], pool: pooled }
   if (next === undefined) return alone
-  if (next.part.kind === 'normalization') return normalizedFrom([node], part.activation, next.node, behind) ?? alone
-  if (next.part.kind !== 'activation' || part.activation !== 'none') return alone
+  if (next.part.kind === 'normalization') return normalizedFrom([node], part, next.node, behind) ?? alone
+  if (part.activation !== 'none') return alone
+  if (next.part.kind === 'sum') return (conv ? summedFrom(node, next.node, behind) : undefined) ?? alone
+  if (next.part.kind !== 'activation') return alone
   const { activation } = next.part
   const last = behind(next.node)
-  const normalized = last?.part.kind === 'normalization' ? normalizedFrom([node, next.node], activation, last.node, behind) : undefined
+  const normalized =
+    last?.part.kind === 'normalization' ? normalizedFrom([node, next.node], { ...part, activation }, last.node, behind) : undefined
   if (normalized) return normalized
-  const pool = part.pools ? poolingBehind(last) : undefined
+  const pool = conv ? poolingBehind(last) : undefined
   return { nodes: [node, next.node, ...(pool ? [pool.node] : [])], activation, pool }
+}
+
+/** A convolution with the sum behind it, and the activation behind that. */
+function summedFrom(node: LayerNode, sumNode: LayerNode, behind: (node: LayerNode) => Part | undefined): Group | undefined {
+  const sum = sumOf(sumNode, node)
+  if (sum === undefined) return undefined
+  const last = behind(sumNode)
+  if (last?.part.kind !== 'activation') return { nodes: [node, sumNode], sum }
+  return { nodes: [node, sumNode, last.node], sum, activation: last.part.activation }
 }
 
 /** A product with its activation and the batch normalisation behind both; undefined if nothing is gained. */
 function normalizedFrom(
   product: readonly LayerNode[],
-  inner: FusedActivation,
+  { activation: inner, conv }: { activation: FusedActivation; conv: boolean },
   normalization: LayerNode,
   behind: (node: LayerNode) => Part | undefined
 ): Group | undefined {
   // Behind an activation there is nothing to fold, only moments to take.
   if (inner !== 'none' && product[0]!.layer.callMoments === undefined) return undefined
   const { nodes, ...rest } = normalizationFrom(normalization, behind) ?? { nodes: [normalization] }
-  return { nodes: [...product, ...nodes], normalization, inner, ...rest }
+  return { nodes: [...product, ...nodes], normalization, inner, conv, ...rest }
 }
 
 function poolingBehind(next: Part | undefined): Group['pool'] {
@@ -132,7 +148,7 @@ function sumOf(sum: LayerNode, node: LayerNode): Group['sum'] {
 
 /** Computes a group; `logits`: without the activation at its end. */
 export function computeGroup(
-  { nodes, normalization, inner, sum, activation, pool }: Group,
+  { nodes, normalization, inner, conv, sum, activation, pool }: Group,
   input: LayerInput,
   residual: Tensor | undefined,
   context: CallContext,
@@ -154,7 +170,7 @@ export function computeGroup(
   } as const
   if (normalization === undefined) return layer.applyFused(x, context, epilogue)
   const normalizer = normalization.layer as BatchNormalization
-  if (!context.training && sum === undefined && inner === 'none' && layer.canFold(x)) {
+  if (!context.training && (conv || sum === undefined) && inner === 'none' && layer.canFold(x)) {
     return layer.applyFused(x, context, { ...epilogue, normalization: normalizer })
   }
   const takesMoments = layer.callMoments !== undefined && normalizer.usesMoments(context)

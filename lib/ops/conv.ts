@@ -2,7 +2,7 @@
 import { precisionOn } from '../config'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { expectTensor, type Plan, run, runAll } from '../op'
-import { sameDim } from '../shape'
+import { sameDim, sameShape } from '../shape'
 import type { AddingThunk, Gradient } from '../tape'
 import type { Tensor } from '../tensor'
 import { beforeActivation, type FusedActivation, fusedCode } from './fused'
@@ -20,7 +20,9 @@ export interface ConvOptions {
   groups?: number | undefined
   /** [F], added to each pixel. */
   bias?: Tensor | null | undefined
-  /** Applied after the bias. Default `none`. */
+  /** [B, O..., F], added to the result. */
+  residual?: Tensor | null | undefined
+  /** Applied after bias and residual. Default `none`. */
   activation?: FusedActivation | undefined
 }
 
@@ -57,38 +59,41 @@ export interface ConvPlan {
 
 /**
  * Convolution (cross-correlation, as Keras and PyTorch call it) of x [B, S..., C] with w [K..., C / groups, F]: [B, O..., F], where
- * y[b, o, f] = activation(bias[f] + sum over k, c of x[b, o * stride + k * dilation - before, c] * w[k, c, f]). Outside of x are zeros.
+ * y[b, o, f] = activation(bias[f] + residual[b, o, f] + sum over k, c of x[b, o * stride + k * dilation - before, c] * w[k, c, f]). Outside of x
+ * are zeros.
  * Sums are float32; `setPrecision` says what float32 products are computed with.
  * @throws ShapeError if the kernel has another number of channels or does not fit into the padded input; DTypeError; ArgumentError
  */
 export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
   const { geometry, shape, activation } = planConv(x, w, options)
-  return forward(x, w, options.bias ?? null, geometry, shape, activation)
+  const { bias = null, residual = null } = options
+  checkResidual(residual, x, shape)
+  return forward(x, w, bias, geometry, shape, { activation, residual })
 }
 
 /**
- * {@link conv}, or {@link depthwiseConv} where `byChannel`, and the mean and the population variance of each feature of its result, float32 [F],
- * through which no gradient flows.
+ * {@link conv}, or {@link depthwiseConv} where `byChannel`, without a residual, and the mean and the population variance of each feature of its
+ * result, float32 [F], through which no gradient flows.
  */
 export function convMoments(
   x: Tensor,
   w: Tensor,
-  options: ConvOptions & { byChannel?: boolean }
+  options: Omit<ConvOptions, 'residual'> & { byChannel?: boolean }
 ): [y: Tensor, mean: Tensor, variance: Tensor] {
   const plan = planConv(x, w, options)
   const { shape, dtype, attributes } = convCall(x, plan)
   const statistic = { shape: shape.slice(-1), dtype: 'float32' } as const
   const outputs = [{ shape, dtype }, statistic, statistic]
-  return runAll('conv', [x, w, options.bias ?? null], { outputs, attributes, gradient: convGradient }) as [Tensor, Tensor, Tensor]
+  return runAll('conv', [x, w, options.bias ?? null, null], { outputs, attributes, gradient: convGradient }) as [Tensor, Tensor, Tensor]
 }
 
-/** {@link conv} of each channel of x [B, S..., C] by itself, with w [K..., C, multiplier]: [B, O..., C · multiplier]. */
-export function depthwiseConv(x: Tensor, w: Tensor, options: ConvOptions): Tensor {
+/** {@link conv} of each channel of x [B, S..., C] by itself, with w [K..., C, multiplier]: [B, O..., C · multiplier]; without a residual. */
+export function depthwiseConv(x: Tensor, w: Tensor, options: Omit<ConvOptions, 'residual'>): Tensor {
   const { geometry, shape, activation } = planConv(x, w, { ...options, byChannel: true })
-  return forward(x, w, options.bias ?? null, geometry, shape, activation)
+  return forward(x, w, options.bias ?? null, geometry, shape, { activation })
 }
 
-/** What a convolution with these options is; checks all operands. `byChannel`: each channel is a group, and w is [K..., C, F / C]. */
+/** What a convolution with these options is; checks all operands but a residual. `byChannel`: each channel is a group, and w is [K..., C, F / C]. */
 export function planConv(x: Tensor, w: Tensor, options: ConvOptions & { byChannel?: boolean }): ConvPlan {
   const { padding = 'valid', byChannel = false, bias = null, activation = 'none' } = options
   const axes = checkOperands('conv', x, w)
@@ -175,6 +180,14 @@ function checkOperands(op: string, x: Tensor, w: Tensor): number {
   return axes
 }
 
+function checkResidual(residual: Tensor | null, x: Tensor, shape: readonly number[]): void {
+  if (residual === null) return
+  expectTensor('conv', 'residual', residual)
+  expectDType('conv', 'residual', residual, [x.dtype])
+  if (!sameShape(residual.shape, shape))
+    throw failure(ShapeError, 'conv', `expected residual to be ${showShape(shape)}, received ${showShape(residual.shape)}`)
+}
+
 function checkBias(op: string, bias: Tensor | null, x: Tensor, features: number): void {
   if (bias === null) return
   expectTensor(op, 'bias', bias)
@@ -185,13 +198,23 @@ function checkBias(op: string, bias: Tensor | null, x: Tensor, features: number)
 
 // The three products below are each other's gradients, so they can be differentiated any number of times.
 
-function forward(x: Tensor, w: Tensor, bias: Tensor | null, geometry: Geometry, shape: readonly number[], activation = 0): Tensor {
-  return run('conv', [x, w, bias], { ...convCall(x, { geometry, shape, activation }), gradient: convGradient })
+function forward(
+  x: Tensor,
+  w: Tensor,
+  bias: Tensor | null,
+  geometry: Geometry,
+  shape: readonly number[],
+  { activation = 0, residual = null }: { activation?: number; residual?: Tensor | null } = {}
+): Tensor {
+  return run('conv', [x, w, bias, residual], { ...convCall(x, { geometry, shape, activation }), gradient: convGradient })
 }
+
+/** Attributes of the native op where no maxima are taken. */
+const notPooled = { window: [], poolStrides: [], poolBefore: [] }
 
 /** The call of the native op, without its gradient. */
 export function convCall(x: Tensor, { geometry, shape, activation }: ConvPlan): Plan {
-  return { shape, dtype: x.dtype, attributes: { ...geometry, activation, precision: precisionOn(x.deviceIndex) } }
+  return { shape, dtype: x.dtype, attributes: { ...geometry, activation, precision: precisionOn(x.deviceIndex), ...notPooled } }
 }
 
 function dataGrad(
@@ -235,7 +258,8 @@ const convGradient: Gradient = (dy, { inputs, outputs, attributes }) => {
   return [
     dataGradThunk(() => dz, w, geometry, x.shape),
     () => filterGrad(x, dz, geometry, w.shape),
-    () => db ?? unbroadcast(dz, bias!.shape)
+    () => db ?? unbroadcast(dz, bias!.shape),
+    () => dz
   ]
 }
 
@@ -247,8 +271,7 @@ const dataGradGradient: Gradient = (ddx, { inputs, outputs, attributes }) => {
     () => forward(dz, w, null, geometry, dy.shape),
     () => filterGrad(dz, dy, geometry, w.shape),
     () => db ?? unbroadcast(dz, bias!.shape),
-    // Where there is an addend, there is no activation.
-    () => ddx
+    () => dz
   ]
 }
 

@@ -1,5 +1,6 @@
 // Pooling over the spatial axes of channels-last tensors: maximum, average and sum of windows, regular or adaptive.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
+import type { DType } from '../native'
 import { type Attributes, run, runAll, type Spec } from '../op'
 import { sizeOf } from '../shape'
 import { type Gradient, watching } from '../tape'
@@ -19,6 +20,7 @@ export interface PoolOptions {
 
 type Kind = 'maxPool' | 'averagePool' | 'sumPool'
 
+/** How windows lie, one number per spatial axis. */
 export interface Windows extends Attributes {
   readonly window: readonly number[]
   /** 0: adaptive. */
@@ -39,32 +41,33 @@ function spatialOf(name: string, x: Tensor): readonly number[] {
 }
 
 function regular(name: Kind, x: Tensor, options: PoolOptions): Tensor {
-  const { sizes, attributes } = planPool(name, x, options)
+  spatialOf(name, x)
+  const { sizes, attributes } = planPool(name, x.shape, options)
   return pooled(name, x, sizes, attributes)
 }
 
-/** How regular windows lie over the spatial axes of x; checks all operands. */
-export function planPool(name: Kind, x: Tensor, { poolSize, strides, padding = 'valid' }: PoolOptions): PoolPlan {
-  const spatial = spatialOf(name, x)
+/** How regular windows lie over the spatial axes of a tensor of this shape. */
+export function planPool(name: Kind, shape: readonly number[], { poolSize, strides, padding = 'valid' }: PoolOptions): PoolPlan {
+  const spatial = shape.slice(1, -1)
   const axes = spatial.length
   const window = perAxis(name, 'poolSize', poolSize, axes)
   const steps = perAxis(name, 'strides', strides ?? window, axes)
   const { sizes, before, after } = resolveWindow(name, spatial, window, steps, new Array<number>(axes).fill(1), padding)
   if (window.some((size, i) => before[i]! >= size || after[i]! >= size))
     throw failure(ArgumentError, name, `expected padding to be smaller than the window ${show(window)}, received ${show(padding)}`)
-  expectElements(name, x, spatial)
+  expectElements(name, shape)
   return { sizes, attributes: { window, strides: steps, before } }
 }
 
 /** No window may lie over nothing. */
-function expectElements(name: string, x: Tensor, spatial: readonly number[]): void {
-  if (spatial.includes(0)) throw failure(ShapeError, name, `expected an input that is not empty, received ${showShape(x.shape)}`)
+function expectElements(name: string, shape: readonly number[]): void {
+  if (shape.slice(1, -1).includes(0)) throw failure(ShapeError, name, `expected an input that is not empty, received ${showShape(shape)}`)
 }
 
 function adaptive(name: string, kind: Kind, x: Tensor, outputSize: Sizes): Tensor {
   const spatial = spatialOf(name, x)
   const out = perAxis(name, 'outputSize', outputSize, spatial.length)
-  expectElements(name, x, spatial)
+  expectElements(name, x.shape)
   const window = spatial.map((size, i) => {
     let longest = 1
     for (let o = 0; o < out[i]!; o++) {
@@ -80,18 +83,18 @@ function adaptive(name: string, kind: Kind, x: Tensor, outputSize: Sizes): Tenso
 function pooled(name: Kind, x: Tensor, out: readonly number[], attributes: Windows): Tensor {
   const shape = [x.shape[0]!, ...out, x.shape.at(-1)!]
   if (name !== 'maxPool') return sums(name, x, shape, attributes)
-  const outputs = maxPoolOutputs(x, shape, attributes, x.tapes !== 0)
+  const outputs = maxPoolOutputs(x.dtype, shape, attributes, x.tapes !== 0)
   const [y, places] = runAll('maxPool', [x], { outputs, attributes, gradient: maxPoolGradient })
   places!.dispose()
   return y!
 }
 
 /** The outputs of the native op: maxima, and where they were, which only a gradient needs. */
-export function maxPoolOutputs(x: Tensor, shape: readonly number[], { window }: Windows, withGradient: boolean): Spec[] {
+export function maxPoolOutputs(dtype: DType, shape: readonly number[], { window }: Windows, withGradient: boolean): Spec[] {
   const cells = sizeOf(window)
   if (cells > 2 ** 31 - 1) throw failure(ArgumentError, 'maxPool', `expected windows of less than 2³¹ places, received ${show(window)}`)
   return [
-    { shape, dtype: x.dtype },
+    { shape, dtype },
     { shape: withGradient ? shape : [0], dtype: cells <= 256 ? 'uint8' : 'int32' }
   ]
 }

@@ -53,7 +53,35 @@ struct Correlation {
   Finish& finish;
 };
 
-// Finishes `width` features of a group, from `feature` on, of block number `index`.
+// Pixels in memory of a thread, which become results when maxima are taken of them: one after the other, `width` features of each.
+class PoolStage {
+ public:
+  static int64_t floats(const Correlation& c, int64_t pixels, int64_t width) {
+    return c.finish.pools() ? pixels * width : 0;
+  }
+  PoolStage(const Correlation& c, float* memory, int64_t width) : c_(c), memory_(memory), width_(width) {}
+
+  // Where the features from `feature` on are stored, of all groups, of rows that begin with `row`, counted through all planes, and `column`.
+  Results at(int64_t row, int64_t column, int64_t columns, int64_t feature) const {
+    const Windows& w = c_.windows;
+    const int64_t line = columns * width_, plane = w.count[1] * line;
+    return {memory_,
+            c_.results.dtype,
+            -(row * line + column * width_ + feature),
+            w.count[0] * plane,
+            {plane, line, width_}};
+  }
+  void pool(int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t feature, int64_t features) const {
+    c_.finish.pool(memory_, width_, row, rows, column, columns, feature, features);
+  }
+
+ private:
+  const Correlation& c_;
+  float* memory_;
+  int64_t width_;
+};
+
+// Finishes `width` features of a group, from `feature` on, of block number `index`, which are stored.
 inline void finishBlock(const Correlation& c, const Block& b, int64_t index, int64_t group, int64_t feature,
                         int64_t width) {
   const Windows& w = c.windows;
@@ -79,17 +107,21 @@ template <class Product> class BlockCorrelate {
  public:
   BlockCorrelate(const Correlation& c, const StripPlan& plan, const Block& block, int64_t group, float* memory)
       : c_(c), plan_(plan), block_(block), group_(group), strip_(memory), stage_(memory + plan.stripFloats()) {
-    results_ = c.results;
-    results_.begin += group * c.features;
     bias_ = c.bias ? c.bias + group * c.features : nullptr;
     packed_ = c.packed + group * ceilDivide(c.features, kPanelWidth) * packedPanel(c.windows);
-    joined_ = plan.gathered && results_.dense(c.windows);
-    lines_ = joined_ ? 1 : block.planes * block.rows;
-    lineLength_ = joined_ ? block.pixels() : block.columns;
+    plan_.fill(strip_, block_, group_);
+  }
+  // Memory besides that of the strip.
+  static int64_t stageFloats(const Correlation& c, const StripPlan& plan) {
+    return c.results.dtype == DType::bfloat16 ? plan.mostPixels() * kPanelWidth : 0;
   }
 
-  void run(int64_t beginPanel, int64_t endPanel) {
-    plan_.fill(strip_, block_, group_);
+  void run(const Results& results, int64_t beginPanel, int64_t endPanel) {
+    results_ = results;
+    results_.begin += group_ * c_.features;
+    const bool joined = plan_.gathered && results_.dense(c_.windows);
+    lines_ = joined ? 1 : block_.planes * block_.rows;
+    lineLength_ = joined ? block_.pixels() : block_.columns;
     const int64_t runsPerPass = larger(1, kPassFloats / larger(1, plan_.runLength * kPanelWidth));
     for (int64_t panel = beginPanel; panel < endPanel; ++panel) {
       int64_t run = 0;
@@ -163,27 +195,42 @@ template <class Product> class BlockCorrelate {
   const Block block_;
   const int64_t group_;
   float *strip_, *stage_;
-  Results results_;
+  Results results_{};
   const float *bias_, *packed_;
-  bool joined_;
-  int64_t lines_, lineLength_;
+  int64_t lines_ = 0, lineLength_ = 0;
 };
 
-// f(index of a block, group, begin and end of panels of `width` features) for all of them, as chunks, each of which is finished then. All take `work`
-// multiply-adds at the speed of vectors.
-template <class F> void forBlocks(const Correlation& c, const StripPlan& plan, int64_t width, int64_t work, F&& f) {
+// All panels of `width` features of all blocks, in chunks that take `work` multiply-adds together at the speed of vectors: f(index of a block, group, memory
+// of `floats`) gives what runs panels of a block, and each chunk is finished when it has run.
+template <class F>
+void forBlocks(const Correlation& c, const StripPlan& plan, int64_t width, int64_t work, int64_t floats, F&& f) {
   const int64_t panels = ceilDivide(c.features, width);
   // Where there are few blocks, the panels are shared out too.
   const int64_t parts = smaller(panels, larger(1, kLeastBlocks / larger(1, plan.blocks() * c.groups)));
   const int64_t chunks = plan.blocks() * parts * c.groups;
   if (c.finish.wantsMoments()) c.finish.begin(plan.blocks());
   const int64_t perChunk = larger(1, kInlineWork / 2 / larger(1, work / larger(1, chunks)));
+  floats = roundUp(floats, kLanes);
+  const auto bytes = static_cast<size_t>(floats + PoolStage::floats(c, plan.mostPixels(), width)) * 4;
   parallelFor(ceilDivide(chunks, perChunk), [&](int64_t begin) {
+    float* memory = static_cast<float*>(threadScratch(bytes));
+    const PoolStage stage(c, memory + floats, width);
     for (int64_t chunk = begin * perChunk; chunk < smaller(chunks, (begin + 1) * perChunk); ++chunk) {
       const int64_t part = chunk % parts, index = chunk / parts % plan.blocks(), group = chunk / parts / plan.blocks();
       const int64_t first = panels * part / parts, end = panels * (part + 1) / parts;
-      f(index, group, first, end);
-      finishBlock(c, plan.block(index), index, group, first * width, smaller(c.features, end * width) - first * width);
+      const Block b = plan.block(index);
+      auto block = f(index, group, memory);
+      if (!c.finish.pools()) {
+        block.run(c.results, first, end);
+        finishBlock(c, b, index, group, first * width, smaller(c.features, end * width) - first * width);
+        continue;
+      }
+      const int64_t row = b.plane * c.windows.count[1] + b.row;
+      for (int64_t panel = first; panel < end; ++panel) {
+        const int64_t feature = group * c.features + panel * width;
+        block.run(stage.at(row, b.column, b.columns, feature), panel, panel + 1);
+        stage.pool(row, b.planes * b.rows, b.column, b.columns, feature, smaller(width, c.features - panel * width));
+      }
     }
   });
 }
@@ -203,12 +250,10 @@ template <class Product, class PackTap> void correlate(Correlation c, PackTap&& 
     if (isNarrow(plan, width)) interleavePanel(out, w.values());
   });
   if (c.kept) c.kept->ready = true;
-  const bool half = c.results.dtype == DType::bfloat16;
-  const size_t floats = static_cast<size_t>(plan.stripFloats() + (half ? plan.mostPixels() * kPanelWidth : 0));
+  const int64_t floats = plan.stripFloats() + BlockCorrelate<Product>::stageFloats(c, plan);
   const int64_t work = w.planes() * w.planeWindows() * w.values() * c.features * c.groups;
-  forBlocks(c, plan, kPanelWidth, work, [&](int64_t index, int64_t group, int64_t beginPanel, int64_t endPanel) {
-    float* memory = static_cast<float*>(threadScratch(floats * sizeof(float)));
-    BlockCorrelate<Product>(c, plan, plan.block(index), group, memory).run(beginPanel, endPanel);
+  forBlocks(c, plan, kPanelWidth, work, floats, [&](int64_t index, int64_t group, float* memory) {
+    return BlockCorrelate<Product>(c, plan, plan.block(index), group, memory);
   });
 }
 

@@ -228,9 +228,9 @@ class Correlator {
         out_(call.out[0]),
         taps_(floatTaps(call.in[1])),
         bias_(bias),
-        activation_(activation),
-        wide_(s.features != s.channels),
-        finish_(call) {}
+        finish_(call, s, activation),
+        activation_(finish_.storedWith()),
+        wide_(s.features != s.channels) {}
 
   void run() {
     const int64_t pixels = rows_.size[2], channels = outChannels();
@@ -324,9 +324,9 @@ class Correlator {
   const Rows rows_;
   const Tensor &source_, &out_;
   const float *taps_, *bias_;
+  Finish finish_;
   Activation activation_;
   bool wide_, stream_ = false;
-  Finish finish_;
 };
 
 // Adds to sums (taps x features) what `count` rows of dy say.

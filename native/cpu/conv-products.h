@@ -26,7 +26,7 @@ struct WinogradCorrelator {
   template <class PackTap> static bool run(Correlation c, PackTap&& packTap) {
     const Windows& w = c.windows;
     const bool whole = c.results.dense(w) && c.results.pitch[2] == c.features;
-    if (!whole || !suitsTiles(w, c.groups, c.features)) return false;
+    if (!whole || !suitsTiles(w, c.groups, c.features) || (c.finish.pools() && !tilesHaveRows(c))) return false;
     const int64_t panels = ceilDivide(c.features, kPanelWidth);
     const bool ready = c.kept && c.kept->ready;
     c.packed = packPanels(
@@ -52,11 +52,11 @@ bool convolve(const Call& call, const ConvShape& s, Activation activation, const
   const Results results{y.data, y.dtype, 0, s.outPixels() * s.features, {s.out[1] * row, row, s.features}};
   const Windows w = s.windows(x);
   if (w.planes() * w.planeWindows() >= kManyWindows) kept = nullptr;
-  Finish finish(call);
+  Finish finish(call, s, activation);
   bool done = false;
   withFloat(weights.dtype, [&]<class T>(T) {
     const T* values = weights.as<const T>();
-    done = Correlator::run({w, s.groups, features, nullptr, kept, bias, activation, results, finish},
+    done = Correlator::run({w, s.groups, features, nullptr, kept, bias, finish.storedWith(), results, finish},
                            [&](int64_t group, int64_t column, int64_t width, int64_t tap, float* out, int64_t pitch) {
                              packAcross<typename Correlator::Packing>(
                                  values + tap * channels * s.features + group * features + column, s.features, channels,
@@ -72,14 +72,14 @@ template <class Correlator>
 bool convolveData(const Call& call, const ConvShape& s, Activation activation, const float* bias) {
   const Tensor &weights = call.in[1], &dx = call.out[0];
   const int64_t channels = s.groupChannels(), features = s.groupFeatures();
-  Finish finish(call);
+  Finish finish(call, s, activation);
   bool done = true;
   forPhases(call.in[0], s, [&](const Windows& w, const auto& tapAt, int64_t begin, const int64_t(&pitch)[3]) {
     const Results results{dx.data, dx.dtype, begin, s.inPixels() * s.channels, {pitch[0], pitch[1], pitch[2]}};
     withFloat(weights.dtype, [&]<class T>(T) {
       const T* values = weights.as<const T>();
       done = done && Correlator::run(
-                         {w, s.groups, channels, nullptr, nullptr, bias, activation, results, finish},
+                         {w, s.groups, channels, nullptr, nullptr, bias, finish.storedWith(), results, finish},
                          [&](int64_t group, int64_t channel, int64_t width, int64_t tap, float* out, int64_t pitchOut) {
                            const T* from = values + (tapAt(tap) * channels + channel) * s.features;
                            packAlong<typename Correlator::Packing>(from + group * features, s.features, features, width,

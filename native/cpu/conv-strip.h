@@ -48,6 +48,8 @@ struct Windows {
   // Lines may be read as if they had a multiple of so many windows. What lies behind the last one is zero if the words
   // are pairs of pixels, and undefined else.
   int64_t lineMultiple = 1;
+  // Blocks are made of so many windows along each axis, whole: maxima are taken of them. The first is 1.
+  int64_t multiple[3] = {1, 1, 1};
 
   int64_t pixelWords() const { return word == StripWord::channelPair ? (channels + 1) / 2 : channels; }
   int64_t tapCount() const { return taps[0] * taps[1] * taps[2]; }
@@ -192,11 +194,13 @@ class StripPlan {
       while (planes < most && fits(planes + 1, rows, columns)) ++planes;
     } else {
       const int64_t rowsWanted = larger(1, rows / larger(1, ceilDivide(wanted, larger(1, w.planes()))));
-      rows = smaller(rows, rowsWanted);
-      while (rows > 1 && !fits(1, rows, columns)) --rows;
-      if (rows == 1) {
-        while (columns > kTileRows && !fits(1, 1, columns)) columns = columns / 2 / kTileRows * kTileRows;
+      const int64_t fewest = smaller(rows, w.multiple[1]);
+      rows = larger(fewest, smaller(rows, rowsWanted) / fewest * fewest);
+      while (rows > fewest && !fits(1, rows, columns)) rows -= fewest;
+      if (rows == fewest) {
+        while (columns > kTileRows && !fits(1, rows, columns)) columns = columns / 2 / kTileRows * kTileRows;
         columns = larger(columns, smaller(w.count[2], kTileRows));
+        if (columns < w.count[2]) columns = larger(w.multiple[2], columns / w.multiple[2] * w.multiple[2]);
       }
     }
     planeBlocks = ceilDivide(w.planes(), planes);

@@ -65,18 +65,20 @@ class TileCorrelate {
         patches_(memory),
         results_(patches_ + kTilePlanes * patchPlane_),
         zeros_(results_ + kTilePlanes * resultPlane_),
-        spare_(zeros_ + tilePitch(c.windows.channels)) {}
+        spare_(zeros_ + tilePitch(c.windows.channels)) {
+    memset(zeros_, 0, static_cast<size_t>(c.windows.channels) * 4);
+    withFloat(c.windows.dtype, [&]<class T>(T) {
+      transformPatches(c.windows, reinterpret_cast<const T*>(zeros_), first, tiles, patches_, patchPlane_);
+    });
+  }
 
   // Whether all results are finite.
-  bool run(int64_t beginPanel, int64_t endPanel) {
-    memset(zeros_, 0, static_cast<size_t>(c_.windows.channels) * 4);
-    withFloat(c_.windows.dtype, [&]<class T>(T) {
-      transformPatches(c_.windows, reinterpret_cast<const T*>(zeros_), first_, tiles_, patches_, patchPlane_);
-    });
+  bool run(const Results& results, int64_t beginPanel, int64_t endPanel) {
+    to_ = results;
     bool finite = true;
     for (int64_t panel = beginPanel; panel < endPanel; ++panel) {
       multiply(panel);
-      withFloat(c_.results.dtype, [&]<class T>(T) { finite = finish<T>(panel) && finite; });
+      withFloat(to_.dtype, [&]<class T>(T) { finite = finish<T>(panel) && finite; });
     }
     return finite;
   }
@@ -114,29 +116,18 @@ class TileCorrelate {
   }
 
   template <class T> bool finish(int64_t panel) {
-    switch (c_.activation) {
-      case Activation::none:
-        return finish<T, Activation::none>(panel);
-      case Activation::relu:
-        return finish<T, Activation::relu>(panel);
-      case Activation::sigmoid:
-        return finish<T, Activation::sigmoid>(panel);
-      case Activation::tanh:
-        return finish<T, Activation::tanh>(panel);
-    }
-    return true;
+    return withActivation(c_.activation, [&](auto activation) { return finish<T, activation>(panel); });
   }
 
   template <class T, Activation activation> bool finish(int64_t panel) {
     const Windows& w = c_.windows;
     const TileGrid grid(w);
     const int64_t column = panel * kPanelWidth, features = columns(panel);
-    const int64_t* pitch = c_.results.pitch;
+    const int64_t* pitch = to_.pitch;
     F32 notFinite = zeros();
     TileGrid::Place place = grid.place(first_);
     for (int64_t t = 0; t < tiles_; ++t, grid.advance(place)) {
-      T* corner = static_cast<T*>(c_.results.data) + c_.results.begin + place.plane * pitch[0] + place.row * pitch[1] +
-                  place.column * pitch[2] + column;
+      T* corner = static_cast<T*>(to_.data) + to_.at(0, place.plane, place.row, place.column) + column;
       T* to[2][2];
       for (int i = 0; i < 2; ++i) {
         for (int j = 0; j < 2; ++j) {
@@ -164,6 +155,7 @@ class TileCorrelate {
   const float* weights_;
   const int64_t first_, tiles_, patchPlane_, resultPlane_;
   float *patches_, *results_, *zeros_, *spare_;
+  Results to_{};
 };
 
 // Whether tiles are faster than windows, by multiply-adds: a tile takes 16 per channel and feature, besides the transforms of each of its
@@ -189,19 +181,26 @@ inline int64_t tilesOfChunk(const Correlation& c) {
   return tiles < row ? tiles : smaller(tiles / row * row, TileGrid(c.windows).tiles());
 }
 
+// The row of windows with which a tile begins that is the first of its row, counted through all planes; the last row of a plane's tiles may have one
+// row of windows only.
+inline int64_t rowOfTile(const Windows& w, int64_t tile) {
+  const TileGrid grid(w);
+  return tile / grid.columns / grid.rows * w.count[1] + smaller(w.count[1], tile / grid.columns % grid.rows * 2);
+}
+
 // Finishes `width` features from `feature` on, of chunk number `index`: rows of tiles from tile `first` on.
 inline void finishTiles(const Correlation& c, int64_t first, int64_t tiles, int64_t index, int64_t feature,
                         int64_t width) {
   const Windows& w = c.windows;
-  const TileGrid grid(w);
-  // The row of windows with which tile `at` begins, of all planes; the last row of a plane's tiles may have one row of windows only.
-  const auto rowOf = [&](int64_t at) {
-    return at / grid.columns / grid.rows * w.count[1] + smaller(w.count[1], at / grid.columns % grid.rows * 2);
-  };
-  const int64_t pixel = rowOf(first) * w.count[2], pixels = rowOf(first + tiles) * w.count[2] - pixel;
+  const int64_t pixel = rowOfTile(w, first) * w.count[2], pixels = rowOfTile(w, first + tiles) * w.count[2] - pixel;
   const int64_t pitch = c.results.pitch[2];
   if (c.finish.adds()) c.finish.add(c.results.begin + pixel * pitch + feature, pixels, pitch, width);
   if (c.finish.wantsMoments()) c.finish.takeMoments(index, pixel, pixels, feature, width);
+}
+
+// Whether chunks of tiles have whole rows, and those windows that maxima are taken of.
+inline bool tilesHaveRows(const Correlation& c) {
+  return tilesOfChunk(c) % TileGrid(c.windows).columns == 0 && (!c.finish.pools() || c.windows.multiple[1] <= 2);
 }
 
 // False if a result is not finite: a difference of infinities is NaN where the sum over the definition may be infinite, so the
@@ -211,7 +210,9 @@ inline bool correlateTiles(const Correlation& c, const float* weights) {
   const int64_t total = TileGrid(w).tiles(), panels = ceilDivide(c.features, kPanelWidth);
   const int64_t size = tilesOfChunk(c), blocks = ceilDivide(total, size);
   const int64_t parts = smaller(panels, ceilDivide(kLeastBlocks, blocks));
-  const bool wholeRows = size % TileGrid(w).columns == 0;
+  const bool wholeRows = tilesHaveRows(c);
+  const int64_t floats = roundUp(TileCorrelate::floats(c, size), kLanes);
+  const auto bytes = static_cast<size_t>(floats + PoolStage::floats(c, 4 * size, kPanelWidth)) * 4;
   if (wholeRows && c.finish.wantsMoments()) c.finish.begin(blocks);
   std::atomic<bool> finite = true;
   parallelFor(blocks * parts, [&](int64_t chunk) {
@@ -219,12 +220,25 @@ inline bool correlateTiles(const Correlation& c, const float* weights) {
     const int64_t part = chunk % parts, index = chunk / parts, first = index * size,
                   tiles = smaller(size, total - first);
     const int64_t begin = panels * part / parts, end = panels * (part + 1) / parts;
-    float* memory = static_cast<float*>(threadScratch(static_cast<size_t>(TileCorrelate::floats(c, size)) * 4));
-    if (!TileCorrelate(c, weights, first, tiles, memory).run(begin, end))
-      finite.store(false, std::memory_order_relaxed);
-    if (wholeRows)
-      finishTiles(c, first, tiles, index, begin * kPanelWidth,
-                  smaller(c.features, end * kPanelWidth) - begin * kPanelWidth);
+    float* memory = static_cast<float*>(threadScratch(bytes));
+    TileCorrelate correlate(c, weights, first, tiles, memory);
+    const auto run = [&](const Results& results, int64_t from, int64_t to) {
+      if (!correlate.run(results, from, to)) finite.store(false, std::memory_order_relaxed);
+    };
+    if (!c.finish.pools()) {
+      run(c.results, begin, end);
+      if (wholeRows)
+        finishTiles(c, first, tiles, index, begin * kPanelWidth,
+                    smaller(c.features, end * kPanelWidth) - begin * kPanelWidth);
+      return;
+    }
+    const PoolStage stage(c, memory + floats, kPanelWidth);
+    const int64_t row = rowOfTile(w, first), rows = rowOfTile(w, first + tiles) - row;
+    for (int64_t panel = begin; panel < end; ++panel) {
+      const int64_t feature = panel * kPanelWidth;
+      run(stage.at(row, 0, w.count[2], feature), panel, panel + 1);
+      stage.pool(row, rows, 0, w.count[2], feature, smaller(kPanelWidth, c.features - feature));
+    }
   });
   if (finite.load(std::memory_order_relaxed) && !wholeRows) c.finish.whole();
   return finite.load(std::memory_order_relaxed);

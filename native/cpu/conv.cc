@@ -1,5 +1,6 @@
 // conv and convDataGrad: matrix products of pixels where a pixel sees only itself, lanes of channels where a channel does, else
 // correlations with packed weights, which are made by windows or by Winograd's tiles.
+#include "../conv-then-pool.h"
 #include "conv-products.h"
 #include "conv-tile-table.h"
 #include "conv-units.h"
@@ -19,11 +20,11 @@ void multiplyPixels(const Call& call, const ConvShape& s, bool transposeB, Activ
   g.a = call.in[0].data, g.lda = g.k, g.typeA = call.in[0].dtype;
   g.b = call.in[1].data, g.ldb = s.features, g.typeB = call.in[1].dtype, g.transposeB = transposeB;
   g.c = call.out[0].data, g.ldc = g.n, g.typeC = call.out[0].dtype;
+  Finish finish(call, s, activation);
   g.bias = bias;
-  g.activation = activation;
+  g.activation = finish.storedWith();
   g.precision = precision;
   gemm(g);
-  Finish finish(call);
   finish.whole();
   finish.end();
 }
@@ -37,9 +38,11 @@ void conv(const Call& call) {
     for (int i = 1; i < call.outputs; ++i) memset(call.out[i].data, 0, call.out[i].bytes());
     return;
   }
+  if (attributes.window.count > 0 && call.out[2].size() > 0) return convThenPool(call, conv, maxPool);
   const ConvShape s(x, call.in[1], y, attributes);
   const Bias bias(call.in[2]);
-  if (s.pointwise()) return multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
+  if (s.pointwise() && !s.pools)
+    return multiplyPixels(call, s, false, attributes.activation, attributes.precision, bias.values());
   if (s.depthwise()) return convolveChannels(call, s, attributes.activation, bias.values());
   const int parts = partsOf(x.dtype, call.in[1].dtype, attributes.precision);
   const auto faster = [&] { return tilesConvolveFaster(x, s, parts); };

@@ -10,6 +10,9 @@ namespace neurite::cpu::NEURITE_ISA {
 struct ConvShape {
   int64_t batch, channels, features, groups;
   int64_t in[3], out[3], taps[3], stride[3], dilation[3], before[3];
+  bool pools =
+      false;  // y has the maxima of what lies next to each other in `window`; out counts what they are taken of
+  int64_t window[3] = {1, 1, 1};
 
   template <class Attributes>
   ConvShape(const Tensor& x, const Tensor& w, const Tensor& y, const Attributes& attributes) {
@@ -22,7 +25,11 @@ struct ConvShape {
       const int axis = i - missing;
       const bool there = axis >= 0;
       in[i] = there ? x.dims[axis + 1] : 1;
-      out[i] = there ? y.dims[axis + 1] : 1;
+      if constexpr (requires { attributes.window; }) {
+        pools = attributes.window.count > 0;
+        if (there && pools) window[i] = attributes.window[axis];
+      }
+      out[i] = there ? y.dims[axis + 1] * window[i] : 1;
       taps[i] = there ? w.dims[axis] : 1;
       stride[i] = there ? attributes.strides[axis] : 1;
       dilation[i] = there ? attributes.dilation[axis] : 1;
@@ -49,6 +56,7 @@ struct ConvShape {
     for (int i = 0; i < 3; ++i) {
       w.size[i] = in[i], w.count[i] = out[i], w.taps[i] = taps[i];
       w.stride[i] = stride[i], w.dilation[i] = dilation[i], w.before[i] = before[i];
+      w.multiple[i] = window[i];
     }
     return w;
   }

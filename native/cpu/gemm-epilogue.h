@@ -42,6 +42,21 @@ NEURITE_INLINE F32 activate(Activation activation, F32 x) {
   return x;
 }
 
+// f(std::integral_constant<Activation, activation>).
+template <class F> auto withActivation(Activation activation, F&& f) {
+  switch (activation) {
+    case Activation::relu:
+      return f(std::integral_constant<Activation, Activation::relu>());
+    case Activation::sigmoid:
+      return f(std::integral_constant<Activation, Activation::sigmoid>());
+    case Activation::tanh:
+      return f(std::integral_constant<Activation, Activation::tanh>());
+    case Activation::none:
+      break;
+  }
+  return f(std::integral_constant<Activation, Activation::none>());
+}
+
 // What the micro-kernel does not do itself, over a tile that is still in L1: sigmoid and tanh, conversion to bfloat16;
 // the bias where tiles are sums alone. from and to may be the same.
 template <class To>

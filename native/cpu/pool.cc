@@ -6,6 +6,7 @@
 #include "channel-tiles.h"
 #include "floats.h"
 #include "kernels.h"
+#include "maxima.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 
@@ -92,42 +93,12 @@ template <class F> void forRows(int64_t begin, int64_t end, int64_t d, int64_t h
   }
 }
 
-NEURITE_INLINE I32 loadPosition(const uint8_t* p, int64_t n) { return loadLow8(p, n); }
-NEURITE_INLINE I32 loadPosition(const int32_t* p, int64_t n) { return loadUpTo(p, n); }
-NEURITE_INLINE void storePosition(uint8_t* p, I32 v, int64_t n) { storeLow8(p, v, n); }
-NEURITE_INLINE void storePosition(int32_t* p, I32 v, int64_t n) { storeUpTo(p, v, n); }
-
 // ---- Forward: reducers of the pixels of a window
 
-struct Max {
-  static constexpr bool positions = false;
-  F32 best[kTile];
-  NEURITE_INLINE Max() {
-    for (F32& b : best) b = broadcast(-__builtin_inff());
-  }
-  NEURITE_INLINE void add(int k, F32 v, int32_t) { best[k] = maximum(best[k], v); }
-  NEURITE_INLINE F32 result(int k, F32) const { return best[k]; }
-};
-// Also where: the first of equals, the first NaN.
-struct MaxWithPosition {
-  static constexpr bool positions = true;
-  F32 best[kTile];
-  I32 at[kTile];
-  NEURITE_INLINE MaxWithPosition() {
-    for (int k = 0; k < kTile; ++k) best[k] = broadcast(-__builtin_inff()), at[k] = broadcastInt(-1);
-  }
-  NEURITE_INLINE void add(int k, F32 v, int32_t place) {
-    const Mask first = less(at[k], broadcastInt(0));
-    const Mask wins = (~lessEqual(v, best[k]) & equal(best[k], best[k])) | first;
-    best[k] = select(wins, v, best[k]);
-    at[k] = select(wins, broadcastInt(place), at[k]);
-  }
-  NEURITE_INLINE F32 result(int k, F32) const { return best[k]; }
-};
 struct Sum {
   static constexpr bool positions = false;
   F32 total[kTile];
-  NEURITE_INLINE Sum() {
+  NEURITE_INLINE explicit Sum(int32_t) {
     for (F32& t : total) t = zeros();
   }
   NEURITE_INLINE void add(int k, F32 v, int32_t) { total[k] += v; }
@@ -152,9 +123,14 @@ void pool(const Geometry& g, const T* x, const Tensor& output, P* position) {
         const T* const first = x + (((n * D.in + d.begin) * H.in + h.begin) * W.in + w.begin) * C;
         const bool inside = whole.count > 0 && planes * (w.end - w.begin) == cells;
         const F32 scale = broadcast(average ? 1.0f / static_cast<float>(planes * (w.end - w.begin)) : 1.0f);
+        // Of the row's first pixel in the window.
+        const auto numberOf = [&](int64_t i, int64_t j) {
+          return static_cast<int32_t>(((i - D.start(od)) * H.window + (j - H.start(oh))) * W.window +
+                                      (w.begin - W.start(ow)));
+        };
         const auto tile = [&]<int vectors>(int64_t c, std::integral_constant<int, vectors>, int64_t left)
             __attribute__((always_inline)) {
-          Reducer reducer;
+          Reducer reducer(numberOf(d.begin, h.begin));
           for (int64_t cell = 0; inside && cell < whole.count; ++cell) {
             const T* pixel = first + whole.offset[cell] + c;
             unrolled<vectors>(
@@ -163,8 +139,7 @@ void pool(const Geometry& g, const T* x, const Tensor& output, P* position) {
           for (int64_t i = inside ? d.end : d.begin; i < d.end; ++i) {
             for (int64_t j = h.begin; j < h.end; ++j) {
               const T* pixel = x + (((n * D.in + i) * H.in + j) * W.in + w.begin) * C + c;
-              auto number = static_cast<int32_t>(((i - D.start(od)) * H.window + (j - H.start(oh))) * W.window +
-                                                 (w.begin - W.start(ow)));
+              auto number = numberOf(i, j);
               for (int64_t k = w.begin; k < w.end; ++k, pixel += C, ++number) {
                 unrolled<vectors>(EACH { reducer.add(v, loadFloats(pixel + v * kLanes, left), number); });
               }

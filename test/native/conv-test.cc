@@ -44,7 +44,7 @@ double errorOf(Op op, int64_t images, int64_t side, int64_t channels, int64_t fe
   const attributes::convDataGrad gradAttributes{ones, ones, ones, 1, Activation::none, Precision::highest};
   Tensor in[4] = {x.tensor, w.tensor, {}, {}}, out[1] = {y.tensor};
   Call call;
-  call.op = op, call.inputs = forward ? 3 : 4, call.outputs = 1, call.in = in, call.out = out;
+  call.op = op, call.inputs = 4, call.outputs = 1, call.in = in, call.out = out;
   call.attributes = forward ? static_cast<const void*>(&convAttributes) : &gradAttributes;
   cpu::NEURITE_ISA::table.kernels[static_cast<int>(op)](call);
 

@@ -207,9 +207,9 @@ struct Problem {
     attributes::convDataGrad data = attributes<attributes::convDataGrad>(precision);
     attributes::convFilterGrad filter = attributes<attributes::convFilterGrad>(precision);
     forward.activation = data.activation = c.activation;
-    Tensor in[3] = {first.tensor(), second.tensor(), bias.tensor()}, out[1] = {result.tensor()};
+    Tensor in[4] = {first.tensor(), second.tensor(), bias.tensor(), {}}, out[1] = {result.tensor()};
     Call call;
-    call.in = in, call.out = out, call.inputs = 3, call.outputs = 1;
+    call.in = in, call.out = out, call.inputs = 4, call.outputs = 1;
     call.attributes = direction == Direction::forward ? static_cast<void*>(&forward)
                       : direction == Direction::data  ? static_cast<void*>(&data)
                                                       : static_cast<void*>(&filter);

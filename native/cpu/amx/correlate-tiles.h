@@ -28,28 +28,33 @@ template <int parts> int32_t splitTap(const float* rows, int64_t first, int64_t 
   return largestLane(largest);
 }
 
-// The panels of one block.
+// The panels of one block: `packed` are those of its group, panelWords each.
 template <int parts> class BlockOfTiles {
  public:
-  BlockOfTiles(TileSession& tiles, const Correlation& c, const StripPlan& plan, const Block& block, int64_t group,
-               const float* strip)
-      : unit_(tiles),
-        c_(c),
+  BlockOfTiles(const Correlation& c, const StripPlan& plan, const Block& block, int64_t group, const float* strip,
+               const float* packed, int64_t panelWords)
+      : c_(c),
         plan_(plan),
         block_(block),
         strip_(strip),
+        packed_(packed),
+        panelWords_(panelWords),
         group_(group),
         length_(plan.lineLength(block)),
         tilesPerLine_(ceilDivide(length_, kTileEdge)),
         tiles_(plan.lines(block) * tilesPerLine_) {}
 
-  void run(const float* packed, int64_t column) {
-    column_ = column;
-    columns_ = smaller(kBlockLines, c_.features - column);
-    if (columns_ > kTileEdge)
-      multiply<2>(packed);
-    else
-      multiply<1>(packed);
+  void run(const Results& results, int64_t beginPanel, int64_t endPanel) {
+    results_ = results;
+    for (int64_t panel = beginPanel; panel < endPanel; ++panel) {
+      const float* packed = packed_ + panel * panelWords_;
+      column_ = panel * kBlockLines;
+      columns_ = smaller(kBlockLines, c_.features - column_);
+      if (columns_ > kTileEdge)
+        multiply<2>(packed);
+      else
+        multiply<1>(packed);
+    }
   }
 
  private:
@@ -92,20 +97,21 @@ template <int parts> class BlockOfTiles {
   }
   void finishRow(int64_t row, int64_t column, int64_t count, const float* sums) const {
     const int64_t plane = block_.plane + row / block_.rows, feature = group_ * c_.features + column_;
-    const int64_t at = feature + c_.results.at(plane / c_.windows.count[0], plane % c_.windows.count[0],
-                                               block_.row + row % block_.rows, block_.column + column);
-    withFloat(c_.results.dtype, [&]<class T>(T) {
-      finishTile(sums, kBlockLines, static_cast<T*>(c_.results.data) + at, c_.results.pitch[2], count, columns_,
+    const int64_t at = feature + results_.at(plane / c_.windows.count[0], plane % c_.windows.count[0],
+                                             block_.row + row % block_.rows, block_.column + column);
+    withFloat(results_.dtype, [&]<class T>(T) {
+      finishTile(sums, kBlockLines, static_cast<T*>(results_.data) + at, results_.pitch[2], count, columns_,
                  c_.activation, c_.bias ? c_.bias + feature : nullptr);
     });
   }
 
-  TileSession& unit_;
+  TileSession unit_;
   const Correlation& c_;
   const StripPlan& plan_;
   const Block block_;
-  const float* strip_;
-  const int64_t group_, length_, tilesPerLine_, tiles_;
+  const float *strip_, *packed_;
+  const int64_t panelWords_, group_, length_, tilesPerLine_, tiles_;
+  Results results_{};
   int64_t column_ = 0, columns_ = 0;
 };
 
@@ -139,14 +145,10 @@ template <int parts> struct TileCorrelator {
       weights.add(largest);
     });
     const int64_t total = w.planes() * w.planeWindows() * work * c.groups;
-    forBlocks(c, plan, kBlockLines, total, [&](int64_t index, int64_t group, int64_t beginPanel, int64_t endPanel) {
-      float* strip = static_cast<float*>(threadScratch(static_cast<size_t>(plan.stripFloats()) * 4));
+    forBlocks(c, plan, kBlockLines, total, plan.stripFloats(), [&](int64_t index, int64_t group, float* strip) {
       const Block block = plan.block(index);
       values.add(plan.fill(strip, block, group));
-      TileSession session;
-      BlockOfTiles<parts> tiles(session, c, plan, block, group, strip);
-      for (int64_t panel = beginPanel; panel < endPanel; ++panel)
-        tiles.run(c.packed + (group * panels + panel) * panelWords, panel * kBlockLines);
+      return BlockOfTiles<parts>(c, plan, block, group, strip, c.packed + group * panels * panelWords, panelWords);
     });
     return splits(parts, values, weights);
   }

@@ -108,9 +108,11 @@ struct How {
   int capability = 1000;
 };
 
-void finish(std::vector<double>& sums, const Value& bias, const How& how) {
-  for (size_t i = 0; i < sums.size(); i++)
-    sums[i] = activated(how.activation, sums[i] + (how.bias ? bias[static_cast<int64_t>(i) % bias.size()] : 0));
+void finish(std::vector<double>& sums, const Value& bias, const Value& addend, const How& how) {
+  for (size_t i = 0; i < sums.size(); i++) {
+    const auto at = static_cast<int64_t>(i);
+    sums[i] = activated(how.activation, sums[i] + (how.bias ? bias[at % bias.size()] + addend[at] : 0));
+  }
 }
 
 double relativeError(const Value& received, const std::vector<double>& reference) {
@@ -156,18 +158,17 @@ void check(const Shape& s, const How& how = {}) {
     dx[static_cast<size_t>(ix)] += dy[iy] * w[iw];
     dw[static_cast<size_t>(iw)] += x[ix] * dy[iy];
   });
-  finish(y, biasF, how);
-  finish(dx, biasC, how);
-  const Value addend = random(how.dtype, s.x(), -1, 1);
-  for (size_t i = 0; how.bias && i < dx.size(); i++) dx[i] += addend[static_cast<int64_t>(i)];
+  const Value addendY = random(how.dtype, s.y(), -1, 1), addendX = random(how.dtype, s.x(), -1, 1);
+  finish(y, biasF, addendY, how);
+  finish(dx, biasC, addendX, how);
   const auto strides = ints(s.strides), dilation = ints(s.dilation), before = ints(s.before);
-  const Result forward =
-      run(Op::conv, attributes::conv{strides, dilation, before, s.groups, how.activation, how.precision},
-          {x, w, how.bias ? biasF : absent()}, {empty(how.dtype, s.y())}, how.capability);
+  const Result forward = run(
+      Op::conv, attributes::conv{strides, dilation, before, s.groups, how.activation, how.precision},
+      {x, w, how.bias ? biasF : absent(), how.bias ? addendY : absent()}, {empty(how.dtype, s.y())}, how.capability);
   expectProduct("conv", s, how, forward[0], y, outputs, features, taps * channels);
   const Result dataGrad = run(
       Op::convDataGrad, attributes::convDataGrad{strides, dilation, before, s.groups, how.activation, how.precision},
-      {dy, w, how.bias ? biasC : absent(), how.bias ? addend : absent()}, {empty(how.dtype, s.x())}, how.capability);
+      {dy, w, how.bias ? biasC : absent(), how.bias ? addendX : absent()}, {empty(how.dtype, s.x())}, how.capability);
   int64_t rows = s.images, most = features;  // of a phase
   for (size_t i = 0; i < s.input.size(); i++) {
     rows *= (s.input[i] + s.strides[i] - 1) / s.strides[i];
@@ -348,7 +349,7 @@ SUITE_CASE(convKeepsNan) {
         x.data[(7 * 8 + 7) * 16 + 1] = HUGE_VAL;  // the last pixel: the last of y
         const Value y = run(
             Op::conv, attributes::conv{ints({1, 1}), ints({1, 1}), ints({0, 0}), groups, Activation::relu, precision},
-            {x, w, absent()}, {empty(dtype, s.y())})[0];
+            {x, w, absent(), absent()}, {empty(dtype, s.y())})[0];
         for (int64_t i = 0; i < y.size(); i++) {
           const int64_t pixel = i / 16, feature = i % 16;
           if (pixel == 0 && (groups == 1 || feature == 0))
