@@ -5,6 +5,7 @@ import { sameShape, sizeOf } from '../shape'
 import type { Gradient, TapeNode } from '../tape'
 import { type Tensor, view } from '../tensor'
 import { fusedGradient } from './composed'
+import { zerosLike } from './creation'
 import { add, div, maximum, mul, sub } from './elementwise-binary'
 import { cast, neg, relu, rsqrt, square } from './elementwise-unary'
 import { reshape, transpose } from './movement'
@@ -137,13 +138,22 @@ const channelGradient =
     const dz = (): Tensor => (makesDz ? sums(0) : dy)
     const total = (i: number): Tensor => (outer === 1 ? view(sums(i), [channels]) : sum(sums(i), 0))
     const scaled = (t: Tensor): Tensor => (gamma === null ? t : mul(t, gamma!))
+    // With constant statistics dx does not depend on x, which may be NaN: dz is scaled as x was.
+    const scaledAsX = (): Tensor =>
+      run('channelNorm', [dz(), zerosLike(mean), variance, gamma!, null, null], {
+        shape: x.shape,
+        dtype: x.dtype,
+        attributes: { outer, groups, epsilon, relu: false }
+      })
     return [
-      () =>
-        run('channelNormGrad', [dz(), x, ...affine, ofX ? sums(1) : null, ofX ? sums(2) : null], {
+      () => {
+        if (!ofX && (!relu || makesDz)) return scaledAsX()
+        return run('channelNormGrad', [dz(), x, ...affine, ofX ? sums(1) : null, ofX ? sums(2) : null], {
           shape: x.shape,
           dtype: x.dtype,
           attributes: { outer, groups, epsilon, relu: relu && !makesDz }
-        }),
+        })
+      },
       ofX ? null : () => neg(mul(scaled(total(1)), rsqrt(add(variance, epsilon)))),
       ofX ? null : () => div(mul(scaled(total(2)), -0.5), add(variance, epsilon)),
       () => total(2),
