@@ -1,7 +1,7 @@
 // Pooling: odd sizes, one pixel, strides over and under the window, asymmetric 'same', explicit padding, adaptive; NaN, infinities and ties.
 import { ops, type Tensor, tensor, valueAndGrad, zeros } from '../../lib'
 import type { PoolOptions } from '../../lib/ops/pool'
-import { type Case, input, onEveryDevice, opSuite } from '../support/op-suite'
+import { type Case, input, onEveryDevice, opSuite, specials } from '../support/op-suite'
 import { type Array64, array64, offset, position, sizeOf } from '../support/reference'
 
 type Window = (o: number) => [begin: number, end: number]
@@ -195,6 +195,8 @@ const parts: [readonly number[], readonly number[]][] = [
     [1, 1]
   ]
 ]
+/** Numbers that bfloat16 tells apart: differences show no gradient where two are largest. */
+const distinct = Array.from({ length: 251 }, (_, i) => (((i * 37) % 251) - 125) / 64)
 for (const [name, f] of [
   ['adaptiveMaxPool', maximum],
   ['adaptiveAveragePool', mean]
@@ -208,7 +210,20 @@ for (const [name, f] of [
       })
       return pool(x!, outputSize, windows, f)
     },
-    cases: parts.map(([shape, outputSize]) => ({ inputs: [input(shape)], attributes: { outputSize } })),
+    cases: [
+      ...parts.flatMap(([shape, outputSize]) => [
+        { inputs: [input(shape)], attributes: { outputSize } },
+        { inputs: [input(shape, { dtype: 'bfloat16', values: distinct })], attributes: { outputSize } }
+      ]),
+      ...(['float32', 'bfloat16'] as const).flatMap((dtype) => [
+        {
+          inputs: [input([2, 5, 7, 9], { dtype, values: specials })],
+          attributes: { outputSize: [2, 3] },
+          withoutGradient: 'NaN and infinities'
+        },
+        { inputs: [input([0, 5, 7, 9], { dtype })], attributes: { outputSize: [2, 3] } }
+      ])
+    ],
     failures: [
       {
         what: 'nothing to divide',
