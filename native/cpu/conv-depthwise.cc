@@ -284,8 +284,10 @@ class Correlator {
       walk.resultPitch = of.step * features;
       walk.least = !apart_ && activation_ == Activation::relu ? 0.0f : -__builtin_inff();
       walk.stream = stream_;
-      for (int64_t f = 0; f < features; f += kLanes) {
-        walk.lanes = smaller(kLanes, features - f);
+      const bool onePart = view.kernelRows <= kMostRows && of.width(of.taps) == of.taps;
+      const int64_t together = onePart && walksActivate ? features : kLanes;
+      for (int64_t f = 0; f < features; f += together) {
+        walk.features = smaller(together, features - f);
         walk.bias = bias_ && !apart_ ? bias_ + f : nullptr;
         T* results = y + of.begin * features + f;
         for (int64_t r = 0; r < count; ++r) walk.results[r] = results + r * row;
@@ -301,7 +303,7 @@ class Correlator {
           if (part.rows == 0) {
             // A walk through an image without columns.
             walk.sources[0] = source_.data;
-            walk.weights[0] = taps_;
+            walk.weights[0] = taps_ + f;
           }
           WalkKernels<CorrelateWalk>::of<T>(count, of.stride, larger(1, part.rows), larger(1, part.width))(walk);
         });
@@ -309,7 +311,7 @@ class Correlator {
           const float* sums = view.sums + r * walk.sumsPitch;
           T* to = results + r * row;
           for (int64_t i = 0; i < of.count; ++i, sums += kLanes, to += walk.resultPitch)
-            storeFloats(to, activate(activation_, load(sums)), walk.lanes, false);
+            storeFloats(to, activate(activation_, load(sums)), walk.features, false);
         }
       }
     });
@@ -347,19 +349,17 @@ template <class T> void addToSums(const Rows& rows, const View& view, int64_t co
     walk.tapPitch = of.tapStep * features;
     walk.dyPitch = of.step * features;
     walk.dyRowPitch = dyRow;
-    for (int64_t f = 0; f < features; f += kLanes) {
-      walk.lanes = smaller(kLanes, features - f);
-      for (int64_t r = 0; r < count; ++r) walk.dy[r] = dy + r * dyRow + of.begin * features + f;
-      view.forParts(of, [&](const Part& part) {
-        if (part.rows == 0) return;
-        walk.steps = of.steps(part.tap, rows.sourceSize[2], features);
-        const Seen* seen = view.seen + part.row;
-        for (int64_t i = 0; i < part.rows + count - 1; ++i) walk.sources[i] = static_cast<const T*>(seen[i].row) + f;
-        for (int64_t i = 0; i < part.rows; ++i)
-          walk.sums[i] = sums + (seen[i].tap * rows.s.taps[2] + of.first + part.tap * of.tapStep) * features + f;
-        WalkKernels<SumWalk>::of<T>(count, of.stride, part.rows, part.width)(walk);
-      });
-    }
+    walk.features = features;
+    for (int64_t r = 0; r < count; ++r) walk.dy[r] = dy + r * dyRow + of.begin * features;
+    view.forParts(of, [&](const Part& part) {
+      if (part.rows == 0) return;
+      walk.steps = of.steps(part.tap, rows.sourceSize[2], features);
+      const Seen* seen = view.seen + part.row;
+      for (int64_t i = 0; i < part.rows + count - 1; ++i) walk.sources[i] = seen[i].row;
+      for (int64_t i = 0; i < part.rows; ++i)
+        walk.sums[i] = sums + (seen[i].tap * rows.s.taps[2] + of.first + part.tap * of.tapStep) * features;
+      WalkKernels<SumWalk>::of<T>(count, of.stride, part.rows, part.width)(walk);
+    });
   });
 }
 
