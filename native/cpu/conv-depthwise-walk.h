@@ -42,13 +42,14 @@ struct InnerSteps {
   }
 };
 
-// What makes rows of results, or a part of their sums. Pointers are to the first of `lanes` features.
+// What makes rows of results, a vector of features after the other; or a part of the sums of one vector. Pointers are to
+// the first feature.
 struct CorrelateWalk {
   Steps steps;
   const void* sources[kMostSources];  // rows, from column 0 on: number i + r meets row i of the kernel for results r
   const float* weights[kMostRows];
   int64_t tapPitch;  // from one tap of a row to the next
-  int64_t lanes;
+  int64_t features;
   const float* bias;  // what sums begin with, or null
   const float* from;  // sums so far, a vector for each result, instead of the bias; or null
   float* to;          // where they go, or null: results are stored
@@ -65,21 +66,24 @@ template <class T, int results, int stride, int rows, int width> void correlateW
   constexpr int kSeen = width < stride ? width : stride;
   constexpr int kNew =
       kSources < stride * results ? kSources : stride * results;  // rows that the walk below this one adds
-  const auto walk = [&](int64_t lanes) __attribute__((always_inline)) {
+  const Steps steps = p.steps;
+  const int64_t pitch = steps.columnStep * steps.pixel, last = steps.count + kWaiting - 1;
+  const InnerSteps inside(steps, kWaiting - 1, last, kSeen);
+  // The last steps begin no results.
+  const int64_t begin = inside.begin, end = p.from ? smaller(inside.end, steps.count) : inside.end;
+  const auto walk = [&](int64_t f, int64_t lanes) __attribute__((always_inline)) {
     // Copies, which no store can change.
-    const Steps steps = p.steps;
     const float* const from = p.from;
     float* const to = p.to;
     const int64_t sumsPitch = p.sumsPitch, resultPitch = p.resultPitch;
     const bool stream = p.stream;
-    const int64_t pitch = steps.columnStep * steps.pixel, last = steps.count + kWaiting - 1;
     const T* source[kSources];
     T* result[results];
     F32 weights[rows * width], sums[results][kWaiting];
-    unrolled<results>(EACH { result[v] = static_cast<T*>(p.results[v]); });
-    unrolled<kSources>(EACH { source[v] = static_cast<const T*>(p.sources[v]) + steps.column * steps.pixel; });
-    unrolled<rows * width>(EACH { weights[v] = loadUpTo(p.weights[v / width] + v % width * p.tapPitch, lanes); });
-    const F32 bias = p.bias ? loadUpTo(p.bias, lanes) : zeros(), least = broadcast(p.least);
+    unrolled<results>(EACH { result[v] = static_cast<T*>(p.results[v]) + f; });
+    unrolled<kSources>(EACH { source[v] = static_cast<const T*>(p.sources[v]) + steps.column * steps.pixel + f; });
+    unrolled<rows * width>(EACH { weights[v] = loadUpTo(p.weights[v / width] + v % width * p.tapPitch + f, lanes); });
+    const F32 bias = p.bias ? loadUpTo(p.bias + f, lanes) : zeros(), least = broadcast(p.least);
 
     const auto step = [&]<bool inner>(int64_t j, std::bool_constant<inner>) __attribute__((always_inline)) {
       unrolled<results>(EACH {
@@ -117,18 +121,13 @@ template <class T, int results, int stride, int rows, int width> void correlateW
       });
     };
     unrolled<results * kWaiting>(EACH { sums[v / kWaiting][v % kWaiting] = bias; });
-    const InnerSteps inner(steps, kWaiting - 1, last, kSeen);
-    // The last steps begin no results.
-    const int64_t end = from ? smaller(inner.end, steps.count) : inner.end;
     for (int64_t j = 0; j < last;) {
-      if (j < inner.begin || j >= end) step(j++, std::false_type());
-      for (; j >= inner.begin && j < end; ++j) step(j, std::true_type());
+      if (j < begin || j >= end) step(j++, std::false_type());
+      for (; j >= begin && j < end; ++j) step(j, std::true_type());
     }
   };
-  if (p.lanes >= kLanes)
-    walk(int64_t{kLanes});
-  else
-    walk(p.lanes);
+  eachVector(
+      p.features, EACH_VECTOR { walk(i, left); });
 }
 
 // What adds to sums by tap: the products of x and dy of some rows of dy.
@@ -139,22 +138,23 @@ struct SumWalk {
   int64_t dyPitch, dyRowPitch;
   float* sums[kMostRows];
   int64_t tapPitch;
-  int64_t lanes;
+  int64_t features;
 };
 
 template <class T, int results, int stride, int rows, int width> void sumWalk(const SumWalk& p) {
   constexpr int kSources = rows + results - 1, kWaiting = (width + stride - 1) / stride;
   constexpr int kSeen = width < stride ? width : stride;
   constexpr int kNew = kSources < stride * results ? kSources : stride * results;
-  const auto walk = [&](int64_t lanes) __attribute__((always_inline)) {
-    const Steps steps = p.steps;
+  const Steps steps = p.steps;
+  const int64_t pitch = steps.columnStep * steps.pixel, last = steps.count + kWaiting - 1;
+  const InnerSteps inside(steps, kWaiting - 1, steps.count, kSeen);
+  const auto walk = [&](int64_t f, int64_t lanes) __attribute__((always_inline)) {
     const int64_t dyPitch = p.dyPitch, dyAhead = results * p.dyRowPitch;
-    const int64_t pitch = steps.columnStep * steps.pixel, last = steps.count + kWaiting - 1;
     const T *source[kSources], *dy[results];
     F32 sums[rows * width], gradient[results][kWaiting] = {};
-    unrolled<kSources>(EACH { source[v] = static_cast<const T*>(p.sources[v]) + steps.column * steps.pixel; });
-    unrolled<results>(EACH { dy[v] = static_cast<const T*>(p.dy[v]); });
-    unrolled<rows * width>(EACH { sums[v] = loadUpTo(p.sums[v / width] + v % width * p.tapPitch, lanes); });
+    unrolled<kSources>(EACH { source[v] = static_cast<const T*>(p.sources[v]) + steps.column * steps.pixel + f; });
+    unrolled<results>(EACH { dy[v] = static_cast<const T*>(p.dy[v]) + f; });
+    unrolled<rows * width>(EACH { sums[v] = loadUpTo(p.sums[v / width] + v % width * p.tapPitch + f, lanes); });
 
     const auto step = [&]<bool inner>(int64_t j, std::bool_constant<inner>) __attribute__((always_inline)) {
       if (inner || j < steps.count) {
@@ -187,17 +187,14 @@ template <class T, int results, int stride, int rows, int width> void sumWalk(co
         unrolled<kWaiting - 1>(EACH { gradient[r][kWaiting - 1 - v] = gradient[r][kWaiting - 2 - v]; });
       });
     };
-    const InnerSteps inner(steps, kWaiting - 1, steps.count, kSeen);
     for (int64_t j = 0; j < last;) {
-      if (j < inner.begin || j >= inner.end) step(j++, std::false_type());
-      for (; j >= inner.begin && j < inner.end; ++j) step(j, std::true_type());
+      if (j < inside.begin || j >= inside.end) step(j++, std::false_type());
+      for (; j >= inside.begin && j < inside.end; ++j) step(j, std::true_type());
     }
-    unrolled<rows * width>(EACH { storeUpTo(p.sums[v / width] + v % width * p.tapPitch, sums[v], lanes); });
+    unrolled<rows * width>(EACH { storeUpTo(p.sums[v / width] + v % width * p.tapPitch + f, sums[v], lanes); });
   };
-  if (p.lanes >= kLanes)
-    walk(int64_t{kLanes});
-  else
-    walk(p.lanes);
+  eachVector(
+      p.features, EACH_VECTOR { walk(i, left); });
 }
 
 // The kernels by rows of results, columns of a step, rows and width of the part of the kernel. Steps of two columns

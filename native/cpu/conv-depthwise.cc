@@ -116,14 +116,19 @@ struct Part {
 // A row of pixels as float32, each channel `multiplier` times.
 template <class T> void spread(const T* x, int64_t pixels, int64_t channels, int64_t multiplier, float* to) {
   const int64_t features = channels * multiplier;
+  int64_t channel = 0, number = 0;  // of the next feature: its channel, and which of its features that is
   eachVector(
       features, EACH_VECTOR {
-        const int64_t first = i / multiplier;
-        I32 lanes;
-        for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = static_cast<int32_t>((i + lane) / multiplier - first);
+        const int64_t first = channel;
+        int32_t from[kLanes];
+        for (int32_t& lane : from) {
+          lane = static_cast<int32_t>(channel - first);
+          if (++number == multiplier) number = 0, ++channel;
+        }
+        const I32 lanes = load(from);
         for (int64_t p = 0; p < pixels; ++p) {
           const F32 values = loadFloats(x + p * channels + first, channels - first);
-          storeUpTo(to + p * features + i, multiplier == 1 ? values : permute(values, lanes), left);
+          storeUpTo(to + p * features + i, permute(values, lanes), left);
         }
       });
 }
@@ -230,25 +235,26 @@ class Correlator {
         bias_(bias),
         finish_(call, s, activation),
         activation_(finish_.storedWith()),
-        wide_(s.features != s.channels) {}
+        wide_(s.features != s.channels),
+        apart_(wide_ && (gradient || out_.dtype != DType::float32)) {}
 
   void run() {
     const int64_t pixels = rows_.size[2], channels = outChannels();
     const Split parts = split(rows_.rows(), pixels * s_.features * s_.tapCount(), kMostResults);
-    const bool once = !wide_ && !finish_.wantsMoments() && !finish_.adds();
+    const bool once = !apart_ && !finish_.wantsMoments() && !finish_.adds();
     // Stores past the caches are of whole lines: vectors of 64 bytes, or rows that were made in the cache.
     stream_ = once && kLanes == 16 && streams(out_, channels);
     const bool staged = once && !stream_ && streams(out_);
     if (finish_.wantsMoments()) finish_.begin(parts.chunks);
     parallelFor(parts.chunks, [&](int64_t chunk) {
       const int64_t first = parts.begin(chunk), end = parts.end(chunk), all = (end - first) * pixels;
-      View view(rows_, source_, wide_, wide_ || staged);
+      View view(rows_, source_, wide_, apart_ || staged);
       withFloat(out_.dtype, [&]<class T>(T) {
         for (int64_t row = first, count = 1; row < end; row += count) {
           count = rows_.together(row, end);
           view.look<T>(row, count);
           T *y = out_.as<T>() + row * pixels * channels, *rows = reinterpret_cast<T*>(view.results);
-          if (wide_) {
+          if (apart_) {
             makeRows(view, count, view.results);
             storeWide(view.results, count * pixels, y);
           } else {
@@ -267,20 +273,22 @@ class Correlator {
  private:
   int64_t outChannels() const { return rows_.flipped ? s_.channels : s_.features; }
 
-  // `count` rows from y on; without bias and activation if they are wide.
+  // `count` rows from y on; without bias and activation if those come apart.
   template <class T> void makeRows(const View& view, int64_t count, T* y) const {
     const int64_t features = s_.features, row = rows_.size[2] * features;
-    const bool walksActivate = wide_ || activation_ == Activation::none || activation_ == Activation::relu;
+    const bool walksActivate = apart_ || activation_ == Activation::none || activation_ == Activation::relu;
     rows_.forSeries([&](const Series& of) {
       CorrelateWalk walk{};
       walk.tapPitch = of.tapStep * features;
       walk.sumsPitch = of.count * kLanes;
       walk.resultPitch = of.step * features;
-      walk.least = !wide_ && activation_ == Activation::relu ? 0.0f : -__builtin_inff();
+      walk.least = !apart_ && activation_ == Activation::relu ? 0.0f : -__builtin_inff();
       walk.stream = stream_;
-      for (int64_t f = 0; f < features; f += kLanes) {
-        walk.lanes = smaller(kLanes, features - f);
-        walk.bias = bias_ && !wide_ ? bias_ + f : nullptr;
+      const bool onePart = view.kernelRows <= kMostRows && of.width(of.taps) == of.taps;
+      const int64_t together = onePart && walksActivate ? features : kLanes;
+      for (int64_t f = 0; f < features; f += together) {
+        walk.features = smaller(together, features - f);
+        walk.bias = bias_ && !apart_ ? bias_ + f : nullptr;
         T* results = y + of.begin * features + f;
         for (int64_t r = 0; r < count; ++r) walk.results[r] = results + r * row;
         view.forParts(of, [&](const Part& part) {
@@ -295,13 +303,16 @@ class Correlator {
           if (part.rows == 0) {
             // A walk through an image without columns.
             walk.sources[0] = source_.data;
-            walk.weights[0] = taps_;
+            walk.weights[0] = taps_ + f;
           }
           WalkKernels<CorrelateWalk>::of<T>(count, of.stride, larger(1, part.rows), larger(1, part.width))(walk);
         });
-        for (int64_t i = 0; !walksActivate && i < count * of.count; ++i)
-          storeFloats(results + i / of.count * row + i % of.count * walk.resultPitch,
-                      activate(activation_, load(view.sums + i * kLanes)), walk.lanes, false);
+        for (int64_t r = 0; !walksActivate && r < count; ++r) {
+          const float* sums = view.sums + r * walk.sumsPitch;
+          T* to = results + r * row;
+          for (int64_t i = 0; i < of.count; ++i, sums += kLanes, to += walk.resultPitch)
+            storeFloats(to, activate(activation_, load(sums)), walk.features, false);
+        }
       }
     });
   }
@@ -326,7 +337,8 @@ class Correlator {
   const float *taps_, *bias_;
   Finish finish_;
   Activation activation_;
-  bool wide_, stream_ = false;
+  // Rows of the source have as many features as the kernel; results are float32 and finished afterwards.
+  bool wide_, apart_, stream_ = false;
 };
 
 // Adds to sums (taps x features) what `count` rows of dy say.
@@ -337,19 +349,17 @@ template <class T> void addToSums(const Rows& rows, const View& view, int64_t co
     walk.tapPitch = of.tapStep * features;
     walk.dyPitch = of.step * features;
     walk.dyRowPitch = dyRow;
-    for (int64_t f = 0; f < features; f += kLanes) {
-      walk.lanes = smaller(kLanes, features - f);
-      for (int64_t r = 0; r < count; ++r) walk.dy[r] = dy + r * dyRow + of.begin * features + f;
-      view.forParts(of, [&](const Part& part) {
-        if (part.rows == 0) return;
-        walk.steps = of.steps(part.tap, rows.sourceSize[2], features);
-        const Seen* seen = view.seen + part.row;
-        for (int64_t i = 0; i < part.rows + count - 1; ++i) walk.sources[i] = static_cast<const T*>(seen[i].row) + f;
-        for (int64_t i = 0; i < part.rows; ++i)
-          walk.sums[i] = sums + (seen[i].tap * rows.s.taps[2] + of.first + part.tap * of.tapStep) * features + f;
-        WalkKernels<SumWalk>::of<T>(count, of.stride, part.rows, part.width)(walk);
-      });
-    }
+    walk.features = features;
+    for (int64_t r = 0; r < count; ++r) walk.dy[r] = dy + r * dyRow + of.begin * features;
+    view.forParts(of, [&](const Part& part) {
+      if (part.rows == 0) return;
+      walk.steps = of.steps(part.tap, rows.sourceSize[2], features);
+      const Seen* seen = view.seen + part.row;
+      for (int64_t i = 0; i < part.rows + count - 1; ++i) walk.sources[i] = seen[i].row;
+      for (int64_t i = 0; i < part.rows; ++i)
+        walk.sums[i] = sums + (seen[i].tap * rows.s.taps[2] + of.first + part.tap * of.tapStep) * features;
+      WalkKernels<SumWalk>::of<T>(count, of.stride, part.rows, part.width)(walk);
+    });
   });
 }
 

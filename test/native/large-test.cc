@@ -143,13 +143,13 @@ void testLargeDepthwise() {
       conv.groups = channels;
       Value x = randomValue(type, {images, 100, 192, channels}), w = randomValue(type, {3, 3, 1, channels}), absent;
       Value y(type, x.dims);
-      run(Op::conv, {&x, &w, &absent}, {&y}, &conv);
+      run(Op::conv, {&x, &w, &absent, &absent}, {&y}, &conv);
       const int64_t size = 100 * 192 * channels;
       std::vector<double> e;
       for (int64_t i = 0; i < images; i++) {
         Value image(type, {1, 100, 192, channels}, {x.values.begin() + i * size, x.values.begin() + (i + 1) * size});
         Value result(type, image.dims);
-        run(Op::conv, {&image, &w, &absent}, {&result}, &conv);
+        run(Op::conv, {&image, &w, &absent, &absent}, {&result}, &conv);
         result.read();
         e.insert(e.end(), result.values.begin(), result.values.end());
       }
