@@ -3,8 +3,6 @@
 // memory: the channels spread over their features, or the features' results, which are added up to channels.
 #include "conv-depthwise-walk.h"
 
-#include <cmath>
-
 #include "../pool.h"
 #include "conv-filter-product.h"
 #include "conv-finish.h"
