@@ -289,16 +289,17 @@ SUITE_CASE(convMoments) {
                      shape(2, {12, 13}, 3, {3, 3}, 17, 1, {}, {}, {1, 1}, {1, 1}),  // moments in slices
                      shape(2, {7, 5}, 4, {3, 3}, 6, 2, {}, {}, {1, 1}, {1, 1})})) {
     for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
-      const Value x = random(dtype, s.x(), -1, 1), w = random(dtype, s.w(), -1, 1), bias = random(dtype, {s.features});
+      const Value x = random(dtype, s.x(), -1, 1), w = random(dtype, s.w(), -1, 1), bias = random(dtype, {s.features}),
+                  addend = random(dtype, s.y(), -1, 1);
       std::vector<double> y = zeros(s.y());
       forProducts(s, [&](int64_t ix, int64_t iw, int64_t iy) { y[static_cast<size_t>(iy)] += x[ix] * w[iw]; });
       const How how{dtype, Precision::highest, true, Activation::relu};
-      finish(y, bias, how);
+      finish(y, bias, addend, how);
       const Value statistic = empty(DType::float32, {s.features});
       const Result result = run(
           Op::conv,
           attributes::conv{ints(s.strides), ints(s.dilation), ints(s.before), s.groups, how.activation, how.precision},
-          {x, w, bias}, {empty(dtype, s.y()), statistic, statistic});
+          {x, w, bias, addend}, {empty(dtype, s.y()), statistic, statistic});
       const int64_t pixels = s.images * sizeOf(s.output);
       expectProduct("conv with moments", s, how, result[0], y, pixels, s.features, sizeOf(s.kernel) * s.channels);
       const auto count = static_cast<double>(pixels);
@@ -311,6 +312,32 @@ SUITE_CASE(convMoments) {
       const std::string at = " of conv " + name(dtype) + " " + ops::describe(s.x()) + " w " + ops::describe(s.w());
       expectEqual("mean" + at, result[1], mean, 2e-6);
       expectEqual("variance" + at, result[2], variance, 2e-6);
+    }
+  }
+}
+
+// The maxima of windows behind each kernel are those of maxPool.
+SUITE_CASE(convMaxima) {
+  for (const Shape& s : cases<Shape>({shape(2, {5, 6}, 3, {1, 1}, 16),  // a product of matrices
+                                      shape(1, {9, 7}, 12, {3, 3}, 12, 12, {2, 1}, {}, {1, 0}, {1, 0}),  // depthwise
+                                      shape(2, {7, 6}, 3, {3, 3}, 17, 1, {}, {}, {1, 1}, {1, 1})})) {
+    for (const DType dtype : variants<DType>({DType::float32, DType::bfloat16})) {
+      const std::vector<Value> inputs = {random(dtype, s.x(), -1, 1), random(dtype, s.w(), -1, 1),
+                                         random(dtype, {s.features}), absent()};
+      attributes::conv a{ints(s.strides), ints(s.dilation), ints(s.before),
+                         s.groups,        Activation::relu, Precision::high};
+      const Value y = run(Op::conv, a, inputs, {empty(dtype, s.y())})[0];
+      const attributes::maxPool windows{ints({2, 3}), ints({2, 2}), ints({1, 0})};
+      const Dims places = {s.images, (s.output[0] - 1) / 2 + 1, (s.output[1] - 3) / 2 + 1, s.features};
+      const std::vector<Value> outputs = {empty(dtype, places), empty(DType::uint8, places), empty(dtype, s.y())};
+      const Result expected = run(Op::maxPool, windows, {y}, {outputs[0], outputs[1]});
+      a.window = windows.window;
+      a.poolStrides = windows.strides;
+      a.poolBefore = windows.before;
+      const Result received = run(Op::conv, a, inputs, outputs);
+      const std::string at = " of conv " + name(dtype) + " " + ops::describe(s.x()) + " w " + ops::describe(s.w());
+      suite::expectClose("maxima" + at, received[0].data, expected[0].data, 0);
+      suite::expectClose("positions" + at, received[1].data, expected[1].data, 0);
     }
   }
 }
