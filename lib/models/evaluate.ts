@@ -50,12 +50,12 @@ export async function evaluate(
     const data = checkData(shapes, { x, y, sampleWeight })
     stream = await openStream(data, 0, data.samples, batchSize)
   }
-  const list = new CallbackList([...callbacks, ...barFor(verbose)], model)
+  const list = new CallbackList('evaluate', callbacks, model, barFor('evaluate', verbose))
   const evaluation = compiled.takeEvaluation()
   const source = new StreamSource(stream, (batch) => evaluation.test(batch))
   try {
     const known = steps ?? source.steps
-    await list.setParams({ epochs: 1, steps: known })
+    await list.start({ epochs: 1, steps: known })
     const ended = (ran: number) => list.setParams({ epochs: 1, steps: ran })
     return await runEvaluation(model, evaluation, source, list, steps, signal, known === undefined ? ended : undefined)
   } finally {

@@ -93,7 +93,7 @@ export async function fit(
   if (signal?.aborted) throw abortError('fit')
   model.stopTraining = false
   const record = new History()
-  const list = new CallbackList([...callbacks, ...barFor(verbose), record], model)
+  const list = new CallbackList('fit', callbacks, model, [...barFor('fit', verbose), record])
   const weights = ClassWeights.from('fit', options.classWeight, options.sampleWeight !== undefined, model.device)
   const evaluation = compiled.takeEvaluation()
   const opened: Partial<Opened> = {}
@@ -111,7 +111,7 @@ export async function fit(
       shouldStop: () => model.stopTraining
     })
     const steps = stepsPerEpoch ?? training.steps
-    await list.setParams({ epochs, steps })
+    await list.start({ epochs, steps })
     await list.begin('Train')
     let logs: Logs = {}
     for (let epoch = initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
@@ -150,7 +150,6 @@ function checkFitOptions(given: FitOptions) {
     if (value !== undefined) numberOption('fit', name, value, { integer: true, min: 1 })
   }
   if (typeof validationFreq === 'number') numberOption('fit', 'validationFreq', validationFreq, { integer: true, min: 1 })
-  if (!Array.isArray(callbacks)) throw failure(ArgumentError, 'fit', 'expected callbacks to be an array')
   return { ...options, epochs, batchSize, shuffle, callbacks, verbose, initialEpoch, validationFreq, validationBatchSize, validationSplit }
 }
 

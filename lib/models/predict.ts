@@ -58,7 +58,7 @@ export class Predictor {
       if (alone) return completed(this.device, () => this.predictOnBatch(x))
       stream = await openStream(data, 0, data.samples, batchSize)
     }
-    const list = new CallbackList([...callbacks, ...barFor(verbose)], this.model)
+    const list = new CallbackList('predict', callbacks, this.model, barFor('predict', verbose))
     return this.run(stream, list, steps, signal)
   }
 
@@ -101,7 +101,7 @@ export class Predictor {
     })
     try {
       const known = steps ?? source.steps
-      await callbacks.setParams({ epochs: 1, steps: known })
+      await callbacks.start({ epochs: 1, steps: known })
       await callbacks.begin('Predict')
       const ran = await runner.run(steps)
       if (known === undefined) await callbacks.setParams({ epochs: 1, steps: ran })
