@@ -6,7 +6,7 @@ import { type Batches, checkData, isBatches, type ModelValues } from '../data/va
 import type { Compiled, Evaluation } from './compiled'
 import type { AnyModel } from './model'
 import { openStream } from './open'
-import { Runner, type StepSource } from './run'
+import { checkSignal, Runner, type StepSource } from './run'
 import { StreamSource } from './sources'
 import { barFor, type Verbosity } from './verbose'
 
@@ -43,6 +43,7 @@ export async function evaluate(
   const { batchSize = 32, verbose = 0, sampleWeight, steps, callbacks = [], signal } = checkOptions('evaluate', options, evaluateOptions)
   numberOption('evaluate', 'batchSize', batchSize, { integer: true, min: 1 })
   if (steps !== undefined) numberOption('evaluate', 'steps', steps, { integer: true, min: 1 })
+  checkSignal('evaluate', signal)
   const shapes = model.dataShapes('evaluate')
   let stream: BatchStream
   if (isBatches(x)) stream = new ItemStream(x, shapes)

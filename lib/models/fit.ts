@@ -21,7 +21,7 @@ import { ArgumentError, failure } from '../errors'
 import type { Compiled, Evaluation } from './compiled'
 import { runEvaluation } from './evaluate'
 import type { AnyModel } from './model'
-import { abortError, Runner, type StepSource } from './run'
+import { checkSignal, Runner, type StepSource } from './run'
 import { type OrderSource, ResidentSource, StreamSource, shuffledOrders } from './sources'
 import { barFor, type Verbosity } from './verbose'
 
@@ -90,7 +90,7 @@ export async function fit(
 ): Promise<History> {
   const options = checkFitOptions(given)
   const { epochs, callbacks, verbose, initialEpoch, stepsPerEpoch, signal } = options
-  if (signal?.aborted) throw abortError('fit')
+  checkSignal('fit', signal)
   model.stopTraining = false
   const record = new History()
   const list = new CallbackList('fit', callbacks, model, [...barFor('fit', verbose), record])
@@ -149,7 +149,10 @@ function checkFitOptions(given: FitOptions) {
   for (const [name, value] of Object.entries({ stepsPerEpoch, validationSteps })) {
     if (value !== undefined) numberOption('fit', name, value, { integer: true, min: 1 })
   }
-  if (typeof validationFreq === 'number') numberOption('fit', 'validationFreq', validationFreq, { integer: true, min: 1 })
+  for (const [i, epoch] of (Array.isArray(validationFreq) ? validationFreq : []).entries()) {
+    numberOption('fit', `validationFreq[${i}]`, epoch, { integer: true, min: 1 })
+  }
+  if (!Array.isArray(validationFreq)) numberOption('fit', 'validationFreq', validationFreq, { integer: true, min: 1 })
   return { ...options, epochs, batchSize, shuffle, callbacks, verbose, initialEpoch, validationFreq, validationBatchSize, validationSplit }
 }
 

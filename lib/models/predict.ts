@@ -10,7 +10,7 @@ import type { Tensor } from '../tensor'
 import { completed } from '../work'
 import type { AnyModel } from './model'
 import { openStream } from './open'
-import { Runner } from './run'
+import { checkSignal, Runner } from './run'
 import { StreamSource } from './sources'
 import { barFor, type Verbosity } from './verbose'
 
@@ -49,12 +49,13 @@ export class Predictor {
     const { batchSize = 32, verbose = 0, steps, callbacks = [], signal } = checkOptions('predict', options, predictOptions)
     numberOption('predict', 'batchSize', batchSize, { integer: true, min: 1 })
     if (steps !== undefined) numberOption('predict', 'steps', steps, { integer: true, min: 1 })
+    checkSignal('predict', signal)
     const shapes = this.model.dataShapes('predict', false)
     let stream: BatchStream
     if (isBatches(x)) stream = new ItemStream(x, shapes)
     else {
       const data = checkData(shapes, { x })
-      const alone = data.samples <= batchSize && verbose === 0 && callbacks.length === 0 && !signal?.aborted
+      const alone = data.samples <= batchSize && verbose === 0 && callbacks.length === 0
       if (alone) return completed(this.device, () => this.predictOnBatch(x))
       stream = await openStream(data, 0, data.samples, batchSize)
     }

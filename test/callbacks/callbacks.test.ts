@@ -231,3 +231,10 @@ test.each<[object, string]>([
   expect(() => new CallbackList('fit', [callback as Callback], model)).toThrow(message)
   expect(() => new CallbackList('fit', callback as never, model)).toThrow('[fit] expected callbacks to be an array, received')
 })
+
+test('numbers to compare with are numbers', () => {
+  expect(() => earlyStopping({ baseline: Number.NaN })).toThrow('[earlyStopping] expected baseline to be a finite number, received NaN')
+  expect(() => modelCheckpoint({ filepath: 'x', initialValueThreshold: Number.NaN })).toThrow(
+    '[modelCheckpoint] expected initialValueThreshold to be a finite number, received NaN'
+  )
+})
