@@ -37,6 +37,21 @@ export function booleanOption(owner: string, name: string, value: unknown): bool
   throw failure(ArgumentError, owner, `expected ${name} to be true or false, received ${show(value)}`)
 }
 
+/** Makes properties that captured steps have as constants refuse to be set: what was recorded would go on with the old value. */
+export function fixOptions(owner: string, object: object, names: readonly string[]): void {
+  for (const name of names) {
+    const value: unknown = Reflect.get(object, name)
+    const set = (wanted: unknown): never => {
+      throw failure(
+        ArgumentError,
+        owner,
+        `expected ${name} to stay ${show(value)}, received ${show(wanted)}: make a new one with that option`
+      )
+    }
+    Object.defineProperty(object, name, { enumerable: true, get: () => value, set })
+  }
+}
+
 /** Names of options, and whether there must be one. */
 export type OptionNames = Readonly<Record<string, 'required' | 'optional'>>
 /** The names of the options that are in `O`: no more, no fewer. */

@@ -93,6 +93,16 @@ export function failure(Type: ErrorClass, where: string, message: string, cause?
   return new Type(`[${where}] ${message}${suffix}`, { op: where, layer: currentLayer, cause })
 }
 
+/** Runs `fn`; an error of ours that does not say where it comes from says `where`. */
+export function within<T>(where: string, fn: () => T): T {
+  try {
+    return fn()
+  } catch (error) {
+    if (!(error instanceof NeuriteError) || error.message.startsWith('[')) throw error
+    throw new (error.constructor as ErrorClass)(`[${where}] ${error.message}`, { op: where, cause: error })
+  }
+}
+
 /** An error of the addon (it has a `code`) as one of our classes; anything else as it is. */
 export function fromNative(error: unknown, where: string): unknown {
   const code = error instanceof NeuriteError ? undefined : (error as { code?: unknown } | null)?.code

@@ -144,8 +144,8 @@ export class Generator {
   }
 
   /** Integers in [minval, maxval), as int32. */
-  integers(shape: readonly number[], { minval = 0, maxval }: IntegersOptions): Tensor {
-    if (![minval, maxval].every((v) => Number.isInteger(v) && Math.abs(v) <= 2 ** 31) || minval >= maxval) {
+  integers(shape: readonly number[], { minval = 0, maxval }: Partial<IntegersOptions> = {}): Tensor {
+    if (maxval === undefined || ![minval, maxval].every((v) => Number.isInteger(v) && Math.abs(v) <= 2 ** 31) || minval >= maxval) {
       throw failure(ArgumentError, 'integers', `expected integers minval < maxval of 32 bits, received ${show(minval)} and ${show(maxval)}`)
     }
     return this.draw('integers', 'randomUniform', shape, 'int32', ['int32'], { low: minval, high: maxval })
@@ -286,8 +286,8 @@ export function dropout(x: Tensor, rate: number): Tensor {
  */
 export function permutation(n: number, { device }: { device?: string | undefined } = {}): Tensor {
   refuseInCapture('random.permutation')
-  if (!Number.isSafeInteger(n) || n < 0)
-    throw failure(ArgumentError, 'permutation', `expected n to be an integer and not negative, received ${show(n)}`)
+  if (!Number.isInteger(n) || n < 0 || n >= 2 ** 31)
+    throw failure(ArgumentError, 'permutation', `expected n to be an integer and not negative, less than 2^31, received ${show(n)}`)
   return tensor(ownGenerator(device).shuffled(n), [n], { device })
 }
 

@@ -1,6 +1,6 @@
 // Who frees a tensor: the scope that it was created in, else a finalizer.
 import { native, reserve, shared } from './addon'
-import { ArgumentError, failure } from './errors'
+import { ArgumentError, failure, show } from './errors'
 import { Tensor, Variable } from './tensor'
 
 let active: Tensor[] | null = null
@@ -101,6 +101,7 @@ export function isPromise(value: unknown): boolean {
  * const norm = scope(() => x.square().sum().sqrt())
  */
 export function scope<T>(fn: () => T): T {
+  if (typeof fn !== 'function') throw failure(ArgumentError, 'scope', `expected a function, received ${show(fn)}`)
   const outer = active
   const own: Tensor[] = []
   active = own

@@ -188,8 +188,11 @@ export function unknownName(kind: string, name: string, known: readonly string[]
   return new ArgumentError(`unknown ${kind} '${name}': did you mean '${nearest(name, known)}'?`)
 }
 
+/** A class or function that a file names and nobody has passed: a mistake of the call, not of the file. */
+export class UnknownClassError extends ArgumentError {}
+
 function unknownClass(kind: string, name: string): ArgumentError {
-  return new ArgumentError(`unknown ${kind} ${name}: pass what it is, as in loadModel(file, { customObjects: { ${name} } })`)
+  return new UnknownClassError(`unknown ${kind} ${name}: pass what it is, as in loadModel(file, { customObjects: { ${name} } })`)
 }
 
 function article(noun: string): string {

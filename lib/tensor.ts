@@ -12,6 +12,7 @@ import {
   fromNative,
   OutOfMemoryError,
   ShapeError,
+  show,
   showShape
 } from './errors'
 import { isFlat, type NestedArray, nest, type TensorData, type TensorValues, toHost, toResult } from './host-values'
@@ -407,6 +408,10 @@ export function variable(value: Tensor | TensorValues, options: VariableOptions 
   expectTensor('variable', 'value', source)
   if (source.handle === 0)
     throw failure(ArgumentError, 'variable', 'expected a tensor with elements, received an abstract one: make variables in build()')
+  const { constraint } = options
+  if (constraint != null && typeof (constraint as Partial<Constraint>).constrain !== 'function') {
+    throw failure(ArgumentError, 'variable', `expected constraint to be one of constraints, received ${show(constraint)}`)
+  }
   execute('copy', [source], [source], source.deviceIndex, undefined)
   const result = new Variable(shared.buffer[0]!, source.shape, source.dtype, source.deviceIndex, options)
   trackForever(result)

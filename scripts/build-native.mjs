@@ -85,6 +85,17 @@ export function buildEmulator() {
   return buildInto('build/emulator', '-DNEURITE_EMULATOR=ON')
 }
 
+/** The conformance suite of test/cuda-emulator for a real GPU, as build/gpu-suite/suite; undefined if there is no nvcc to build it. */
+export function buildGpuSuite(archs = 'native') {
+  const nvcc = [process.env.CUDACXX, 'nvcc', '/usr/local/cuda/bin/nvcc'].find((command) => command && output(command))
+  if (!nvcc || !hasCMake()) return undefined
+  const folder = 'build/gpu-suite'
+  const env = { ...environment(), CUDACXX: nvcc }
+  const generator = output('ninja') ? ['-G', 'Ninja'] : []
+  const configure = ['-S', 'test/cuda-emulator/gpu', '-B', folder, `-DCMAKE_CUDA_ARCHITECTURES=${archs}`, ...generator]
+  return configured(folder, () => run('cmake', configure, env)) && run('cmake', ['--build', folder, '--parallel', jobs], env)
+}
+
 /** A further target of CMakeLists.txt, in the folder of the usual build. */
 export function buildTarget(target) {
   return buildWithCMake() && run('cmake', ['--build', 'build', '--target', target, '--parallel', jobs])

@@ -3,16 +3,18 @@
 //
 //   node scripts/bundle-offline.mjs [--check]    --check: unpack it in an empty folder and run some of its tests on the emulator with an empty PATH
 //
-// Where there is a GPU: `build/offline/neurite/run gpu FOLDER` runs the tests on it, the benchmarks and the races against PyTorch.
+// Where there is a GPU: `build/offline/neurite/run gpu FOLDER` runs the tests on it, the conformance suite, the benchmarks and the races against
+// PyTorch.
 //
-// It has the addon of build/Release, with CUDA for what NEURITE_CUDA_ARCHS names, and the one of the emulator.
+// It has the addon of build/Release, with CUDA for what NEURITE_CUDA_ARCHS names, the one of the emulator, and the emulator's conformance suite
+// for a real GPU.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
-import { buildEmulator, buildNative } from './build-native.mjs'
+import { buildEmulator, buildGpuSuite, buildNative } from './build-native.mjs'
 import { stripTypes } from './strip-types.mjs'
 
 const limit = 64 * 2 ** 20 // what such a machine may be sent
@@ -67,9 +69,15 @@ function contents() {
   const sources = sourcesOf('lib', 'test', 'bench', 'examples').filter((path) => !/^(test\/cuda-emulator|bench\/results)\//.test(path))
   const typescript = (path) => /\.m?ts$/.test(path) && !path.endsWith('.d.ts')
   return [
-    ...['package.json', 'native/ops.def', 'bin/neurite', 'build/Release/neurite.node', 'build/emulator/neurite.node', ...walk('dist')].map(
-      asIs
-    ),
+    ...[
+      'package.json',
+      'native/ops.def',
+      'bin/neurite',
+      'build/Release/neurite.node',
+      'build/emulator/neurite.node',
+      'build/gpu-suite/suite',
+      ...walk('dist')
+    ].map(asIs),
     ...sources.map((path) => (typescript(path) ? compiled(path) : asIs(path))),
     { path: 'jest.config.cjs', data: Buffer.from(jestConfig), mode: 0o644 },
     ...packages
@@ -98,8 +106,8 @@ function strippedNode() {
 
 const runScript = `#!/bin/bash
 # Runs neurite's tests and benchmarks from this folder alone.
-#   ./run info | test [jest arguments] | test-emulator [jest arguments] | bench [arguments] | node [arguments]
-#   ./run gpu FOLDER [part...]    on a GPU: test, bench and the races vgg, resnet20 and lenet against PyTorch, which python3 (or NEURITE_PYTHON) must
+#   ./run info | test [jest arguments] | test-emulator [jest arguments] | conformance [case...] | bench [arguments] | node [arguments]
+#   ./run gpu FOLDER [part...]    on a GPU: test, conformance, bench and the races vgg, resnet20 and lenet against PyTorch, which python3 (or NEURITE_PYTHON) must
 #                                 have; FOLDER gets log-PART.txt and the figures as JSON, each part when it is done
 set -eu
 here=$(cd "\${BASH_SOURCE%/*}" && echo "$PWD")
@@ -133,6 +141,7 @@ fi
 cd "$here/app"
 jest() { "$here/node" --expose-gc node_modules/jest/bin/jest.js "$@"; }
 on_cuda() { NEURITE_TEST_DEVICES=cuda jest "$@"; }
+conformance() { build/gpu-suite/suite "$@"; }
 bench() { "$here/node" bench/main.mjs "$@"; }
 races() { NEURITE_PYTHON=\${NEURITE_PYTHON:-python3} "$here/node" bench/peers/main.mjs --device cuda --rounds 3 --seconds 1 --json --workload "$@"; }
 # part NAME COMMAND...: what it prints goes to a file, figures are copied beside that, and a failure does not end the rest.
@@ -145,9 +154,10 @@ part() {
 }
 gpu() {
   failed=0
-  for name in \${*:-test bench vgg resnet20 lenet}; do
+  for name in \${*:-test conformance bench vgg resnet20 lenet}; do
     case $name in
       test) part test on_cuda ;;
+      conformance) part conformance conformance ;;
       bench) part bench bench --device cuda --json ;;
       *) part "$name" races "$name" ;;
     esac
@@ -158,6 +168,7 @@ case $command in
   info) "$here/node" bin/neurite info ;;
   test) on_cuda "$@" ;;
   test-emulator) NEURITE_BINARY=$PWD/build/emulator/neurite.node on_cuda "$@" ;;
+  conformance) conformance "$@" ;;
   bench) bench "$@" ;;
   node) "$here/node" "$@" ;;
   gpu) gpu "$@" ;;
@@ -167,7 +178,9 @@ esac
 
 function bundle() {
   process.env.NEURITE_CUDA = 'on'
-  if (!buildNative() || !buildEmulator()) return false
+  // Of 90a and the like the plain number: the suite compiles the kernels that run everywhere.
+  const archs = [...new Set((process.env.NEURITE_CUDA_ARCHS || '').match(/\d+/g) ?? ['80', '90'])]
+  if (!buildNative() || !buildEmulator() || !buildGpuSuite(archs.join(';'))) return false
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'run'), runScript)

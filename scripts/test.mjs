@@ -1,10 +1,10 @@
 // npm test: all suites on the CPU (and a GPU if there is one), then on `cuda` through the emulator build, which needs no GPU.
-// npm run test:gpu: the suites on a real GPU only. Further arguments go to jest: `npm test -- ops/matmul`.
+// npm run test:gpu: the suites on a real GPU only, then the conformance suite of the emulator there, if nvcc can build it. Further arguments go to jest: `npm test -- ops/matmul`.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildEmulator, hasCMake } from './build-native.mjs'
+import { buildEmulator, buildGpuSuite, hasCMake } from './build-native.mjs'
 
 const require = createRequire(import.meta.url)
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -25,6 +25,12 @@ function run(title, env) {
 
 if (process.argv.includes('--gpu')) {
   run('GPU', { NEURITE_TEST_DEVICES: 'cuda' })
+  const built = buildGpuSuite()
+  if (built === undefined) console.log('\n=== conformance suite on the GPU: not run, since there is no nvcc and CMake to build it')
+  else {
+    console.log('\n=== conformance suite on the GPU')
+    if (!built || spawnSync(join(root, 'build/gpu-suite/suite'), { stdio: 'inherit' }).status !== 0) failed = true
+  }
 } else {
   run('this machine', {})
   if (!hasCMake()) {

@@ -49,7 +49,7 @@ test.each([
   const env = { ...process.env, NEURITE_DEVICE: 'cpu', [name]: value }
   const run = (program: string) => spawnSync(process.execPath, ['-e', fromSources(program)], { encoding: 'utf8', env })
   const program = `const { ArgumentError, devices, zeros } = lib('index')
-    try { devices(); zeros([1]) } catch (error) { console.log(error instanceof ArgumentError, error.message) }`
+    try { devices(); zeros([1e6]).dataSync() } catch (error) { console.log(error instanceof ArgumentError, error.message) }`
   expect(run(program).stdout).toMatch(new RegExp(`^true \\[\\w+\\] ${message}\n$`))
   const { stdout, stderr, status } = run(`lib('cli').main(['info'])`)
   expect([stdout, stderr, status]).toEqual(['', `[info] ${message}\n`, 1])

@@ -1,5 +1,5 @@
 // earlyStopping: ends training when a monitored quantity has stopped improving.
-import { checkOptions, type NamesOf } from '../arguments'
+import { checkOptions, type NamesOf, optionalNumber } from '../arguments'
 import { ArgumentError } from '../errors'
 import type { AnyModel } from '../models/model'
 import type { Tensor } from '../tensor'
@@ -51,6 +51,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   if (!Number.isInteger(patience) || patience < 0) {
     throw new ArgumentError(`[earlyStopping] expected patience to be an integer of at least 0, received ${patience}`)
   }
+  optionalNumber('earlyStopping', 'baseline', baseline)
   const monitor = new Monitor('earlyStopping', key, mode, minDelta)
   let wait = 0
   let best: number | undefined

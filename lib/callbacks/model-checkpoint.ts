@@ -2,7 +2,7 @@
 
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { checkOptions, type NamesOf } from '../arguments'
+import { checkOptions, type NamesOf, optionalNumber } from '../arguments'
 import { ArgumentError } from '../errors'
 import { fileError } from '../io/file-errors'
 import type { AnyModel } from '../models/model'
@@ -59,7 +59,7 @@ export function modelCheckpoint(options: ModelCheckpointOptions): Callback {
     throw new ArgumentError(`[modelCheckpoint] expected saveFreq to be "epoch" or a number of batches, received ${saveFreq}`)
   }
   const monitor = new Monitor('modelCheckpoint', key, mode)
-  let best = initialValueThreshold
+  let best = optionalNumber('modelCheckpoint', 'initialValueThreshold', initialValueThreshold)
   let epoch = 0
   let batches = 0
 

@@ -7,6 +7,9 @@ import { type Tensor, tensor } from '../tensor'
 /** Weights by class number; a class that is not named weighs 1. */
 export type ClassWeight = Readonly<Record<number, number>>
 
+// Labels are compared as float32, which holds every integer up to here.
+const largestClass = 2 ** 24
+
 /** Turns targets into sample weights, on the device. */
 export class ClassWeights {
   /** float32 [classes + 1]: the last one, 1, is for all other classes. */
@@ -20,7 +23,9 @@ export class ClassWeights {
   ) {
     const classes = Object.keys(weights).map(Number)
     for (const c of classes) {
-      if (!Number.isInteger(c) || c < 0) throw failure(ArgumentError, where, `expected classWeight by class numbers, received the key ${c}`)
+      if (!Number.isInteger(c) || c < 0 || c > largestClass) {
+        throw failure(ArgumentError, where, `expected classWeight by class numbers from 0 to ${largestClass}, received the key ${c}`)
+      }
       if (!Number.isFinite(weights[c]))
         throw failure(ArgumentError, where, `expected classWeight[${c}] to be a number, received ${weights[c]}`)
     }

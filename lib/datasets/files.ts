@@ -6,7 +6,7 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { FileNotFoundError, FormatError } from '../errors'
+import { ArgumentError, FileNotFoundError, FormatError, show } from '../errors'
 
 /** Where a data set's files may be. */
 export interface DataFiles {
@@ -47,6 +47,9 @@ const stallMs = 60_000
  * @throws FileNotFoundError (when reading) if they are nowhere and cannot be downloaded; FormatError if one has other contents
  */
 export async function findFiles(wanted: DataFiles, { folder, cache = defaultCache() }: DatasetOptions): Promise<FileReader> {
+  if (folder !== undefined && typeof folder !== 'string') {
+    throw new ArgumentError(`[datasets.${wanted.dataset}] expected folder to be a path, received ${show(folder)}`)
+  }
   if (folder !== undefined) return async (name) => (await readFrom(wanted, folder, name)).contents
   const kept = join(cache, wanted.dataset)
   if (await hasAll(wanted, kept)) return (name) => readChecked(wanted, kept, name)

@@ -1,15 +1,15 @@
 // loadModel: a model from its file.
 import { checkOptions, type NamesOf } from '../arguments'
-import { FormatError, NeuriteError } from '../errors'
+import { ArgumentError, DTypeError, FormatError, NeuriteError, ShapeError } from '../errors'
 import { deserialize } from '../layers'
 import type { CompileOptions } from '../models/compiled'
 import { Functional } from '../models/functional'
 import { type AnyModel, Model } from '../models/model'
 import { Sequential } from '../models/sequential'
-import { type CustomObjects, isSerialized, withCustomObjects } from '../serialization'
+import { type CustomObjects, isSerialized, UnknownClassError, withCustomObjects } from '../serialization'
 import type { Structure } from '../structure'
 import type { Tensor } from '../tensor'
-import { optimizerTensors, randomTensors, readMetadata, readState, type SavedState } from './model-file'
+import { checkVersion, optimizerTensors, randomTensors, readMetadata, readState, type SavedState } from './model-file'
 import { SafetensorsFile } from './safetensors'
 import { assignTensors, checkTensors, type Named, namedWeights } from './tensors'
 import { withWeightBudget } from './weight-budget'
@@ -36,6 +36,7 @@ export async function loadModel<Out extends Structure<Tensor> = Tensor>(path: st
   const { customObjects, compile = true } = checkOptions('loadModel', options, loadModelOptions)
   const file = await SafetensorsFile.open(path)
   try {
+    checkVersion(file)
     const state = readState(file)
     const model = withCustomObjects({ Sequential, Functional, ...customObjects }, () => makeModel(file, state, compile))
     try {
@@ -99,12 +100,14 @@ function optimizerState(file: SafetensorsFile, model: AnyModel, weights: readonl
   return tensors
 }
 
-/** Runs `fn`; what goes wrong in it, and is none of our errors, is due to a configuration that nobody of us has written. */
+/** Runs `fn`; what it does not take is due to a configuration that nobody of us has written, unless a class of the user's is not there. */
 function orFormatError<T>(file: SafetensorsFile, fn: () => T): T {
   try {
     return fn()
   } catch (cause) {
-    if (cause instanceof NeuriteError) throw cause
+    if (cause instanceof UnknownClassError || (cause instanceof FormatError && cause.message.startsWith(file.path))) throw cause
+    const refused = [FormatError, ArgumentError, ShapeError, DTypeError].some((Type) => cause instanceof Type)
+    if (cause instanceof NeuriteError && !refused) throw cause
     throw new FormatError(`${file.path}: the architecture cannot be read: ${(cause as Error).message}`, { cause })
   }
 }

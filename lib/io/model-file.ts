@@ -25,6 +25,17 @@ export interface SavedState {
   shuffle: { key: [number, number]; drawn: number } | undefined
 }
 
+/** What every file of ours says of itself. */
+export const formatMetadata = { format: 'neurite', version: '1' }
+
+/** Refuses a file of a later format. What other programs have written says nothing of ours. @throws FormatError */
+export function checkVersion({ path, metadata }: SafetensorsFile): void {
+  const { format, version } = formatMetadata
+  const found = metadata.get('version')
+  if (metadata.get('format') !== format || found === undefined || found === version) return
+  throw new FormatError(`${path}: expected version ${version} of the format, received ${found}: a newer neurite may read it`)
+}
+
 /** Writes a model. */
 export async function saveModel(model: AnyModel, path: string, options: SaveOptions = {}): Promise<void> {
   const { includeOptimizer = true } = checkOptions('save', options, saveOptions)
@@ -44,8 +55,7 @@ export async function saveModel(model: AnyModel, path: string, options: SaveOpti
   }
   // Before the first await: the architecture and the values are those of the call.
   const metadata = {
-    format: 'neurite',
-    version: '1',
+    ...formatMetadata,
     model: JSON.stringify(serialize(model)),
     ...(compiled && { compile: JSON.stringify(compiled.getConfig()) }),
     state: JSON.stringify(state)

@@ -2,7 +2,7 @@
 import { checkOptions, type NamesOf } from '../arguments'
 import { FormatError } from '../errors'
 import type { AnyLayer } from '../layers/layer'
-import { readState } from './model-file'
+import { checkVersion, formatMetadata, readState } from './model-file'
 import { SafetensorsFile, writeSafetensors } from './safetensors'
 import { assignTensors, checkTensors, matches, namedWeights, snapshot } from './tensors'
 
@@ -15,7 +15,7 @@ const loadWeightsOptions: NamesOf<LoadWeightsOptions> = { skipMismatch: 'optiona
 
 /** Writes the weights. */
 export async function saveWeights(model: AnyLayer, path: string): Promise<void> {
-  await writeSafetensors(path, await snapshot(namedWeights(model)), { format: 'neurite' })
+  await writeSafetensors(path, await snapshot(namedWeights(model)), formatMetadata)
 }
 
 /** Reads the weights; nothing is changed unless all can be. */
@@ -23,6 +23,7 @@ export async function loadWeights(model: AnyLayer, path: string, options: LoadWe
   const { skipMismatch = false } = checkOptions('loadWeights', options, loadWeightsOptions)
   const file = await SafetensorsFile.open(path)
   try {
+    checkVersion(file)
     const all = namedWeights(model)
     if (skipMismatch) {
       const fitting = all.filter(([name, variable]) => {

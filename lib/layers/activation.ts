@@ -2,6 +2,7 @@
 
 import * as activations from '../activations'
 import type { NamesOf } from '../arguments'
+import { within } from '../errors'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { activationPart, type FusedPart } from './fusion'
@@ -19,7 +20,7 @@ export class Activation extends Layer {
 
   constructor(options: ActivationOptions) {
     super(options)
-    this.activation = activations.get(options.activation)
+    this.activation = within(this.kind, () => activations.get(options.activation))
   }
 
   override get takesIntegers(): boolean {

@@ -2,7 +2,7 @@
 import * as activations from '../activations'
 import { booleanOption, choice, type NamesOf } from '../arguments'
 import type * as constraints from '../constraints'
-import { ArgumentError, ShapeError, showShape } from '../errors'
+import { ArgumentError, ShapeError, showShape, within } from '../errors'
 import type * as initializers from '../initializers'
 import type { FusedActivation } from '../ops/fused'
 import { perAxis, type Sizes } from '../ops/windows'
@@ -92,7 +92,7 @@ export abstract class Convolution extends SpatialLayer {
       )
     }
     this.useBias = booleanOption(this.kind, 'useBias', options.useBias ?? true)
-    this.activation = activations.get(options.activation)
+    this.activation = within(this.kind, () => activations.get(options.activation))
     this.biasOptions = weightOptions('bias', options, 'zeros')
   }
 

@@ -3,7 +3,7 @@
 import * as activations from '../activations'
 import { booleanOption, type NamesOf, numberOption } from '../arguments'
 import type * as constraints from '../constraints'
-import { ShapeError, showShape } from '../errors'
+import { ShapeError, showShape, within } from '../errors'
 import type * as initializers from '../initializers'
 import * as ops from '../ops'
 import type { FusedActivation } from '../ops/fused'
@@ -63,7 +63,7 @@ export class Dense extends Layer {
     super(options)
     this.units = numberOption('dense', 'units', options.units, { integer: true, min: 1 })
     this.useBias = booleanOption('dense', 'useBias', options.useBias ?? true)
-    this.activation = activations.get(options.activation)
+    this.activation = within(this.kind, () => activations.get(options.activation))
     this.kernelOptions = weightOptions('kernel', options, 'glorotUniform')
     this.biasOptions = weightOptions('bias', options, 'zeros')
   }

@@ -473,8 +473,9 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
     }
   }
 
-  private expectAlive(): void {
-    if (this.disposed) throw failure(DisposedError, this.kind, `expected a live layer, received ${this.name} that has been disposed`)
+  /** @throws DisposedError */
+  protected expectAlive(where: string = this.kind): void {
+    if (this.disposed) throw failure(DisposedError, where, `expected a live layer, received ${this.name} that has been disposed`)
   }
 
   private compute<R extends Structure<Tensor>>(x: LayerInput, fn: (input: LayerInput) => R): { output: R; losses: Tensor[] } {

@@ -1,10 +1,10 @@
 // Gives the elements of each sample another shape.
 import type { NamesOf } from '../arguments'
-import { ArgumentError, failure, show } from '../errors'
+import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
 
 export interface ReshapeOptions extends LayerOptions {
   /** Shape without the batch dimension; one size may be −1, which is then what remains. */
@@ -35,6 +35,15 @@ export class Reshape extends Layer {
 
   override call(x: Tensor): Tensor {
     return ops.reshape(x, [x.shape[0]!, ...this.resolve(x.shape.slice(1))])
+  }
+
+  protected override checkInput(shape: PartialShape): void {
+    const sizes = shape.slice(1)
+    if (sizes.includes(null)) return
+    const size = sizes.reduce<number>((product, n) => product * n!, 1)
+    const known = this.targetShape.reduce((product, n) => (n === -1 ? product : product * n), 1)
+    if (this.targetShape.includes(-1) ? size % known === 0 : size === known) return
+    throw this.failure(ShapeError, `expected samples that fit targetShape ${show(this.targetShape)}, received ${showShape(shape)}`)
   }
 
   /** The target shape without −1. A size that is not known makes the rest unknown too. */

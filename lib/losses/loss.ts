@@ -5,7 +5,7 @@ import * as ops from '../ops'
 import { scope } from '../scope'
 import { type Config, classOptions, kindOf } from '../serialization'
 import type { Tensor } from '../tensor'
-import { matchedWeights } from './shapes'
+import { expectTensors, matchedWeights } from './shapes'
 
 /** Keras' ε: what keeps logarithms and quotients finite. */
 export const epsilon = 1e-7
@@ -82,6 +82,7 @@ export abstract class Loss {
 
   /** The reduced loss of predictions. */
   call(yTrue: Tensor, yPred: Tensor, sampleWeight?: Tensor): Tensor {
+    expectTensors(this.name, yTrue, yPred, sampleWeight)
     return scope(() => this.reduce(this.values(yTrue, yPred), this.maskOf?.(yTrue, yPred), sampleWeight))
   }
 

@@ -1,6 +1,7 @@
 // How targets, predictions and weights are brought to one shape, shared by losses and metrics.
 import { inDType } from '../dtype'
 import { failure, ShapeError, showShape } from '../errors'
+import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { sameShape } from '../shape'
 import type { Tensor } from '../tensor'
@@ -13,6 +14,13 @@ export function toSameRank(a: Tensor, b: Tensor): [Tensor, Tensor] {
   if (a.rank === b.rank + 1 && a.shape.at(-1) === 1) return b.rank === 1 ? [a, ops.expandDims(b, -1)] : [ops.squeeze(a, -1), b]
   if (b.rank === a.rank + 1 && b.shape.at(-1) === 1) return a.rank === 1 ? [ops.expandDims(a, -1), b] : [a, ops.squeeze(b, -1)]
   return [a, b]
+}
+
+/** Checks what a loss or metric is called with. @throws ArgumentError for what is no tensor; DisposedError */
+export function expectTensors(owner: string, yTrue: Tensor, yPred: Tensor, sampleWeight?: Tensor): void {
+  expectTensor(owner, 'yTrue', yTrue)
+  expectTensor(owner, 'yPred', yPred)
+  if (sampleWeight !== undefined) expectTensor(owner, 'sampleWeight', sampleWeight)
 }
 
 /** Targets and predictions as float32 of equal shapes. @throws ShapeError if a last axis of size 1 is not all that differs */

@@ -22,7 +22,7 @@ export class Accuracy extends AccuracyMetric {
 }
 
 export interface BinaryAccuracyOptions extends MetricOptions {
-  /** What a probability must exceed to be taken for 1. Default 0.5. */
+  /** What a probability must exceed to be taken for 1, in (0, 1). Default 0.5. */
   threshold?: number | undefined
 }
 
@@ -34,7 +34,7 @@ export class BinaryAccuracy extends AccuracyMetric {
 
   constructor(options: BinaryAccuracyOptions = {}) {
     super(options)
-    this.threshold = numberOption('binaryAccuracy', 'threshold', options.threshold ?? 0.5)
+    this.threshold = numberOption('binaryAccuracy', 'threshold', options.threshold ?? 0.5, { above: 0, below: 1 })
   }
 
   override values(yTrue: Tensor, yPred: Tensor): Tensor {

@@ -1,7 +1,7 @@
 // The base class of metrics: totals on the device that grow batch by batch, and the number that they come to.
 import type { NamesOf, OptionNames } from '../arguments'
 import { inDType } from '../dtype'
-import { matchedWeights } from '../losses/shapes'
+import { expectTensors, matchedWeights } from '../losses/shapes'
 import * as ops from '../ops'
 import { accumulate, assign } from '../ops/training'
 import { scope } from '../scope'
@@ -92,6 +92,7 @@ export abstract class MeanMetric extends Metric {
   maskOf?(yTrue: Tensor, yPred: Tensor): Tensor | undefined
 
   override update(yTrue: Tensor, yPred: Tensor, sampleWeight?: Tensor): void {
+    expectTensors(this.name, yTrue, yPred, sampleWeight)
     scope(() => this.add(inDType(this.values(yTrue, yPred), 'float32'), this.maskOf?.(yTrue, yPred), sampleWeight))
   }
 

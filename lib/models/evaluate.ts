@@ -6,7 +6,7 @@ import { type Batches, checkData, isBatches, type ModelValues } from '../data/va
 import type { Compiled, Evaluation } from './compiled'
 import type { AnyModel } from './model'
 import { openStream } from './open'
-import { Runner, type StepSource } from './run'
+import { checkSignal, Runner, type StepSource } from './run'
 import { StreamSource } from './sources'
 import { barFor, type Verbosity } from './verbose'
 
@@ -43,6 +43,7 @@ export async function evaluate(
   const { batchSize = 32, verbose = 0, sampleWeight, steps, callbacks = [], signal } = checkOptions('evaluate', options, evaluateOptions)
   numberOption('evaluate', 'batchSize', batchSize, { integer: true, min: 1 })
   if (steps !== undefined) numberOption('evaluate', 'steps', steps, { integer: true, min: 1 })
+  checkSignal('evaluate', signal)
   const shapes = model.dataShapes('evaluate')
   let stream: BatchStream
   if (isBatches(x)) stream = new ItemStream(x, shapes)
@@ -50,12 +51,12 @@ export async function evaluate(
     const data = checkData(shapes, { x, y, sampleWeight })
     stream = await openStream(data, 0, data.samples, batchSize)
   }
-  const list = new CallbackList([...callbacks, ...barFor(verbose)], model)
+  const list = new CallbackList('evaluate', callbacks, model, barFor('evaluate', verbose))
   const evaluation = compiled.takeEvaluation()
   const source = new StreamSource(stream, (batch) => evaluation.test(batch))
   try {
     const known = steps ?? source.steps
-    await list.setParams({ epochs: 1, steps: known })
+    await list.start({ epochs: 1, steps: known })
     const ended = (ran: number) => list.setParams({ epochs: 1, steps: ran })
     return await runEvaluation(model, evaluation, source, list, steps, signal, known === undefined ? ended : undefined)
   } finally {

@@ -21,7 +21,7 @@ import { ArgumentError, failure } from '../errors'
 import type { Compiled, Evaluation } from './compiled'
 import { runEvaluation } from './evaluate'
 import type { AnyModel } from './model'
-import { abortError, Runner, type StepSource } from './run'
+import { checkSignal, Runner, type StepSource } from './run'
 import { type OrderSource, ResidentSource, StreamSource, shuffledOrders } from './sources'
 import { barFor, type Verbosity } from './verbose'
 
@@ -90,10 +90,10 @@ export async function fit(
 ): Promise<History> {
   const options = checkFitOptions(given)
   const { epochs, callbacks, verbose, initialEpoch, stepsPerEpoch, signal } = options
-  if (signal?.aborted) throw abortError('fit')
+  checkSignal('fit', signal)
   model.stopTraining = false
   const record = new History()
-  const list = new CallbackList([...callbacks, ...barFor(verbose), record], model)
+  const list = new CallbackList('fit', callbacks, model, [...barFor('fit', verbose), record])
   const weights = ClassWeights.from('fit', options.classWeight, options.sampleWeight !== undefined, model.device)
   const evaluation = compiled.takeEvaluation()
   const opened: Partial<Opened> = {}
@@ -111,7 +111,7 @@ export async function fit(
       shouldStop: () => model.stopTraining
     })
     const steps = stepsPerEpoch ?? training.steps
-    await list.setParams({ epochs, steps })
+    await list.start({ epochs, steps })
     await list.begin('Train')
     let logs: Logs = {}
     for (let epoch = initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
@@ -149,8 +149,10 @@ function checkFitOptions(given: FitOptions) {
   for (const [name, value] of Object.entries({ stepsPerEpoch, validationSteps })) {
     if (value !== undefined) numberOption('fit', name, value, { integer: true, min: 1 })
   }
-  if (typeof validationFreq === 'number') numberOption('fit', 'validationFreq', validationFreq, { integer: true, min: 1 })
-  if (!Array.isArray(callbacks)) throw failure(ArgumentError, 'fit', 'expected callbacks to be an array')
+  for (const [i, epoch] of (Array.isArray(validationFreq) ? validationFreq : []).entries()) {
+    numberOption('fit', `validationFreq[${i}]`, epoch, { integer: true, min: 1 })
+  }
+  if (!Array.isArray(validationFreq)) numberOption('fit', 'validationFreq', validationFreq, { integer: true, min: 1 })
   return { ...options, epochs, batchSize, shuffle, callbacks, verbose, initialEpoch, validationFreq, validationBatchSize, validationSplit }
 }
 

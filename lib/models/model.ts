@@ -4,7 +4,7 @@ import type { Logs } from '../callbacks/callback'
 import type { History } from '../callbacks/history'
 import { type Batches, type DataShapes, isBatches, type ModelValues, type RowShape } from '../data/values'
 import { currentDevice, deviceName } from '../device'
-import { ArgumentError, failure, NotCompiledError, show } from '../errors'
+import { ArgumentError, failure, NotCompiledError, show, within } from '../errors'
 import { type SaveOptions, saveModel } from '../io/model-file'
 import { type LoadWeightsOptions, loadWeights, saveWeights } from '../io/weights-file'
 import {
@@ -171,8 +171,9 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * model.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
    */
   compile(options: CompileOptions): void {
+    this.expectAlive('compile')
     this.refuseWhileFitting('compile')
-    const compiled = new Compiled(this, options)
+    const compiled = within('compile', () => new Compiled(this, options))
     this.compiledState?.dispose()
     this.compiledState = compiled
   }
@@ -189,6 +190,7 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
 
   /** @internal What `compile` made. @throws NotCompiledError before it */
   compiled(where: string): Compiled {
+    this.expectAlive(where)
     if (this.compiledState !== undefined) return this.compiledState
     throw failure(NotCompiledError, where, `expected a compiled model: call ${this.name}.compile({ optimizer, loss }) first`)
   }
@@ -248,7 +250,10 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * const probabilities = await model.predict(images, { batchSize: 256 })
    */
   predict(x: ModelValues | Batches, options: PredictOptions = {}): Promise<Out> {
-    return outsideCapture('predict', async () => this.packOutputs(await this.predictor.predict(x, options)))
+    return outsideCapture('predict', async () => {
+      this.expectAlive('predict')
+      return this.packOutputs(await this.predictor.predict(x, options))
+    })
   }
 
   /**
@@ -257,6 +262,7 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    */
   predictOnBatch(x: ModelValues): Out {
     refuseInCapture('predictOnBatch')
+    this.expectAlive('predictOnBatch')
     return this.packOutputs(this.predictor.predictOnBatch(x))
   }
 
@@ -299,12 +305,18 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * @throws FileNotFoundError if there is no such folder; FileError if it cannot be written; ArgumentError if something has no name to be found by again
    */
   save(file: string, options?: SaveOptions): Promise<void> {
-    return outsideCapture('save', () => saveModel(this, file, options))
+    return outsideCapture('save', async () => {
+      this.expectAlive('save')
+      return saveModel(this, file, options)
+    })
   }
 
   /** Saves the weights alone, as a safetensors file. @throws FileNotFoundError if there is no such folder; FileError */
   saveWeights(file: string): Promise<void> {
-    return outsideCapture('saveWeights', () => saveWeights(this, file))
+    return outsideCapture('saveWeights', async () => {
+      this.expectAlive('saveWeights')
+      return saveWeights(this, file)
+    })
   }
 
   /**
@@ -312,7 +324,10 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
    * @throws FormatError if they are not this model's (nothing is changed then), FileNotFoundError, FileError
    */
   loadWeights(file: string, options?: LoadWeightsOptions): Promise<void> {
-    return outsideCapture('loadWeights', () => loadWeights(this, file, options))
+    return outsideCapture('loadWeights', async () => {
+      this.expectAlive('loadWeights')
+      return loadWeights(this, file, options)
+    })
   }
 
   /** @internal Whether a larger value of the metric with this key is better. */

@@ -10,7 +10,7 @@ import type { Tensor } from '../tensor'
 import { completed } from '../work'
 import type { AnyModel } from './model'
 import { openStream } from './open'
-import { Runner } from './run'
+import { checkSignal, Runner } from './run'
 import { StreamSource } from './sources'
 import { barFor, type Verbosity } from './verbose'
 
@@ -49,16 +49,17 @@ export class Predictor {
     const { batchSize = 32, verbose = 0, steps, callbacks = [], signal } = checkOptions('predict', options, predictOptions)
     numberOption('predict', 'batchSize', batchSize, { integer: true, min: 1 })
     if (steps !== undefined) numberOption('predict', 'steps', steps, { integer: true, min: 1 })
+    checkSignal('predict', signal)
     const shapes = this.model.dataShapes('predict', false)
     let stream: BatchStream
     if (isBatches(x)) stream = new ItemStream(x, shapes)
     else {
       const data = checkData(shapes, { x })
-      const alone = data.samples <= batchSize && verbose === 0 && callbacks.length === 0 && !signal?.aborted
+      const alone = data.samples <= batchSize && verbose === 0 && callbacks.length === 0
       if (alone) return completed(this.device, () => this.predictOnBatch(x))
       stream = await openStream(data, 0, data.samples, batchSize)
     }
-    const list = new CallbackList([...callbacks, ...barFor(verbose)], this.model)
+    const list = new CallbackList('predict', callbacks, this.model, barFor('predict', verbose))
     return this.run(stream, list, steps, signal)
   }
 
@@ -101,7 +102,7 @@ export class Predictor {
     })
     try {
       const known = steps ?? source.steps
-      await callbacks.setParams({ epochs: 1, steps: known })
+      await callbacks.start({ epochs: 1, steps: known })
       await callbacks.begin('Predict')
       const ran = await runner.run(steps)
       if (known === undefined) await callbacks.setParams({ epochs: 1, steps: ran })

@@ -1,6 +1,6 @@
 // Runs steps one after the other for fit, evaluate and predict: pace, callbacks, progress and stopping.
 import type { CallbackList, Logs, RunKind } from '../callbacks/callback'
-import { ArgumentError, failure } from '../errors'
+import { ArgumentError, failure, show } from '../errors'
 import { Work } from '../work'
 import { Pacer } from './pacer'
 
@@ -170,6 +170,15 @@ export class Runner {
       }
     )
   }
+}
+
+/** @throws ArgumentError for a signal that is none; AbortError if it has been aborted already */
+export function checkSignal(where: string, signal: AbortSignal | undefined): void {
+  if (signal === undefined) return
+  if (typeof signal?.aborted !== 'boolean' || typeof signal.addEventListener !== 'function') {
+    throw failure(ArgumentError, where, `expected signal to be an AbortSignal, received ${show(signal)}`)
+  }
+  if (signal.aborted) throw abortError(where)
 }
 
 /** What a run that was aborted rejects with. */

@@ -7,9 +7,9 @@ import { ArgumentError, failure, show } from '../errors'
 export type Verbosity = 0 | 1 | 2 | 'auto'
 
 /** The callback that prints, if anything is to be printed. @throws ArgumentError */
-export function barFor(verbose: Verbosity): Callback[] {
+export function barFor(where: string, verbose: Verbosity): Callback[] {
   if (verbose === 0) return []
   if (verbose === 1 || verbose === 'auto') return [progressBar()]
   if (verbose === 2) return [progressBar({ moving: false })]
-  throw failure(ArgumentError, 'fit', `expected verbose to be 0, 1, 2 or "auto", received ${show(verbose)}`)
+  throw failure(ArgumentError, where, `expected verbose to be 0, 1, 2 or "auto", received ${show(verbose)}`)
 }

@@ -3,7 +3,7 @@ import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
 import { scope } from '../scope'
-import { sameDim, sameShape } from '../shape'
+import { checkShape, sameDim, sameShape } from '../shape'
 import { abstractly } from '../state'
 import { type Gradient, isFloat } from '../tape'
 import { type Tensor, view } from '../tensor'
@@ -58,10 +58,15 @@ export function flatten(x: Tensor): Tensor {
   return view(x, [x.size])
 }
 
-/** A dimension of size 1 put in at `axis`; a view. */
+function expectRank(op: string, rank: number): void {
+  if (rank > 8) throw failure(ShapeError, op, `expected a result of at most 8 dimensions, received ${rank}`)
+}
+
+/** A dimension of size 1 put in at `axis`; a view. @throws ShapeError if x has 8 dimensions */
 export function expandDims(x: Tensor, axis: number): Tensor {
   expectTensor('expandDims', 'x', x)
   const a = checkAxis('expandDims', axis, x.rank + 1)
+  expectRank('expandDims', x.rank + 1)
   return view(x, [...x.shape.slice(0, a), 1, ...x.shape.slice(a)])
 }
 
@@ -84,11 +89,13 @@ export function squeeze(x: Tensor, axis?: number | readonly number[] | null): Te
 
 /**
  * Axis i of the result is axis `axes[i]` of x; without `axes`, the reverse order.
- * @throws ShapeError unless `axes` names each axis once
+ * @throws ShapeError unless `axes` names each axis once; ArgumentError if it is no array
  */
 export function transpose(x: Tensor, axes?: readonly number[] | null): Tensor {
   expectTensor('transpose', 'x', x)
   const rank = x.rank
+  if (axes != null && !Array.isArray(axes))
+    throw failure(ArgumentError, 'transpose', `expected axes to be an array, received ${show(axes)}`)
   const permutation = axes == null ? Array.from({ length: rank }, (_, i) => rank - 1 - i) : axes.map((a) => checkAxis('transpose', a, rank))
   if (permutation.length !== rank || new Set(permutation).size !== rank) {
     throw failure(ShapeError, 'transpose', `expected axes to name each of the ${rank} axes once, received ${show(axes)}`)
@@ -127,10 +134,11 @@ function tensorList(name: string, tensors: readonly Tensor[]): readonly [Tensor,
   if (!Array.isArray(tensors) || tensors.length === 0) {
     throw failure(ArgumentError, name, `expected an array of at least one tensor, received ${show(tensors)}`)
   }
-  tensors.forEach((t, i) => {
+  // Not forEach, which passes over holes.
+  for (const [i, t] of tensors.entries()) {
     expectTensor(name, `tensor ${i}`, t)
     if (i > 0) expectSameDType(name, tensors[0]!, t)
-  })
+  }
   return tensors as unknown as readonly [Tensor, ...Tensor[]]
 }
 
@@ -176,6 +184,7 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
       throw failure(ShapeError, 'stack', `expected tensors of one shape, received ${list.map((l) => showShape(l.shape)).join(', ')}`)
   }
   const a = checkAxis('stack', axis, list[0].rank + 1)
+  expectRank('stack', list[0].rank + 1)
   return scope(() =>
     concat(
       list.map((t) => expandDims(t, a)),
@@ -193,7 +202,7 @@ export function unstack(x: Tensor, axis = 0): Tensor[] {
 
 /**
  * Cuts x along `axis`: into so many equal parts, or before the given indices (as in NumPy and Keras).
- * @throws ShapeError if the axis does not divide
+ * @throws ShapeError if the axis does not divide; ArgumentError for indices that are no integers
  */
 export function split(x: Tensor, indicesOrSections: number | readonly number[], axis = 0): Tensor[] {
   expectTensor('split', 'x', x)
@@ -206,7 +215,12 @@ export function split(x: Tensor, indicesOrSections: number | readonly number[], 
       throw failure(ShapeError, 'split', `expected a number of parts that divides ${size}, received ${parts}`)
     }
     cuts = Array.from({ length: parts - 1 }, (_, i) => ((i + 1) * size) / parts)
-  } else cuts = indicesOrSections.map((i) => Math.min(Math.max(i < 0 ? i + size : i, 0), size))
+  } else {
+    if (!Array.isArray(indicesOrSections) || !indicesOrSections.every(Number.isSafeInteger)) {
+      throw failure(ArgumentError, 'split', `expected a number of parts or an array of indices, received ${show(indicesOrSections)}`)
+    }
+    cuts = indicesOrSections.map((i) => Math.min(Math.max(i < 0 ? i + size : i, 0), size))
+  }
   return [0, ...cuts].map((start, i) => {
     const end = Math.max(cuts[i] ?? size, start)
     return slice(
@@ -406,7 +420,7 @@ export function crop(x: Tensor, cropWidth: PadWidth): Tensor {
  */
 export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
   expectTensor('broadcastTo', 'x', x)
-  const target = broadcastShapes('broadcastTo', x.shape, shape)
+  const target = broadcastShapes('broadcastTo', x.shape, checkShape('broadcastTo', shape))
   if (target.length !== shape.length || target.some((dim, i) => dim !== shape[i] && !Number.isNaN(dim))) {
     throw failure(ShapeError, 'broadcastTo', `expected a shape that ${show(x.shape)} broadcasts to, received ${show(shape)}`)
   }
@@ -425,6 +439,7 @@ export function tile(x: Tensor, repeats: number | readonly number[]): Tensor {
     throw failure(ArgumentError, 'tile', `expected repeats that are integers and not negative, received ${show(repeats)}`)
   }
   const rank = Math.max(x.rank, given.length)
+  expectRank('tile', rank)
   const dims = [...new Array<number>(rank - x.rank).fill(1), ...x.shape]
   const counts = [...new Array<number>(rank - given.length).fill(1), ...given]
   return scope(() => repeatAll(rank === x.rank ? x : view(x, dims), counts))

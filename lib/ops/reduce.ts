@@ -1,5 +1,6 @@
 // Reductions over any axes, all if none is named.
 
+import { failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
 import { scope } from '../scope'
@@ -76,13 +77,22 @@ export function prod(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
   )
 }
 
-/** Largest element over `axis`; NaN if there is one. */
+/** There is no extreme of nothing. */
+function expectElements(name: string, x: Tensor, axis: Axis): void {
+  expectTensor(name, 'x', x)
+  if (checkAxes(name, axis, x.rank).every((a) => x.shape[a] !== 0)) return
+  throw failure(ShapeError, name, `expected at least one element over axis ${show(axis ?? null)}, received ${showShape(x.shape)}`)
+}
+
+/** Largest element over `axis`; NaN if there is one. @throws ShapeError over an axis of size 0 */
 export function max(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  expectElements('max', x, axis)
   return reduce('max', x, axis, options, numbers, extremeDerivative)
 }
 
-/** Smallest element over `axis`; NaN if there is one. */
+/** Smallest element over `axis`; NaN if there is one. @throws ShapeError over an axis of size 0 */
 export function min(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
+  expectElements('min', x, axis)
   return reduce('min', x, axis, options, numbers, extremeDerivative)
 }
 
@@ -114,7 +124,7 @@ export function std(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
 }
 
 function argument(name: string, x: Tensor, axis: number | null | undefined, keepdims: boolean): Tensor {
-  expectTensor(name, 'x', x)
+  expectElements(name, x, axis)
   if (axis == null) {
     return scope(() => {
       const index = argument(name, view(x, [x.size]), 0, false)

@@ -1,5 +1,5 @@
 // The base class of optimizers: learning rate and step counter on the device, clipping, weight decay, averages of the weights, state.
-import { booleanOption, type NamesOf, numberOption, type OptionNames, optionalNumber } from '../arguments'
+import { booleanOption, fixOptions, type NamesOf, numberOption, type OptionNames, optionalNumber } from '../arguments'
 import { inDType } from '../dtype'
 import { ArgumentError, DisposedError, DTypeError, failure, ShapeError, show, showShape } from '../errors'
 import { expectTensor } from '../op'
@@ -74,6 +74,7 @@ export abstract class Optimizer {
   private readonly states = new Map<Variable, State>()
   private readonly undecayed = new Set<Variable>()
   private disposed = false
+  private fixed = false
 
   /** @throws ArgumentError for options out of their range */
   constructor(options: OptimizerOptions, defaultRate: number) {
@@ -101,6 +102,14 @@ export abstract class Optimizer {
   /** The slots in the order in which they are saved: group by group, within a group variable by variable. */
   protected get savedGroups(): readonly (readonly string[])[] {
     return this.slotNames.map((name) => [name])
+  }
+
+  /** From the first state on, options that are constants of a captured step cannot be set. */
+  private fix(): void {
+    const { optionNames } = this.constructor as typeof Optimizer
+    const constants = Object.keys(optionNames).filter((name) => name !== 'name' && name !== 'learningRate')
+    fixOptions(this.kind, this, constants)
+    this.fixed = true
   }
 
   /** Updates all variables in one launch. */
@@ -159,6 +168,7 @@ export abstract class Optimizer {
   /** Makes the state for variables that have none; `apply` does so too. */
   build(variables: readonly Variable[]): void {
     if (this.disposed) throw failure(DisposedError, this.kind, 'expected a live optimizer, received one that has been disposed')
+    if (!this.fixed) this.fix()
     for (const v of variables) {
       if (this.states.has(v)) continue
       if (!(v instanceof Variable)) throw failure(ArgumentError, this.kind, `expected variables, received ${show(v)}`)

@@ -172,13 +172,69 @@ test('a list awaits promises, keeps the order, and knows who wants batches', asy
     }
   }
   const record = new History()
-  const list = new CallbackList([slow, { onEpochEnd: (_epoch, logs) => calls.push(`fast ${logs.added}`) }, record], model)
+  const list = new CallbackList('fit', [slow, { onEpochEnd: (_epoch, logs) => calls.push(`fast ${logs.added}`) }, record], model)
   await list.begin('Train')
   await list.epochEnd(4, { loss: 2 })
   expect(calls).toEqual(['slow', 'fast 1'])
   expect([record.epoch, record.history]).toEqual([[4], { loss: [2], added: [1] }])
   expect(list.wantsBatches('Train')).toBe(false)
-  const eager = new CallbackList([{ onTrainBatchEnd: () => {} }, { onProgress: () => {} }], model)
+  const eager = new CallbackList('fit', [{ onTrainBatchEnd: () => {} }, { onProgress: () => {} }], model)
   expect([eager.wantsBatches('Train'), eager.wantsBatches('Test'), eager.wantsProgress]).toEqual([true, false, true])
-  expect(() => new CallbackList([undefined as unknown as Callback], model)).toThrow(/expected each of callbacks to be an object/)
+  expect(() => new CallbackList('fit', [undefined as unknown as Callback], model)).toThrow(/expected each of callbacks to be an object/)
+})
+
+const model = {} as Model
+
+test('hooks of Keras under their short names, the model and the parameters', async () => {
+  const notes: unknown[] = []
+  const note =
+    (name: string) =>
+    (...args: unknown[]) =>
+      notes.push([name, args[0]])
+  class Own {
+    setModel = note('setModel')
+    setParams = note('setParams')
+    onBatchBegin = note('onBatchBegin')
+    onBatchEnd = note('onBatchEnd')
+    // The long name goes before the short one.
+    onTrainBatchEnd = note('onTrainBatchEnd')
+    // A name that is near no hook's is its own business.
+    online = 3
+  }
+  const list = new CallbackList('fit', [new Own()], model)
+  await list.start({ epochs: 1, steps: 2 })
+  for (const kind of ['Train', 'Test'] as const) {
+    await list.batchBegin(kind, 4)
+    await list.batchEnd(kind, 4, {})
+  }
+  expect(notes).toEqual([
+    ['setModel', model],
+    ['setParams', { epochs: 1, steps: 2 }],
+    ['onBatchBegin', 4],
+    ['onTrainBatchEnd', 4]
+  ])
+  expect([list.wantsBatches('Train'), list.wantsBatches('Test')]).toEqual([true, false])
+})
+
+test.each<[object, string]>([
+  [{ on_epoch_end: () => {} }, '[fit] expected the hook onEpochEnd of a callback, received on_epoch_end'],
+  [{ onepochEnd: () => {} }, '[fit] expected the hook onEpochEnd of a callback, received onepochEnd'],
+  [
+    new (class {
+      set_model() {}
+    })(),
+    '[fit] expected the hook setModel of a callback, received set_model'
+  ],
+  [{ onEpochEnd: 3 }, '[fit] expected the hook onEpochEnd of a callback to be a function, received 3'],
+  [3 as never, '[fit] expected each of callbacks to be an object with hooks, received 3']
+])('a callback whose hook would not be called is refused: %p', (callback, message) => {
+  expect(() => new CallbackList('fit', [callback as Callback], model)).toThrow(message)
+  expect(() => new CallbackList('fit', callback as never, model)).toThrow('[fit] expected callbacks to be an array, received')
+})
+
+test('numbers to compare with are numbers', () => {
+  expect(() => earlyStopping({ baseline: Number.NaN })).toThrow('[earlyStopping] expected baseline to be a finite number, received NaN')
+  expect(() => modelCheckpoint({ filepath: 'x', initialValueThreshold: Number.NaN })).toThrow(
+    '[modelCheckpoint] expected initialValueThreshold to be a finite number, received NaN'
+  )
 })

@@ -382,8 +382,17 @@ test('errors name the layer and what it expects', () => {
       '[dense "n"] expected an input of rank 2 or more whose last axis is known, received [3]'
     ],
     [ShapeError, () => layers.dense({ units: 1, name: 'n' }).build([null, null]), 'whose last axis is known, received [null, null]'],
-    [ShapeError, () => layers.reshape({ targetShape: [5], name: 'r' }).apply(zeros([2, 4])), '(layer "r")'],
+    [
+      ShapeError,
+      () => layers.reshape({ targetShape: [5], name: 'r' }).apply(zeros([2, 4])),
+      '[reshape "r"] expected samples that fit targetShape [5], received [2, 4]'
+    ],
     [ArgumentError, () => layers.dense({ units: -1 }), '[dense] expected units to be an integer of at least 1, received -1'],
+    [
+      ArgumentError,
+      () => layers.dense({ units: 2, activation: 'rellu' as 'relu' }),
+      "[dense] unknown activation 'rellu': did you mean 'relu'?"
+    ],
     [ArgumentError, () => layers.dense({ units: 2.5 }), '[dense] expected units to be an integer of at least 1, received 2.5'],
     [ArgumentError, () => layers.dense({ units: 2, use_bias: false } as never), '[dense] expected the option useBias, received use_bias'],
     [ArgumentError, () => layers.dense(3 as never), '[dense] expected one object of options, received 3'],

@@ -93,7 +93,9 @@ test('a metric is found by name, object, loss and function, and knows its direct
 test('names and options that are wrong', () => {
   expect(() => metrics.get('binary_accuracy' as 'mse')).toThrow("unknown metric 'binary_accuracy': the name is 'binaryAccuracy'")
   expect(() => metrics.get('acurracy' as 'mse')).toThrow("unknown metric 'acurracy': did you mean 'accuracy'?")
-  expect(() => metrics.binaryAccuracy({ threshold: Number.NaN })).toThrow(
-    '[binaryAccuracy] expected threshold to be a finite number, received NaN'
-  )
+  for (const threshold of [Number.NaN, 0, 1, 2]) {
+    expect(() => metrics.binaryAccuracy({ threshold })).toThrow(
+      `[binaryAccuracy] expected threshold to be a finite number greater than 0 and less than 1, received ${threshold}`
+    )
+  }
 })

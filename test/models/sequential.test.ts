@@ -222,7 +222,32 @@ onEveryDevice(() => {
       /validationSplit.*1/,
       () => compiled().fit(four, zeros([4, 2]), { validationSplit: 1, verbose: 0 })
     ],
-    ['another verbose', 'ArgumentError', /verbose.*3/, () => compiled().fit(four, four, { verbose: 3 as 2 })],
+    ['another verbose', 'ArgumentError', /^\[fit\] .*verbose.*3/, () => compiled().fit(four, four, { verbose: 3 as 2 })],
+    [
+      'another verbose of evaluate',
+      'ArgumentError',
+      /^\[evaluate\] .*verbose.*3/,
+      () => compiled().evaluate(four, four, { verbose: 3 as 2 })
+    ],
+    ['a signal that is none', 'ArgumentError', /^\[fit\] .*AbortSignal.*5/, () => compiled().fit(four, four, { signal: 5 as never })],
+    [
+      'a signal that is none in predict',
+      'ArgumentError',
+      /^\[predict\] .*AbortSignal.*5/,
+      () => compiled().predict(four, { signal: 5 as never })
+    ],
+    [
+      'a validationFreq in words',
+      'ArgumentError',
+      /validationFreq to be an integer.*"2"/,
+      () => compiled().fit(four, four, { validationFreq: '2' as never })
+    ],
+    [
+      'a validationFreq of 0 in a list',
+      'ArgumentError',
+      /validationFreq\[1\] to be an integer of at least 1, received 0/,
+      () => compiled().fit(four, four, { validationFreq: [1, 0] })
+    ],
     [
       'class and sample weights',
       'ArgumentError',
@@ -265,8 +290,18 @@ onEveryDevice(() => {
     ['fit before compile', 'NotCompiledError', /compile/, () => make().fit(four, four)],
     ['evaluate before compile', 'NotCompiledError', /compile/, () => make().evaluate(four, four)],
     ['the optimizer before compile', 'NotCompiledError', /compile/, () => make().optimizer],
-    ['an unknown loss', 'ArgumentError', /meanSquardError.*meanSquaredError/, () => make().compile({ loss: 'meanSquardError' as 'mse' })],
-    ['an unknown metric', 'ArgumentError', /acuracy.*accuracy/, () => make().compile({ loss: 'mse', metrics: ['acuracy' as 'acc'] })]
+    [
+      'an unknown loss',
+      'ArgumentError',
+      /^\[compile\] .*meanSquardError.*meanSquaredError/,
+      () => make().compile({ loss: 'meanSquardError' as 'mse' })
+    ],
+    [
+      'an unknown metric',
+      'ArgumentError',
+      /^\[compile\] .*acuracy.*accuracy/,
+      () => make().compile({ loss: 'mse', metrics: ['acuracy' as 'acc'] })
+    ]
   ]
   test.each(refused)('refuses %s', async (_what, name, message, run) => {
     await expect((async () => run())()).rejects.toMatchObject({ name, message: expect.stringMatching(message) })
@@ -275,7 +310,22 @@ onEveryDevice(() => {
   test('a model that was disposed of is refused', async () => {
     const model = compiled()
     model.dispose()
-    await expect((async () => model.predict(four))()).rejects.toMatchObject({ name: 'DisposedError' })
-    await expect(model.fit(four, zeros([4, 2]), { verbose: 0 })).rejects.toMatchObject({ name: 'DisposedError' })
+    const targets = zeros([4, 2])
+    const calls = {
+      fit: () => model.fit(four, targets, { verbose: 0 }),
+      evaluate: () => model.evaluate(four, targets),
+      predict: () => model.predict(four),
+      predictOnBatch: () => model.predictOnBatch(four),
+      trainOnBatch: () => model.trainOnBatch(four, targets),
+      testOnBatch: () => model.testOnBatch(four, targets),
+      save: () => model.save('never'),
+      saveWeights: () => model.saveWeights('never'),
+      loadWeights: () => model.loadWeights('never'),
+      compile: () => model.compile({ loss: 'mse' })
+    }
+    for (const [where, call] of Object.entries(calls)) {
+      const message = `[${where}] expected a live layer, received ${model.name} that has been disposed`
+      await expect((async () => call())()).rejects.toMatchObject({ name: 'DisposedError', message })
+    }
   })
 })

@@ -1,5 +1,5 @@
 // Reductions over every choice of axes.
-import { type DType, ops, tensor, valueAndGrad, zeros } from '../../lib'
+import { type DType, ops, ShapeError, tensor, valueAndGrad, zeros } from '../../lib'
 import { type Case, input, opSuite, specials } from '../support/op-suite'
 import { type Array64, pick, position, reduce, sizeOf } from '../support/reference'
 
@@ -101,6 +101,19 @@ for (const [name, { reference, dtypes, tolerance = 1e-5, low, high, empty, witho
     ]
   })
 }
+
+test.each(['max', 'min', 'argmax', 'argmin'] as const)('there is no %s of nothing', (name) => {
+  const refuse = (axis: number | undefined, shape: number[]) =>
+    expect(() => ops[name](zeros(shape), axis)).toThrow(
+      `[${name}] expected at least one element over axis ${axis ?? 'null'}, received [${shape.join(', ')}]`
+    )
+  refuse(undefined, [0])
+  refuse(undefined, [2, 0])
+  refuse(0, [0, 2])
+  refuse(-1, [2, 0])
+  expect(ops[name](zeros([0, 2]), 1).shape).toEqual([0])
+  expect(() => ops[name](zeros([0]), 0)).toThrow(ShapeError)
+})
 
 opSuite<Attributes>('prod with zeros', {
   run: ([x], { axis }) => ops.prod(x!, axis),

@@ -3,6 +3,7 @@ import {
   ArgumentError,
   capture,
   DTypeError,
+  layers,
   memory,
   optimizers,
   ShapeError,
@@ -170,6 +171,27 @@ describe('optimizers', () => {
       expect(await w.item()).toBe(-2.75)
     })
   })
+})
+
+test('options are constants of captured steps: setting one is an error', () => {
+  using w = variable([1, 2])
+  const given: [optimizers.Optimizer, string, unknown][] = [
+    [optimizers.sgd({ momentum: 0.5 }), 'momentum', 0.5],
+    [optimizers.adam(), 'beta1', 0.9],
+    [optimizers.adamW(), 'weightDecay', 0.004],
+    [optimizers.rmsprop(), 'clipnorm', undefined]
+  ]
+  for (const [optimizer, name, value] of given) {
+    optimizer.apply([zeros([2])], [w])
+    const set = () => Reflect.set(optimizer, name, 0.25)
+    expect(set).toThrow(`[${optimizer.kind}] expected ${name} to stay ${value}, received 0.25: make a new one with that option`)
+    expect(optimizer.getConfig()[name]).toBe(value ?? null)
+    optimizer.learningRate = 0.5
+    expect(optimizer.learningRate).toBe(0.5)
+  }
+  const dropout = layers.dropout({ rate: 0.5 })
+  expect(() => Reflect.set(dropout, 'rate', 0)).toThrow('[dropout] expected rate to stay 0.5, received 0')
+  expect(dropout.getConfig()).toMatchObject({ rate: 0.5 })
 })
 
 test('an optimizer is found by name', () => {
