@@ -235,7 +235,15 @@ describe('the ops that are run', () => {
   test('prediction: the kernel and the bias are normalised, not what comes out', () => {
     const { net } = chain(conv(), layers.batchNormalization(), relu())
     expect(skip(run(net, false))).toEqual(['fill', 'channelNorm', 'channelNorm', 'conv'])
-    expect(skip(run(residual().net, false))).toEqual(['fill', 'channelNorm', 'channelNorm', 'conv', 'conv', 'channelNorm'])
+    const normalized = ['fill', 'channelNorm', 'channelNorm', 'conv']
+    expect(skip(run(residual().net, false))).toEqual([...normalized, ...normalized])
+    const dense = shortcut([layers.dense({ units: 4 }), layers.batchNormalization()], relu()).net
+    expect(skip(run(dense, false))).toEqual(['matmul', 'channelNorm'])
+  })
+
+  test('a convolution adds a residual before its activation', () => {
+    for (const training of [false, true]) expect(skip(run(shortcut([conv()], relu()).net, training))).toEqual(['conv'])
+    expect(skip(run(shortcut([conv({ activation: 'relu' })], relu()).net, true))).toEqual(['conv', 'add', 'relu'])
   })
 
   test('a kernel larger than what comes out stays as it is', () => {
