@@ -10,11 +10,11 @@ import {
   model as modelOf,
   optimizers,
   regularizers,
+  type SymbolicTensor,
   scope,
   sequential,
   setPolicy,
   setPrecision,
-  type SymbolicTensor,
   type Tensor,
   valueAndGrad
 } from '../../lib'
