@@ -17,7 +17,8 @@ let version = 0
 
 /**
  * Says what float32 matrix products are computed with: `highest` is float32 throughout; `high` is TF32 on GPUs and a three-term
- * bfloat16 split on CPUs with AMX; `medium` is bfloat16 with float32 sums. The default is `highest` on CPUs, `high` on GPUs.
+ * bfloat16 split on CPUs with AMX; `medium` is bfloat16 with float32 sums. The default is `highest` on CPUs, `high` on GPUs. Convolutions of 3x3 may
+ * take Winograd's form on CPUs, whose error is that of float32 relative to the largest of 16 neighbouring pixels.
  * @throws ArgumentError for another word
  */
 export function setPrecision(value: Precision): void {
