@@ -1,4 +1,5 @@
 // Convolution over one to three spatial axes, channels last, with bias and activation in its epilogue; and its transposition.
+import { checkOptions, type NamesOf } from '../arguments'
 import { precisionOn } from '../config'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { expectTensor, type Plan, run, runAll } from '../op'
@@ -26,6 +27,16 @@ export interface ConvOptions {
   activation?: FusedActivation | undefined
 }
 
+const convOptions: NamesOf<ConvOptions> = {
+  strides: 'optional',
+  padding: 'optional',
+  dilationRate: 'optional',
+  groups: 'optional',
+  bias: 'optional',
+  residual: 'optional',
+  activation: 'optional'
+}
+
 export interface ConvTransposeOptions {
   /** One number for all spatial axes, or one each. Default 1. */
   strides?: Sizes | undefined
@@ -39,6 +50,15 @@ export interface ConvTransposeOptions {
   bias?: Tensor | null | undefined
   /** Applied after the bias. Default `none`. */
   activation?: FusedActivation | undefined
+}
+
+const convTransposeOptions: NamesOf<ConvTransposeOptions> = {
+  strides: 'optional',
+  padding: 'optional',
+  outputPadding: 'optional',
+  dilationRate: 'optional',
+  bias: 'optional',
+  activation: 'optional'
 }
 
 /** Attributes that conv and its two gradients share: one number per spatial axis. */
@@ -65,8 +85,8 @@ export interface ConvPlan {
  * @throws ShapeError if the kernel has another number of channels or does not fit into the padded input; DTypeError; ArgumentError
  */
 export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
+  const { bias = null, residual = null } = checkOptions('conv', options, convOptions)
   const { geometry, shape, activation } = planConv(x, w, options)
-  const { bias = null, residual = null } = options
   checkResidual(residual, x, shape)
   return forward(x, w, bias, geometry, shape, { activation, residual })
 }
@@ -128,7 +148,7 @@ export function planConv(x: Tensor, w: Tensor, options: ConvOptions & { byChanne
  */
 export function convTranspose(x: Tensor, w: Tensor, options: ConvTransposeOptions = {}): Tensor {
   const op = 'convTranspose'
-  const { padding = 'valid', outputPadding = null, bias = null, activation = 'none' } = options
+  const { padding = 'valid', outputPadding = null, bias = null, activation = 'none' } = checkOptions(op, options, convTransposeOptions)
   const axes = checkOperands(op, x, w)
   const [strides, dilation] = [
     perAxis(op, 'strides', options.strides ?? 1, axes),

@@ -1,4 +1,5 @@
 // Matrix product with bias and activation in its epilogue.
+import { checkOptions, type NamesOf } from '../arguments'
 import { precisionOn } from '../config'
 import { failure, ShapeError, showShape } from '../errors'
 import { expectTensor, run } from '../op'
@@ -20,6 +21,8 @@ export interface MatmulOptions {
   transposeB?: boolean | undefined
 }
 
+const matmulOptions: NamesOf<MatmulOptions> = { bias: 'optional', activation: 'optional', transposeA: 'optional', transposeB: 'optional' }
+
 /**
  * activation(a · b + bias) of a [..., M, K] and b [..., K, N]; leading dimensions broadcast; an operand of rank 1 is a row (a) or a
  * column (b) and its dimension goes. Sums are float32; `setPrecision` says what float32 products are computed with.
@@ -30,6 +33,7 @@ export interface MatmulOptions {
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   expectTensor('matmul', 'a', a)
   expectTensor('matmul', 'b', b)
+  checkOptions('matmul', options, matmulOptions)
   if (a.rank >= 2 && b.rank >= 2) return product(a, b, options)
   if (a.rank === 0 || b.rank === 0) {
     throw failure(ShapeError, 'matmul', `expected operands of rank 1 or more, received ${showShape(a.shape)} and ${showShape(b.shape)}`)

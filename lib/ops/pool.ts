@@ -1,4 +1,5 @@
 // Pooling over the spatial axes of channels-last tensors: maximum, average and sum of windows, regular or adaptive.
+import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { type Attributes, run, runAll, type Spec } from '../op'
@@ -17,6 +18,8 @@ export interface PoolOptions {
   /** Default `valid`. What lies outside never wins and is not counted. Padding is smaller than the window. */
   padding?: Padding | undefined
 }
+
+const poolOptions: NamesOf<PoolOptions> = { poolSize: 'required', strides: 'optional', padding: 'optional' }
 
 type Kind = 'maxPool' | 'averagePool' | 'sumPool'
 
@@ -41,6 +44,7 @@ function spatialOf(name: string, x: Tensor): readonly number[] {
 }
 
 function regular(name: Kind, x: Tensor, options: PoolOptions): Tensor {
+  checkOptions(name, options, poolOptions)
   spatialOf(name, x)
   const { sizes, attributes } = planPool(name, x.shape, options)
   return pooled(name, x, sizes, attributes)

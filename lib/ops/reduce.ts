@@ -1,5 +1,6 @@
 // Reductions over any axes, all if none is named.
 
+import { checkOptions, type NamesOf } from '../arguments'
 import { failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
@@ -18,6 +19,8 @@ export interface ReduceOptions {
   keepdims?: boolean | undefined
 }
 
+const reduceOptions: NamesOf<ReduceOptions> = { keepdims: 'optional' }
+
 type Derivative = (dy: Tensor, x: Tensor, y: Tensor, count: number) => Tensor
 
 /** `derivative` gets dy and y with the reduced axes kept as 1. */
@@ -31,6 +34,7 @@ function reduce(
 ): Tensor {
   expectTensor(name, 'x', x)
   expectDType(name, 'x', x, allowed)
+  if (options !== undefined) checkOptions(name, options, reduceOptions)
   const axes = checkAxes(name, axis, x.shape.length)
   const shape = reducedShape(x.shape, axes, options?.keepdims ?? false)
   const gradient: Gradient | undefined =

@@ -1,4 +1,5 @@
 // Images of another size: interpolated, or with channels for pixels.
+import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { run } from '../op'
 import { scope } from '../scope'
@@ -22,12 +23,16 @@ export interface ResizeOptions {
   interpolation?: Interpolation | undefined
 }
 
+const resizeOptions: NamesOf<ResizeOptions> = { interpolation: 'optional' }
+
 export interface UpsampleOptions {
   /** How many times larger: one number, or one for each spatial axis. */
   size: Sizes
   /** Default `nearest`, which repeats each element. */
   interpolation?: Interpolation | undefined
 }
+
+const upsampleOptions: NamesOf<UpsampleOptions> = { size: 'required', interpolation: 'optional' }
 
 /**
  * x [B, S..., C] with its one to three spatial axes resized: [B, size..., C].
@@ -40,7 +45,8 @@ export interface UpsampleOptions {
  * @example
  * resize(images, [32, 32]) // [B, H, W, C] → [B, 32, 32, C]
  */
-export function resize(x: Tensor, size: Sizes, { interpolation = 'bilinear' }: ResizeOptions = {}): Tensor {
+export function resize(x: Tensor, size: Sizes, options: ResizeOptions = {}): Tensor {
+  const { interpolation = 'bilinear' } = checkOptions('resize', options, resizeOptions)
   const spatial = spatialSizes('resize', x)
   return toSize('resize', x, spatial, perAxis('resize', 'size', size, spatial.length), interpolation)
 }
@@ -48,7 +54,8 @@ export function resize(x: Tensor, size: Sizes, { interpolation = 'bilinear' }: R
 /**
  * x [B, S..., C] with its one to three spatial axes `size` times as large: [B, S * size..., C]. Interpolation and errors as {@link resize}.
  */
-export function upsample(x: Tensor, { size, interpolation = 'nearest' }: UpsampleOptions): Tensor {
+export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
+  const { size, interpolation = 'nearest' } = checkOptions('upsample', options, upsampleOptions)
   const spatial = spatialSizes('upsample', x)
   const factors = perAxis('upsample', 'size', size, spatial.length)
   const sizes = spatial.map((n, i) => n * factors[i]!)

@@ -310,6 +310,12 @@ opSuite<Attributes>('conv', {
   tolerance: 2e-5,
   failures: [
     {
+      what: 'an option that it does not have',
+      run: () => ops.conv(zeros([1, 5, 5, 4]), zeros([3, 3, 4, 8]), { stride: 2 } as ops.ConvOptions),
+      code: 'ArgumentError',
+      message: "[conv] unknown option 'stride': did you mean 'strides'?"
+    },
+    {
       what: 'a kernel of another number of channels',
       run: () => ops.conv(zeros([1, 5, 5, 4]), zeros([3, 3, 3, 8])),
       code: 'ShapeError',

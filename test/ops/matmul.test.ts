@@ -115,6 +115,12 @@ opSuite<Attributes>('matmul', {
   tolerance: 2e-5,
   failures: [
     {
+      what: 'an option that it does not have',
+      run: () => ops.matmul(zeros([4, 8]), zeros([8, 2]), { transpose_b: true } as ops.MatmulOptions),
+      code: 'ArgumentError',
+      message: '[matmul] expected the option transposeB, received transpose_b'
+    },
+    {
       what: 'sizes that do not fit',
       run: () => ops.matmul(zeros([4, 8]), zeros([3, 2])),
       code: 'ShapeError',
