@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { devices, setDevice, tensor } from 'neurite'
 import { Ceilings } from './ceilings.mjs'
 import { kernelTable, tileTable } from './kernel-table.mjs'
+import { machineName } from './machine.mjs'
 import { type OpCase, rateOf, Stopwatch, shareOf } from './measure.mjs'
 import { merged } from './merge.mjs'
 import { groups } from './op-cases.mjs'
@@ -161,10 +162,9 @@ if (chosen.length > 1) {
   console.log(`\n${table(['side by side', 'cpu', chosen[1]!.name, 'times as fast'], rows)}`)
 }
 if (options.json) {
-  const machine = chosen.map(({ description }) => description.replace(/[^A-Za-z0-9]+/g, '-').toLowerCase()).join('+')
   const folder = fileURLToPath(new URL('results/', import.meta.url))
   mkdirSync(folder, { recursive: true })
-  const path = `${folder}${machine}.json`
+  const path = `${folder}${machineName(chosen)}.json`
   const before: Result[] = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).results : []
   const report = {
     date: new Date().toISOString().slice(0, 10),

@@ -11,7 +11,7 @@
 //   --modes LIST       of neurite: highest, high, medium, mixed_bfloat16 (default: without medium)
 //   --peers LIST       of PyTorch: float32, float32-compile, bfloat16, bfloat16-compile; on a GPU also tf32, tf32-compile (default: all)
 //   --filter WORD      only races whose title contains WORD: training, prediction, accuracy, memory
-//   --json             writes bench/results/peers-<workload>-<cpu or gpu>.json; races that did not run keep their figures from before
+//   --json             writes bench/results/peers-<workload>-<machine>.json; races that did not run keep their figures from before
 import { parseArgs } from 'node:util'
 import { devices } from 'neurite'
 import { type Spread, si, spread, table, withSpread } from '../statistics.mjs'
@@ -135,4 +135,4 @@ for (const batch of [predicts, 1].filter((size) => wanted(`prediction of ${size}
 if (seeds > 0 && samples === undefined && wanted('accuracy')) await among(trainers, (racers) => accuracies('accuracy, mean', racers))
 if (wanted('memory') && !onGpu) await peakMemory('peak memory of training')
 
-if (options.json) writeResults(workload, device.description, results)
+if (options.json) writeResults(workload, device, results)

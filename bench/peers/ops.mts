@@ -7,10 +7,10 @@
 //   --mode NAME       highest, high, medium (float32) or bfloat16 (default: highest)
 //   --rounds 5        of each case
 //   --seconds 0.1     of each round
-//   --json            writes bench/results/peers-ops-<cpu>.json; cases that did not run keep their figures from before
+//   --json            writes bench/results/peers-ops-<machine>.json; cases that did not run keep their figures from before
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type Precision, setDevice, setPrecision } from 'neurite'
+import { devices, type Precision, setDevice, setPrecision } from 'neurite'
 import { Ceilings } from '../ceilings.mjs'
 import { caseName, layerCase } from '../layer-cases.mjs'
 import { rateOf, Stopwatch, shareOf } from '../measure.mjs'
@@ -38,7 +38,7 @@ const ceilings = Ceilings.start(threads)
 if (ceilings === undefined) throw new Error('a C++ compiler is needed to measure the ceilings')
 const torch = pythonRacer('PyTorch', 'torch_ops.py')
 const { ready } = await torch.answer()
-console.log(`${mode}, ${threads} threads on ${cpus()[0]!.model}, beside ${ready}: ${rounds} rounds of ${seconds} s`)
+console.log(`${mode}, ${threads} threads on ${devices()[0]!.description}, beside ${ready}: ${rounds} rounds of ${seconds} s`)
 console.log(`float32 multiply-adds on registers: ${si(await ceilings.flops())}FLOP/s\n`)
 
 const results: Record<string, Record<string, Spread & { share?: number }>> = {}
@@ -77,4 +77,4 @@ for (const layer of networkLayers) {
 console.log(table(head, rows))
 torch.end()
 ceilings.end()
-if (options.json) writeResults('ops', cpus()[0]!.model, results)
+if (options.json) writeResults('ops', devices()[0]!, results)
