@@ -3,6 +3,7 @@
 //   NEURITE_TEST_WORKERS   how many are ended (default 40)
 import { Worker } from 'node:worker_threads'
 import { memory, synchronize, tensor } from '../../lib'
+import { collected } from '../support/collected'
 import { fromSources } from '../support/from-sources'
 
 const count = Number(process.env.NEURITE_TEST_WORKERS) || 40
@@ -35,6 +36,7 @@ test(
   `${count} workers are ended in the middle of fit`,
   async () => {
     await endOne(0)
+    await collected()
     const before = memory()
     const states: string[] = []
     for (let number = 0; number < count; number += atOnce) {
@@ -43,7 +45,8 @@ test(
     expect(states.filter((state) => state === 'fitting').length).toBeGreaterThanOrEqual(Math.floor((7 / 8) * count))
     await synchronize()
     // The process goes on, and holds what it held: the arena that all programs of a stream share may have grown.
-    expect(memory().tensors).toBe(before.tensors)
+    expect(memory().tensors).toBeLessThanOrEqual(before.tensors) // fewer, if garbage of earlier tests went
+
     expect(memory().bytes - before.bytes).toBeLessThan(2 ** 20)
     const x = tensor([1, 2])
     expect([...(await x.add(x).data())]).toEqual([2, 4])
