@@ -21,17 +21,12 @@ struct Shape {
   std::vector<int64_t> input, output, kernel, strides, dilation, before;  // per spatial axis
   int64_t images = 1, channels = 1, features = 1, groups = 1;
 
-  Dims x() const { return with(input, images, channels); }
-  Dims y() const { return with(output, images, features); }
+  Dims x() const { return dimsOf(images, input, channels); }
+  Dims y() const { return dimsOf(images, output, features); }
   Dims w() const {
     Dims dims = kernel;
     dims.push_back(channels / groups);
     dims.push_back(features);
-    return dims;
-  }
-  static Dims with(Dims dims, int64_t first, int64_t last) {
-    dims.insert(dims.begin(), first);
-    dims.push_back(last);
     return dims;
   }
 };

@@ -12,6 +12,13 @@ using neurite::DType;
 using neurite::Op;
 using Dims = std::vector<int64_t>;
 
+// first, dims …, last: images, spatial axes and channels, say.
+inline Dims dimsOf(int64_t first, Dims dims, int64_t last) {
+  dims.insert(dims.begin(), first);
+  dims.push_back(last);
+  return dims;
+}
+
 inline int64_t sizeOf(const Dims& dims) {
   int64_t n = 1;
   for (const int64_t d : dims) n *= d;

@@ -15,13 +15,8 @@ struct Shape {
   std::vector<int64_t> input, output, window, strides, before;  // per spatial axis
   int64_t images, channels;
 
-  Dims x() const { return with(input); }
-  Dims y() const { return with(output); }
-  Dims with(Dims dims) const {
-    dims.insert(dims.begin(), images);
-    dims.push_back(channels);
-    return dims;
-  }
+  Dims x() const { return dimsOf(images, input, channels); }
+  Dims y() const { return dimsOf(images, output, channels); }
   // uint8, or int32 where a window has more places than that can number.
   DType positions() const { return sizeOf(window) > 256 ? DType::int32 : DType::uint8; }
   std::string text() const {

@@ -12,13 +12,8 @@ struct Shape {
   Dims input, output;  // spatial axes
   int64_t images, channels;
 
-  Dims x() const { return with(input); }
-  Dims y() const { return with(output); }
-  Dims with(Dims dims) const {
-    dims.insert(dims.begin(), images);
-    dims.push_back(channels);
-    return dims;
-  }
+  Dims x() const { return dimsOf(images, input, channels); }
+  Dims y() const { return dimsOf(images, output, channels); }
 };
 
 // Keys' kernel with a = -3/4.
