@@ -106,7 +106,8 @@ export function memoryOf(device: number): MemoryInfo {
 }
 
 /**
- * Caps what a device's allocator may hold; more than the device's `memory` means all of that.
+ * Caps what a device's allocator may hold; more than the device's `memory` means all of that. What it holds beyond the new limit is
+ * given back as far as no tensor uses it, once the ops that were called before have run.
  * @throws ArgumentError if `bytes` is not a positive number
  */
 export function setMemoryLimit(bytes: number, { device }: { device?: string | undefined } = {}): void {

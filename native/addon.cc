@@ -219,7 +219,7 @@ class Addon {
     return result;
   }
   napi_value setMemoryLimit(napi_value* arguments) {
-    Stream::of(intOf(env_, arguments[0])).allocator().setLimit(static_cast<size_t>(numberOf(env_, arguments[1])));
+    Stream::of(intOf(env_, arguments[0])).setMemoryLimit(static_cast<size_t>(numberOf(env_, arguments[1])));
     return nullptr;
   }
   napi_value resetPeak(napi_value* arguments) {

@@ -35,6 +35,10 @@ static std::string readable(size_t bytes) {
 
 size_t Allocator::room() const { return limit_ > statistics_.pool ? limit_ - statistics_.pool : 0; }
 
+bool Allocator::allows(size_t rounded, size_t replaced) const {
+  return rounded <= limit_ && statistics_.bytes - replaced <= limit_ - rounded;
+}
+
 Block* Allocator::use(Block* block, size_t rounded) {
   block->used = rounded;
   statistics_.bytes += rounded;
@@ -71,6 +75,7 @@ Block* Allocator::made(const Extents::Taken& taken) {
 }
 
 Block* Allocator::find(size_t rounded, uint64_t finished) {
+  if (!allows(rounded)) return nullptr;
   if (isLarge(rounded)) return made(extents_.take(rounded + kStagger, finished, room()));
   Block* block = nullptr;
   if (finished == kAnyTime) {
@@ -112,7 +117,8 @@ Block* Allocator::replace(Block* old, size_t bytes, const std::function<void()>&
   const size_t rounded = roundUp(bytes);
   if (isLarge(rounded) && isLarge(old->used)) {
     std::lock_guard lock(mutex_);
-    if (Block* block = made(extents_.replace(old->data, old->freedAt, rounded + kStagger, room()))) {
+    const bool allowed = allows(rounded, old->used);
+    if (Block* block = allowed ? made(extents_.replace(old->data, old->freedAt, rounded + kStagger, room())) : nullptr) {
       forget(old);
       return use(block, rounded);
     }

@@ -62,12 +62,16 @@ class Allocator {
   void giveBack(Idle& idle);
   MemoryStatistics statistics() const;
   void resetPeak();
+  // Neither what is held from the device nor what is in use grows beyond it; what is cached is the caller's to give back.
   void setLimit(size_t bytes);
 
  private:
   size_t roundUp(size_t bytes) const;
   bool isLarge(size_t bytes) const;
+  // What may still be asked of the device.
   size_t room() const;
+  // Whether so much more may be in use, once `replaced` bytes no longer are.
+  bool allows(size_t rounded, size_t replaced = 0) const;
   Block* find(size_t rounded, uint64_t finished);
   Block* fromCache(size_t rounded);
   Block* fromDevice(size_t rounded);

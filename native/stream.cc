@@ -149,6 +149,11 @@ struct GiveBack final : Command {
 };
 }  // namespace
 
+void Stream::setMemoryLimit(size_t bytes) {
+  allocator_.setLimit(bytes);
+  if (allocator_.statistics().pool > bytes) submit(std::make_unique<GiveBack>(allocator_.takeIdle()));
+}
+
 void Stream::setArena(size_t bytes) {
   if (!arena) {
     arena = allocate(bytes);

@@ -76,6 +76,8 @@ class Stream {
   // A block that no queued command uses, so that the caller may write to it at once if the device is accessible; null if there is none.
   Block* allocateUnused(size_t bytes);
   void free(Block* block);
+  // What is cached beyond the new limit is given back once nothing that was submitted before can use it.
+  void setMemoryLimit(size_t bytes);
 
   // At most kOutstanding commands or kStagedBytes of host data may wait; then the caller waits until half is done.
   void submit(std::unique_ptr<Command> command);

@@ -231,3 +231,21 @@ test('a limit is kept; cached blocks are given back before it stops anybody', as
     setMemoryLimit(all, { device: name })
   }
 })
+
+test('a lower limit counts what is in use, and what is cached beyond it is given back', async () => {
+  const { name, memory: all } = devices()[currentDevice()]!
+  const million = 2 ** 20
+  const x = zeros([4 * million])
+  zeros([8 * million]).dispose()
+  setMemoryLimit(bytes() + 4 * million, { device: name })
+  try {
+    // Cached memory of that size is there, but it is not to be used.
+    expect(() => zeros([2 * million])).toThrow(expect.objectContaining({ code: 'OutOfMemoryError' }))
+    await synchronize()
+    expect(memory().pool).toBeLessThanOrEqual(bytes() + 4 * million)
+    zeros([million - 1024]).dispose()
+  } finally {
+    setMemoryLimit(all, { device: name })
+  }
+  x.dispose()
+})
