@@ -114,7 +114,6 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   }
   const builds = {
     '--emulator': buildEmulator,
-    '--gpu-suite': () => buildGpuSuite(process.argv[3]),
     '--node-gyp': buildWithNodeGyp,
     '--cuda-release': () => buildInto('build/cuda-release', '-DNEURITE_CUDA=on', '-DNEURITE_CUDA_ARCHS=release')
   }
