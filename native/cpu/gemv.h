@@ -74,6 +74,26 @@ template <class Source> void addScaledRows(const Gemv& g, int64_t first, int64_t
   }
 }
 
+// The same, with the sums of a block of columns in registers: each row is read in pieces of a block, which the CPU follows only where the matrix lies
+// in its caches. The chain of additions of an element is the same.
+inline constexpr int64_t kSumVectors = 8, kSumColumns = kSumVectors * kLanes;
+template <class Source> void addScaledColumns(const Gemv& g, int64_t first, int64_t end, float* sums) {
+  for (; first + kSumColumns <= end; first += kSumColumns, sums += kSumColumns) {
+    const Source* row = static_cast<const Source*>(g.matrix) + first;
+    F32 acc[kSumVectors];
+    NEURITE_UNROLL
+    for (int v = 0; v < kSumVectors; ++v) acc[v] = load(sums + v * kLanes);
+    for (int64_t k = 0; k < g.depth; ++k, row += g.ld) {
+      const F32 x = broadcast(g.vector[k]);
+      NEURITE_UNROLL
+      for (int v = 0; v < kSumVectors; ++v) acc[v] = fma(loadFloats(row + v * kLanes, kLanes), x, acc[v]);
+    }
+    NEURITE_UNROLL
+    for (int v = 0; v < kSumVectors; ++v) store(sums + v * kLanes, acc[v]);
+  }
+  if (first < end) addScaledRows<Source>(g, first, end, sums);
+}
+
 inline const void* elementAt(const void* data, int64_t elements, DType type) {
   return static_cast<const char*>(data) + elements * static_cast<int64_t>(dtypeBytes(type));
 }
@@ -108,7 +128,12 @@ class VectorOutputs {
       const int64_t count = std::min<int64_t>(kLanes, outputs - i);
       F32 y = loadPartial(sums + i, count);
       if (g_.bias) y += g_.m == 1 ? loadPartial(g_.bias + first_ + i, count) : broadcast(g_.bias[0]);
-      storePartial(sums + i, activate(g_.activation, y), count);
+      y = activate(g_.activation, y);
+      if (stride_ == 1 && g_.typeC == DType::float32) {
+        storePartial(static_cast<float*>(g_.c) + start_ + i, y, count);
+        continue;
+      }
+      storePartial(sums + i, y, count);
       for (int64_t j = i; j < i + count; ++j) {
         const int64_t at = start_ + j * stride_;
         if (g_.typeC == DType::float32)
@@ -124,8 +149,10 @@ class VectorOutputs {
   const int64_t first_, stride_, start_;
 };
 
-// Values of a matrix whose rows are scaled and added by a chunk of its own: then each chunk reads memory from its beginning to its end, and the same
-// thread reads the same part each time.
+// A matrix whose rows are scaled and added lies in the caches, shared ones included, if it has so many values: then a chunk takes columns of it. A
+// larger one, or one of few columns, is cut into parts of rows, which chunks read from beginning to end; their sums go from core to core once more.
+// Either way the same thread reads the same part each time.
+inline constexpr int64_t kCachedValues = 2 * 1024 * 1024;
 inline constexpr int64_t kPartValues = 64 * 1024, kMostParts = 16;
 
 // gemm with m == 1 or n == 1.
@@ -135,10 +162,13 @@ inline void multiplyVector(const Gemm& g) {
   const DType vectorType = oneRow ? g.typeA : g.typeB;
   const int64_t vectorStride = oneRow ? (g.transposeA ? g.lda : 1) : (g.transposeB ? 1 : g.ldb);
   const bool along = oneRow ? g.transposeB : !g.transposeA;
+  const bool byColumns = !along && outputs >= 2 * kSumColumns && g.k * outputs <= kCachedValues;
   const auto add = [&](const Gemv& v, int64_t first, int64_t end, float* sums) {
     const bool half = v.matrixType == DType::bfloat16;
     if (along)
       half ? dotRows<uint16_t>(v, first, end, sums) : dotRows<float>(v, first, end, sums);
+    else if (byColumns)
+      half ? addScaledColumns<uint16_t>(v, first, end, sums) : addScaledColumns<float>(v, first, end, sums);
     else
       half ? addScaledRows<uint16_t>(v, first, end, sums) : addScaledRows<float>(v, first, end, sums);
   };
@@ -146,7 +176,7 @@ inline void multiplyVector(const Gemm& g) {
   const DType matrixType = oneRow ? g.typeB : g.typeA;
 
   const int64_t parts = smaller(kMostParts, g.k * outputs / kPartValues);
-  if (!along && g.batch == 1 && parts > 1) {
+  if (!along && !byColumns && g.batch == 1 && parts > 1) {
     float* sums = static_cast<float*>(scratch(static_cast<size_t>(parts * outputs) * sizeof(float)));
     const VectorOutputs results(g, 0, 0);
     results.begin(sums, outputs);
@@ -168,8 +198,8 @@ inline void multiplyVector(const Gemm& g) {
   }
 
   const int64_t threads = g.n * g.m * g.k * g.batch <= kInlineWork ? 1 : threadCount();
-  // Whole cache lines of outputs, at least 128 where rows are read piece by piece: there a piece for each thread.
-  const int64_t least = along ? 16 : 128, wanted = along ? threads * 4 : threads;
+  // Whole cache lines of outputs, at least 128 where rows are read piece by piece: there a piece for each thread, or two where they are short.
+  const int64_t least = along ? 16 : 128, wanted = along ? threads * 4 : byColumns ? threads * 2 : threads;
   const int64_t width = std::max(least, ceilDivide(ceilDivide(outputs * g.batch, wanted), 16) * 16);
   const int64_t pieces = ceilDivide(outputs, width);
   parallelFor(pieces * g.batch, [&](int64_t chunk) {

@@ -342,6 +342,32 @@ void testTypes() {
   }
 }
 
+// One row or column against a matrix that is walked through by blocks of columns in registers, with what is left of a block, and by parts of rows.
+void testVectors() {
+  for (int types = 0; types < 8; ++types) {
+    const auto type = [&](int bit) { return (types & bit) ? DType::bfloat16 : DType::float32; };
+    for (const bool column : {false, true}) {
+      for (int64_t outputs : {256, 300, 512, 1025}) {
+        for (int64_t k : {1, 90, 784}) {
+          check({.m = column ? outputs : 1,
+                 .n = column ? 1 : outputs,
+                 .k = k,
+                 .batch = k == 90 ? 3 : 1,
+                 .transposeA = column,
+                 .bias = k != 1,
+                 .accumulate = outputs == 512,
+                 .activation = static_cast<Activation>((outputs + k) % 4),
+                 .typeA = type(1),
+                 .typeB = type(2),
+                 .typeC = type(4)});
+        }
+      }
+    }
+  }
+  check({.m = 1, .n = 700, .k = 3100, .bias = true, .activation = Activation::relu});
+  check({.m = 1, .n = 70, .k = 31000, .bias = true});
+}
+
 // An empty sum is zero: bias and activation alone.
 void testEmpty() {
   for (int64_t m : {1, 20}) {
@@ -462,6 +488,7 @@ int main() {
   testPrecisions();
   testBatches();
   testTypes();
+  testVectors();
   testEmpty();
   testSpecialValues();
   testParts(DType::float32, Precision::highest);
