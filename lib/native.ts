@@ -76,6 +76,8 @@ export interface Native {
    * so already and `out` is filled.
    */
   read(handle: Handle, out: ArrayBufferView): Promise<void> | undefined
+  /** Fills the beginning of the buffer with the tensor's `bytes`, as `read`, if everything submitted before has run; false if it has not. */
+  readNow(handle: Handle, bytes: number): boolean
   readSync(handle: Handle, out: ArrayBufferView): void
   /**
    * Resolves when everything submitted before has run (undefined if it has); rejects, or throws, the first failure of the run that nobody has

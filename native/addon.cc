@@ -162,6 +162,14 @@ class Addon {
     return promise;
   }
 
+  napi_value readNow(napi_value* arguments) {
+    const auto bytes = static_cast<size_t>(numberOf(env_, arguments[1]));
+    NEURITE_CHECK(bytes <= length_ * sizeof(double));
+    napi_value result;
+    check(napi_get_boolean(env_, environment_->readNow(numberOf(env_, arguments[0]), buffer_, bytes), &result));
+    return result;
+  }
+
   napi_value readSync(napi_value* arguments) {
     const Bytes bytes = bytesOf(env_, arguments[1]);
     environment_->readSync(numberOf(env_, arguments[0]), bytes.data, bytes.size);
@@ -353,6 +361,7 @@ napi_value init(napi_env rawEnv, napi_value rawExports) {
   METHOD(release);
   METHOD(transfer);
   METHOD(read);
+  METHOD(readNow);
   METHOD(readSync);
   METHOD(synchronize);
   METHOD(beginRun);

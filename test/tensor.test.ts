@@ -52,6 +52,23 @@ onEveryDevice(({ name }) => {
     }
   })
 
+  test.each([1, 15, 16, 17, 63, 64, 65])('%i elements of every dtype come back, at once and behind queued work', async (size) => {
+    const values = Int32Array.from({ length: size }, (_, i) => (i * 7) % 120)
+    const other = zeros([size])
+    for (const dtype of ['float32', 'bfloat16', 'int32', 'uint8', 'bool'] as const) {
+      const expected = dtype === 'bool' ? [...values].map((v) => Number(v !== 0)) : [...values]
+      const t = tensor(values, undefined, { dtype })
+      const data = await t.data()
+      expect([...data]).toEqual(expected)
+      const work = ops.matmul(zeros([1024, 512]), zeros([512, 512]))
+      expect([...(await t.data())]).toEqual(expected)
+      expect([...(await other.data())]).toEqual(new Array(size).fill(0))
+      // What was given out does not change with what is read later.
+      expect([...data]).toEqual(expected)
+      work.dispose()
+    }
+  })
+
   test('a requested dtype converts: integers truncate and saturate, bfloat16 rounds to even', async () => {
     expect([...tensor([1.9, -1.9, 1e10, Number.NaN], undefined, { dtype: 'int32' }).dataSync()]).toEqual([1, -1, 2 ** 31 - 1, 0])
     expect([...tensor([-5, 300, 7.9], undefined, { dtype: 'uint8' }).dataSync()]).toEqual([0, 255, 7])
