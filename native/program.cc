@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include "check.h"
 #include "failure.h"
@@ -187,8 +188,8 @@ void Program::replay(Stream& stream, int reporter, Block* arena, const std::vect
     bind(arena, inputs, results);
     refresh(device, reporter);
     run(device, reporter, replayedCommands_);
-    lastTime_.store(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count(),
-                    std::memory_order_relaxed);
+    const int64_t time = std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
+    lastTime_.store(std::min(time, std::exchange(previousTime_, time)), std::memory_order_relaxed);
     return;
   }
   // A graph's pointers are fixed: inputs and results are the program's own blocks, copied around the launch.

@@ -54,7 +54,7 @@ class Program {
   // On the executing thread; index reports are those of `reporter`, always the same. Throws what the first failing command throws.
   void replay(Stream& stream, int reporter, Block* arena, const std::vector<Block*>& inputs,
               const std::vector<Block*>& results);
-  // What the last replay took, in nanoseconds; a large number before the first. Any thread.
+  // What the shorter of the last two replays took, in nanoseconds: one alone may have been interrupted. A large number before the first. Any thread.
   int64_t lastTime() const { return lastTime_.load(std::memory_order_relaxed); }
   // What the command that the last replay was at has thrown; inside a catch block.
   std::shared_ptr<const Failure> failure() const;
@@ -84,6 +84,7 @@ class Program {
   Block* keptBlock_ = nullptr;
   bool fresh_ = false;  // what is kept has been made
   size_t current_ = 0;
+  int64_t previousTime_ = INT64_MAX;
   std::atomic<int64_t> lastTime_{INT64_MAX};
   void* boundArena_ = nullptr;
   bool bound_ = false;

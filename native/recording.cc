@@ -137,9 +137,10 @@ void Environment::replay(int number, double* buffer, size_t inputs) {
     }
     throw;
   }
-  // A program that gives results (a prediction) and is over sooner than another thread is woken runs at once. One without results (a step of fit) is
-  // one of many: it leaves the JavaScript thread free.
-  constexpr int64_t kQuick = 50'000;
+  // A program that gives results (a prediction) and is over sooner than two threads are woken, the stream's and this one again, runs at once: on a
+  // virtual machine a thread that sleeps for some milliseconds takes about 100 µs to wake. One without results (a step of fit) is one of many: it leaves
+  // the JavaScript thread free.
+  constexpr int64_t kQuick = 200'000;
   const bool quick =
       stream.device().hostAccessible() && !recorded.results.empty() && recorded.program->lastTime() < kQuick;
   {
