@@ -45,6 +45,7 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   /** @internal Key and number of the orders in which `fit` takes the samples; saved with the model. */
   readonly shuffleState: { key: readonly [number, number]; drawn: number }
   private drawn: Drawn | undefined
+  private rows: InputRows | undefined
   private compiledState: Compiled | undefined
   private readonly predictor = new Predictor(this)
   private fitting = false
@@ -343,25 +344,16 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
 
   /** @internal What data must look like for `where`. */
   dataShapes(where: string, withTargets = true): DataShapes {
-    const model = this
-    const rows = (shapes: readonly (PartialShape | undefined)[]): RowShape[] => shapes.map((shape) => shape?.slice(1))
-    const targets = withTargets ? this.compiled(where).targets : []
-    return {
-      where,
-      get device() {
-        return model.device
-      },
-      get inputs() {
-        return rows(model.inputShapes)
-      },
-      inputNames: model.inputNames,
-      get outputs() {
-        const { outputShapes } = model
-        return withTargets ? rows(targets.map((i) => outputShapes[i])) : undefined
-      },
-      outputNames: targets.map((i) => model.outputNames[i]!),
-      onInputs: (shapes) => model.buildFor(shapes)
+    return new ModelDataShapes(this, where, withTargets ? this.compiled(where).targets : undefined)
+  }
+
+  /** @internal Shapes of a sample of each input, and their names: made once for each graph, since every prediction asks for them. */
+  get inputRows(): InputRows {
+    if (this.rows === undefined || this.rows.of !== this.drawn) {
+      const shapes = this.inputShapes.map((shape): RowShape => shape?.slice(1))
+      this.rows = { of: this.drawn, shapes, names: this.inputNames }
     }
+    return this.rows
   }
 
   /** @internal Builds the model, if it is not, for inputs of these shapes. */
@@ -379,6 +371,49 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
 
   private refuseWhileFitting(where: string): void {
     if (this.fitting) throw failure(ArgumentError, where, `expected ${this.name} not to be in training: wait for the end of fit`)
+  }
+}
+
+interface InputRows {
+  readonly of: Drawn | undefined
+  readonly shapes: readonly RowShape[]
+  readonly names: readonly string[]
+}
+
+/** What data must look like for a model. What building the model changes is looked up each time. */
+class ModelDataShapes implements DataShapes {
+  constructor(
+    private readonly model: Model<Structure<Tensor>>,
+    readonly where: string,
+    private readonly targets: readonly number[] | undefined
+  ) {}
+
+  get device(): string {
+    return this.model.device
+  }
+
+  get inputs(): readonly RowShape[] {
+    return this.model.inputRows.shapes
+  }
+
+  get inputNames(): readonly string[] {
+    return this.model.inputRows.names
+  }
+
+  get outputs(): readonly RowShape[] | undefined {
+    if (this.targets === undefined) return undefined
+    const { outputShapes } = this.model
+    return this.targets.map((i) => outputShapes[i]?.slice(1))
+  }
+
+  get outputNames(): readonly string[] {
+    if (this.targets === undefined) return []
+    const { outputNames } = this.model
+    return this.targets.map((i) => outputNames[i]!)
+  }
+
+  onInputs(shapes: readonly (readonly number[])[]): void {
+    this.model.buildFor(shapes)
   }
 }
 
