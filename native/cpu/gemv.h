@@ -149,9 +149,9 @@ class VectorOutputs {
   const int64_t first_, stride_, start_;
 };
 
-// A matrix whose rows are scaled and added lies in the caches, shared ones included, if it has so many values: then a chunk takes columns of it. A
-// larger one, or one of few columns, is cut into parts of rows, which chunks read from beginning to end; their sums go from core to core once more.
-// Either way the same thread reads the same part each time.
+// Matrices whose rows are scaled and added lie in the caches, shared ones included, if they have so many values together: then a chunk takes columns of
+// one. A larger one, or one of few columns, is cut into parts of rows, which chunks read from beginning to end; their sums go from core to core once
+// more. Either way the same thread reads the same part each time.
 inline constexpr int64_t kCachedValues = 2 * 1024 * 1024;
 inline constexpr int64_t kPartValues = 64 * 1024, kMostParts = 16;
 
@@ -162,7 +162,7 @@ inline void multiplyVector(const Gemm& g) {
   const DType vectorType = oneRow ? g.typeA : g.typeB;
   const int64_t vectorStride = oneRow ? (g.transposeA ? g.lda : 1) : (g.transposeB ? 1 : g.ldb);
   const bool along = oneRow ? g.transposeB : !g.transposeA;
-  const bool byColumns = !along && outputs >= 2 * kSumColumns && g.k * outputs <= kCachedValues;
+  const bool byColumns = !along && outputs >= 2 * kSumColumns && g.k * outputs * g.batch <= kCachedValues;
   const auto add = [&](const Gemv& v, int64_t first, int64_t end, float* sums) {
     const bool half = v.matrixType == DType::bfloat16;
     if (along)
