@@ -1,4 +1,5 @@
 // activations.*: the functions that layers apply to their output, by name. Formulas and defaults as in Keras 3.
+import { checkOptions, type NamesOf } from './arguments'
 import { ArgumentError, show } from './errors'
 import * as ops from './ops'
 import type { FusedActivation } from './ops/fused'
@@ -20,8 +21,21 @@ export interface ReluOptions {
   threshold?: number | undefined
 }
 
+const reluOptions: NamesOf<ReluOptions> = { negativeSlope: 'optional', maxValue: 'optional', threshold: 'optional' }
+
+/** Options of activations along an axis. */
+export interface AxisOptions {
+  /** Default -1, the last. */
+  axis?: number | undefined
+}
+
+function axisOf(name: string, options: AxisOptions = {}): number {
+  return checkOptions(name, options, { axis: 'optional' }).axis ?? -1
+}
+
 /** x where x > threshold, else negativeSlope · (x − threshold); at most maxValue. */
-export function relu(x: Tensor, { negativeSlope = 0, maxValue, threshold = 0 }: ReluOptions = {}): Tensor {
+export function relu(x: Tensor, options: ReluOptions = {}): Tensor {
+  const { negativeSlope = 0, maxValue, threshold = 0 } = checkOptions('relu', options, reluOptions)
   const line = threshold === 0 ? shapedRelu(x, negativeSlope) : shifted(x, negativeSlope, threshold)
   return maxValue === undefined ? line : ops.minimum(line, maxValue)
 }
@@ -37,18 +51,18 @@ function shifted(x: Tensor, negativeSlope: number, threshold: number): Tensor {
 /** min(max(x, 0), 6). */
 export const relu6 = (x: Tensor): Tensor => ops.relu6(x)
 /** x where x ≥ 0, else negativeSlope · x; the slope is 0.2 here and 0.3 in `layers.leakyRelu`, as in Keras. */
-export const leakyRelu = (x: Tensor, { negativeSlope = 0.2 }: { negativeSlope?: number | undefined } = {}): Tensor =>
-  ops.leakyRelu(x, { negativeSlope })
+export const leakyRelu = (x: Tensor, options?: { negativeSlope?: number | undefined }): Tensor => ops.leakyRelu(x, options)
 /** x where x > 0, else α (exp(x) − 1). Clevert, Unterthiner, Hochreiter, 2015. */
-export const elu = (x: Tensor, { alpha = 1 }: { alpha?: number | undefined } = {}): Tensor => ops.elu(x, { alpha })
+export const elu = (x: Tensor, options?: { alpha?: number | undefined }): Tensor => ops.elu(x, options)
 /** 1.0507 · elu(x) with α = 1.67326. Klambauer et al., Self-Normalizing Neural Networks, 2017. */
 export const selu = (x: Tensor): Tensor => ops.selu(x)
 /** max(x, 0) + min(α (exp(x / α) − 1), 0). Barron, 2017. */
-export function celu(x: Tensor, { alpha = 1 }: { alpha?: number | undefined } = {}): Tensor {
+export function celu(x: Tensor, options: { alpha?: number | undefined } = {}): Tensor {
+  const { alpha = 1 } = checkOptions('celu', options, { alpha: 'optional' })
   return ops.add(ops.relu(x), ops.mul(ops.expm1(ops.div(ops.minimum(x, 0), alpha)), alpha))
 }
 /** x Φ(x), Φ the normal distribution function by erf; by tanh if approximate. Hendrycks, Gimpel, 2016. */
-export const gelu = (x: Tensor, { approximate = false }: { approximate?: boolean | undefined } = {}): Tensor => ops.gelu(x, { approximate })
+export const gelu = (x: Tensor, options?: { approximate?: boolean | undefined }): Tensor => ops.gelu(x, options)
 /** x · sigmoid(x), also called swish. */
 export const silu = (x: Tensor): Tensor => ops.silu(x)
 /** x · hardSigmoid(x). */
@@ -70,11 +84,13 @@ export const hardTanh = (x: Tensor): Tensor => ops.clip(x, -1, 1)
 /** x − tanh(x). */
 export const tanhShrink = (x: Tensor): Tensor => ops.sub(x, ops.tanh(x))
 /** x beyond ±threshold, else 0. */
-export function hardShrink(x: Tensor, { threshold = 0.5 }: { threshold?: number | undefined } = {}): Tensor {
+export function hardShrink(x: Tensor, options: { threshold?: number | undefined } = {}): Tensor {
+  const { threshold = 0.5 } = checkOptions('hardShrink', options, { threshold: 'optional' })
   return ops.where(ops.greater(ops.abs(x), threshold), x, 0)
 }
 /** x ∓ threshold beyond ±threshold, else 0. */
-export function softShrink(x: Tensor, { threshold = 0.5 }: { threshold?: number | undefined } = {}): Tensor {
+export function softShrink(x: Tensor, options: { threshold?: number | undefined } = {}): Tensor {
+  const { threshold = 0.5 } = checkOptions('softShrink', options, { threshold: 'optional' })
   return ops.sub(x, ops.clip(x, -threshold, threshold))
 }
 /** log(1 + exp(x)). */
@@ -82,8 +98,10 @@ export const softplus = (x: Tensor): Tensor => ops.softplus(x)
 /** x / (1 + |x|). */
 export const softsign = (x: Tensor): Tensor => ops.softsign(x)
 /** ½ (x + √(x² + b)). Barron, 2021. */
-export const squareplus = (x: Tensor, { b = 4 }: { b?: number | undefined } = {}): Tensor =>
-  ops.mul(ops.add(x, ops.sqrt(ops.add(ops.square(x), b))), 0.5)
+export function squareplus(x: Tensor, options: { b?: number | undefined } = {}): Tensor {
+  const { b = 4 } = checkOptions('squareplus', options, { b: 'optional' })
+  return ops.mul(ops.add(x, ops.sqrt(ops.add(ops.square(x), b))), 0.5)
+}
 /** 0 for x ≤ −1, x for x ≥ 1, ¼ (x + 1)² between. */
 export function sparsePlus(x: Tensor): Tensor {
   const between = ops.mul(ops.square(ops.clip(ops.add(x, 1), 0, 2)), 0.25)
@@ -92,12 +110,12 @@ export function sparsePlus(x: Tensor): Tensor {
 /** exp(x). */
 export const exponential = (x: Tensor): Tensor => ops.exp(x)
 /** exp(x) / Σ exp(x) along `axis`. */
-export const softmax = (x: Tensor, { axis = -1 }: { axis?: number | undefined } = {}): Tensor => ops.softmax(x, axis)
+export const softmax = (x: Tensor, options?: AxisOptions): Tensor => ops.softmax(x, axisOf('softmax', options))
 /** x − log Σ exp(x) along `axis`. */
-export const logSoftmax = (x: Tensor, { axis = -1 }: { axis?: number | undefined } = {}): Tensor => ops.logSoftmax(x, axis)
+export const logSoftmax = (x: Tensor, options?: AxisOptions): Tensor => ops.logSoftmax(x, axisOf('logSoftmax', options))
 /** The first half along `axis` times the sigmoid of the second. Dauphin et al., 2016. */
-export function glu(x: Tensor, { axis = -1 }: { axis?: number | undefined } = {}): Tensor {
-  const [a, gate] = ops.split(x, 2, axis)
+export function glu(x: Tensor, options?: AxisOptions): Tensor {
+  const [a, gate] = ops.split(x, 2, axisOf('glu', options))
   return ops.mul(a!, ops.sigmoid(gate!))
 }
 

@@ -1,5 +1,7 @@
 // Checks of options: each returns the value or throws an ArgumentError that names the owner, the option, what it may be and what came.
 import { ArgumentError, failure, show } from './errors'
+import { isRecord } from './plain'
+import type { TensorOptions } from './tensor'
 
 /** The numbers that an option may be. Bounds belong to the range unless `above` or `below` is used. */
 export interface Range {
@@ -63,21 +65,29 @@ export type NamesOf<O> = { readonly [K in keyof O]-?: Record<never, never> exten
  */
 export function checkOptions<T extends object>(owner: string, options: T, names: OptionNames, open = false): T {
   const given = options ?? {}
-  if (typeof given !== 'object' || Array.isArray(given)) {
-    throw failure(ArgumentError, owner, `expected one object of options, received ${show(options)}`)
-  }
+  if (typeof given !== 'object' || Array.isArray(given)) throw noOptions(owner, options)
   for (const key of Object.keys(given)) {
     if (Object.hasOwn(names, key)) continue
+    // A tensor, say, where the options belong.
+    if (!open && !isRecord(given)) throw noOptions(owner, options)
     const camel = camelCase(key)
     if (open ? key.includes('_') : camel !== key && Object.hasOwn(names, camel)) {
       throw failure(ArgumentError, owner, `expected the option ${camel}, received ${key}`)
     }
     if (!open) throw failure(ArgumentError, owner, `unknown option '${key}': did you mean '${nearest(key, Object.keys(names))}'?`)
   }
-  const missing = Object.keys(names).filter((key) => names[key] === 'required' && given[key as keyof T] === undefined)
-  if (missing.length === 0) return given
+  const missing: string[] = []
+  for (const key in names) if (names[key] === 'required' && given[key as keyof T] === undefined) missing.push(key)
+  if (missing.length === 0) return given as T
   throw failure(ArgumentError, owner, `expected the option${missing.length > 1 ? 's' : ''} ${missing.join(' and ')}, received undefined`)
 }
+
+function noOptions(owner: string, received: unknown): Error {
+  return failure(ArgumentError, owner, `expected one object of options, received ${show(received)}`)
+}
+
+/** Options of whatever makes a tensor. */
+export const tensorOptions: NamesOf<TensorOptions> = { dtype: 'optional', device: 'optional' }
 
 /** `kernel_initializer` → `kernelInitializer`. */
 export function camelCase(name: string): string {
@@ -95,6 +105,11 @@ function describe({ integer, min, max, above, below }: Range): string {
 export function nearest(name: string, candidates: readonly string[]): string {
   const distances = candidates.map((c) => editDistance(name.toLowerCase(), c.toLowerCase()))
   return candidates[distances.indexOf(Math.min(...distances))]!
+}
+
+/** Whether two names differ by a slip: a letter or two. */
+export function isNear(a: string, b: string): boolean {
+  return Math.abs(a.length - b.length) <= 2 && editDistance(a.toLowerCase(), b.toLowerCase()) <= 2
 }
 
 /** Levenshtein distance, one row at a time. */

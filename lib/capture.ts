@@ -1,12 +1,14 @@
 // capture(fn): runs fn once, records it once, and from then on replays the recorded commands in one native call.
 import { native, reserve, shared } from './addon'
+import { checkOptions, type NamesOf } from './arguments'
 import { configurationVersion } from './config'
 import { currentDevice, deviceName, deviceNumber } from './device'
 import { ArgumentError, CaptureError, DeviceError, DisposedError, failure, fromNative, show } from './errors'
 import { typedArrayKind } from './host-values'
 import type { DType } from './native'
 import { collectWritten, expectTensor, run, runInPlace } from './op'
-import { forEachTensor, isPromise, isRecord, mapTensors, scope, track } from './scope'
+import { isPromise, isRecord } from './plain'
+import { forEachTensor, mapTensors, scope, track } from './scope'
 import { abstractly, refuseInCapture, setCaptureDevice } from './state'
 import { watching } from './tape'
 import { Tensor, tensor, Variable } from './tensor'
@@ -19,6 +21,8 @@ export interface CaptureOptions {
   /** Name of the device on which a call without tensor arguments runs. Default: the current one. */
   device?: string | undefined
 }
+
+const captureOptions: NamesOf<CaptureOptions> = { device: 'optional' }
 
 /** What a recording gave: the native program and the shape of its results. */
 interface Program {
@@ -63,8 +67,9 @@ function releaseAll(programs: Map<string, Program | null>): void {
  *   return value
  * })
  */
-export function capture<A extends unknown[], R>(fn: (...args: A) => R, { device: home }: CaptureOptions = {}): Captured<A, R> {
+export function capture<A extends unknown[], R>(fn: (...args: A) => R, options: CaptureOptions = {}): Captured<A, R> {
   if (typeof fn !== 'function') throw failure(ArgumentError, 'capture', `expected a function, received ${show(fn)}`)
+  const { device: home } = checkOptions('capture', options, captureOptions)
   const programs = new Map<string, Program | null>()
   let disposed = false
   const captured = (...args: A): R => {

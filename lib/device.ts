@@ -1,5 +1,6 @@
 // Devices: what there is, which one new tensors are made on, and how much memory they use.
 import { native } from './addon'
+import { checkOptions, type NamesOf } from './arguments'
 import { ArgumentError, DeviceError, failure, fromNative, show } from './errors'
 import { captureDevice, outsideCapture } from './state'
 
@@ -105,12 +106,21 @@ export function memoryOf(device: number): MemoryInfo {
   return { tensors, bytes, pool, peak }
 }
 
+/** Options of `setMemoryLimit`. */
+export interface MemoryLimitOptions {
+  /** Name of the device; default: the one chosen by `setDevice`. */
+  device?: string | undefined
+}
+
+const memoryLimitOptions: NamesOf<MemoryLimitOptions> = { device: 'optional' }
+
 /**
  * Caps what a device's allocator may hold; more than the device's `memory` means all of that. What it holds beyond the new limit is
  * given back as far as no tensor uses it, once the ops that were called before have run.
  * @throws ArgumentError if `bytes` is not a positive number
  */
-export function setMemoryLimit(bytes: number, { device }: { device?: string | undefined } = {}): void {
+export function setMemoryLimit(bytes: number, options: MemoryLimitOptions = {}): void {
+  const { device } = checkOptions('setMemoryLimit', options, memoryLimitOptions)
   if (!(typeof bytes === 'number' && bytes > 0)) {
     throw failure(ArgumentError, 'setMemoryLimit', `expected a positive number of bytes, received ${show(bytes)}`)
   }

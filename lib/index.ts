@@ -24,7 +24,7 @@ export { type Captured, type CaptureOptions, capture } from './capture'
 export { type Policy, type Precision, setPolicy, setPrecision } from './config'
 export type { ClassWeight } from './data/class-weights'
 export type { Batches, BatchItem, BatchRecord, ModelValues, Values } from './data/values'
-export { type Device, devices, type MemoryInfo, memory, setDevice, setMemoryLimit, synchronize } from './device'
+export { type Device, devices, type MemoryInfo, type MemoryLimitOptions, memory, setDevice, setMemoryLimit, synchronize } from './device'
 export {
   ArgumentError,
   CaptureError,

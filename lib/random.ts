@@ -1,7 +1,8 @@
 // Random numbers by Philox4x32-10 (Salmon et al. 2011): every consumer has a key of its own and a counter on the device.
 import { randomBytes } from 'node:crypto'
+import { checkOptions, type NamesOf, tensorOptions } from './arguments'
 import { currentDevice, deviceName, deviceNumber } from './device'
-import { ArgumentError, failure, show } from './errors'
+import { ArgumentError, DeviceError, failure, show } from './errors'
 import type { DType } from './native'
 import { expectTensor, noteWritten, run } from './op'
 import { gather } from './ops/indexing'
@@ -47,27 +48,30 @@ function makeKey(seed: number, number: number): [low: number, high: number] {
   return [Number(BigInt.asIntN(32, key)), Number(BigInt.asIntN(32, key >> 32n))]
 }
 
-/** Shape of a draw, its dtype and device. */
-interface Draw extends TensorOptions {}
-
-export interface UniformOptions extends Draw {
+export interface UniformOptions extends TensorOptions {
   /** Default 0. */
   minval?: number | undefined
   /** Not reached. Default 1. */
   maxval?: number | undefined
 }
 
-export interface NormalOptions extends Draw {
+const uniformOptions: NamesOf<UniformOptions> = { ...tensorOptions, minval: 'optional', maxval: 'optional' }
+
+export interface NormalOptions extends TensorOptions {
   /** Default 0. */
   mean?: number | undefined
   /** Default 1. */
   stddev?: number | undefined
 }
 
-export interface BernoulliOptions extends Draw {
+const normalOptions: NamesOf<NormalOptions> = { ...tensorOptions, mean: 'optional', stddev: 'optional' }
+
+export interface BernoulliOptions extends TensorOptions {
   /** Probability of 1. Default 0.5. */
   p?: number | undefined
 }
+
+const bernoulliOptions: NamesOf<BernoulliOptions> = { ...tensorOptions, p: 'optional' }
 
 export interface IntegersOptions {
   /** Default 0. */
@@ -76,6 +80,23 @@ export interface IntegersOptions {
   maxval: number
   device?: string | undefined
 }
+
+const integersOptions: NamesOf<IntegersOptions> = { minval: 'optional', maxval: 'required', device: 'optional' }
+
+export interface GeneratorOptions {
+  /** Default: the global seed and the number of the generator. */
+  seed?: number | undefined
+  /** Name of the device on which it draws. Default: the one that is current at the first draw. */
+  device?: string | undefined
+}
+
+const generatorOptions: NamesOf<GeneratorOptions> = { seed: 'optional', device: 'optional' }
+
+export interface PermutationOptions {
+  device?: string | undefined
+}
+
+const permutationOptions: NamesOf<PermutationOptions> = { device: 'optional' }
 
 /**
  * A consumer of random numbers: a layer, an initializer, a model's shuffle. Its key comes from the global seed and its number in the
@@ -90,7 +111,8 @@ export class Generator {
   /** Blocks of four words that were drawn on the host, by `shuffled`. */
   hostCounter = 0
 
-  constructor({ seed, device }: { seed?: number | undefined; device?: string | undefined } = {}) {
+  constructor(options: GeneratorOptions = {}) {
+    const { seed, device } = checkOptions('Generator', options, generatorOptions)
     this.key = seed === undefined ? makeKey(globalSeed, ++constructed) : makeKey(checkSeed('Generator', seed), 0)
     this.deviceIndex = device === undefined ? undefined : deviceNumber(device, 'Generator')
   }
@@ -122,30 +144,36 @@ export class Generator {
   }
 
   /** Numbers in [minval, maxval), all equally likely. */
-  uniform(shape: readonly number[], { minval = 0, maxval = 1, dtype = 'float32' }: UniformOptions = {}): Tensor {
+  uniform(shape: readonly number[], options: UniformOptions = {}): Tensor {
+    const { minval = 0, maxval = 1, dtype = 'float32', device } = checkOptions('uniform', options, uniformOptions)
+    this.expectDevice('uniform', device)
     const [low, high] = [finite('uniform', 'minval', minval), finite('uniform', 'maxval', maxval)]
     if (low > high) throw failure(ArgumentError, 'uniform', `expected minval to be at most maxval, received ${low} and ${high}`)
     return this.draw('uniform', 'randomUniform', shape, dtype, floats, { low, high })
   }
 
   /** Normally distributed numbers. */
-  normal(shape: readonly number[], { mean = 0, stddev = 1, dtype = 'float32' }: NormalOptions = {}): Tensor {
-    return this.draw('normal', 'randomNormal', shape, dtype, floats, moments('normal', mean, stddev))
+  normal(shape: readonly number[], options: NormalOptions = {}): Tensor {
+    return this.drawNormal('normal', 'randomNormal', shape, options)
   }
 
   /** Normally distributed numbers, none further than 2 stddev from the mean. */
-  truncatedNormal(shape: readonly number[], { mean = 0, stddev = 1, dtype = 'float32' }: NormalOptions = {}): Tensor {
-    return this.draw('truncatedNormal', 'truncatedNormal', shape, dtype, floats, moments('truncatedNormal', mean, stddev))
+  truncatedNormal(shape: readonly number[], options: NormalOptions = {}): Tensor {
+    return this.drawNormal('truncatedNormal', 'truncatedNormal', shape, options)
   }
 
   /** 1 with probability p, else 0. */
-  bernoulli(shape: readonly number[], { p = 0.5, dtype = 'float32' }: BernoulliOptions = {}): Tensor {
+  bernoulli(shape: readonly number[], options: BernoulliOptions = {}): Tensor {
+    const { p = 0.5, dtype = 'float32', device } = checkOptions('bernoulli', options, bernoulliOptions)
+    this.expectDevice('bernoulli', device)
     return this.draw('bernoulli', 'bernoulli', shape, dtype, null, { p: probability('bernoulli', 'p', p) })
   }
 
   /** Integers in [minval, maxval), as int32. */
-  integers(shape: readonly number[], { minval = 0, maxval }: Partial<IntegersOptions> = {}): Tensor {
-    if (maxval === undefined || ![minval, maxval].every((v) => Number.isInteger(v) && Math.abs(v) <= 2 ** 31) || minval >= maxval) {
+  integers(shape: readonly number[], options: IntegersOptions): Tensor {
+    const { minval = 0, maxval, device } = checkOptions('integers', options, integersOptions)
+    this.expectDevice('integers', device)
+    if (![minval, maxval].every((v) => Number.isInteger(v) && Math.abs(v) <= 2 ** 31) || minval >= maxval) {
       throw failure(ArgumentError, 'integers', `expected integers minval < maxval of 32 bits, received ${show(minval)} and ${show(maxval)}`)
     }
     return this.draw('integers', 'randomUniform', shape, 'int32', ['int32'], { low: minval, high: maxval })
@@ -190,6 +218,20 @@ export class Generator {
   /** Frees the state. */
   dispose(): void {
     this.stateOnDevice?.dispose()
+  }
+
+  private drawNormal(where: string, op: string, shape: readonly number[], options: NormalOptions): Tensor {
+    const { mean = 0, stddev = 1, dtype = 'float32', device } = checkOptions(where, options, normalOptions)
+    this.expectDevice(where, device)
+    return this.draw(where, op, shape, dtype, floats, moments(where, mean, stddev))
+  }
+
+  /** @throws DeviceError if a draw is wanted on another device than that of the counter */
+  private expectDevice(where: string, wanted: string | undefined): void {
+    if (wanted === undefined) return
+    const own = this.stateOnDevice?.deviceIndex ?? this.deviceIndex ?? currentDevice()
+    if (deviceNumber(wanted, where) === own) return
+    throw failure(DeviceError, where, `expected device to be that of the generator, ${deviceName(own)}, received ${wanted}`)
   }
 
   private draw(
@@ -284,8 +326,9 @@ export function dropout(x: Tensor, rate: number): Tensor {
  * 0 … n - 1 in random order, as int32 [n]. Drawn on the host, so not inside a captured function.
  * @throws ArgumentError, CaptureError
  */
-export function permutation(n: number, { device }: { device?: string | undefined } = {}): Tensor {
+export function permutation(n: number, options: PermutationOptions = {}): Tensor {
   refuseInCapture('random.permutation')
+  const { device } = checkOptions('permutation', options, permutationOptions)
   if (!Number.isInteger(n) || n < 0 || n >= 2 ** 31)
     throw failure(ArgumentError, 'permutation', `expected n to be an integer and not negative, less than 2^31, received ${show(n)}`)
   return tensor(ownGenerator(device).shuffled(n), [n], { device })

@@ -1,6 +1,7 @@
 // Who frees a tensor: the scope that it was created in, else a finalizer.
 import { native, reserve, shared } from './addon'
 import { ArgumentError, failure, show } from './errors'
+import { isPromise, isRecord } from './plain'
 import { Tensor, Variable } from './tensor'
 
 let active: Tensor[] | null = null
@@ -79,18 +80,6 @@ export function mapTensors(value: unknown, replace: (tensor: Tensor) => Tensor):
   if (Array.isArray(value)) return value.map((item) => mapTensors(item, replace))
   if (isRecord(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapTensors(item, replace)]))
   return value
-}
-
-/** True for an object literal, also one of another context. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
-
-/** True for a promise, also one of another context. */
-export function isPromise(value: unknown): boolean {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
 /**

@@ -48,9 +48,17 @@ export function classNameOf(object: object): string {
 
 /** The name of a class as messages and defaults spell it: `KLDivergence` → `klDivergence`. */
 export function kindOf({ name }: { name: string }): string {
-  const capitals = /^[A-Z]+(?![a-z])/.exec(name)?.[0] ?? name.charAt(0)
-  return capitals.toLowerCase() + name.slice(capitals.length)
+  let kind = kinds.get(name)
+  if (kind === undefined) {
+    const capitals = /^[A-Z]+(?![a-z])/.exec(name)?.[0] ?? name.charAt(0)
+    kind = capitals.toLowerCase() + name.slice(capitals.length)
+    kinds.set(name, kind)
+  }
+  return kind
 }
+
+/** Every call of a layer asks for its kind. */
+const kinds = new Map<string, string>()
 
 /** The classes of the library: all that are in a registry. */
 const libraryClasses = new WeakSet<object>()

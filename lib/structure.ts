@@ -1,6 +1,6 @@
 // What a model takes and gives: one tensor, an array of them, or a record of them.
 import { ArgumentError, failure, show } from './errors'
-import { isRecord } from './scope'
+import { isRecord } from './plain'
 
 /** One value, an array of values, or a record of them. */
 export type Structure<T> = T | readonly T[] | Readonly<Record<string, T>>

@@ -1,5 +1,6 @@
 // Tensors: dense arrays on a device, their handles, and the ways in from and out to JavaScript values.
 import { native, reserve, shared } from './addon'
+import { booleanOption, checkOptions, type NamesOf, tensorOptions } from './arguments'
 import { raiseConfiguration } from './config'
 import type { Constraint } from './constraints'
 import { currentDevice, deviceName, deviceNumber } from './device'
@@ -244,6 +245,8 @@ export interface VariableOptions {
   constraint?: Constraint | undefined
 }
 
+const variableOptions: NamesOf<VariableOptions> = { name: 'optional', trainable: 'optional', constraint: 'optional' }
+
 /** A tensor whose contents can be replaced, in place: weights and all other state. No scope frees it. */
 export class Variable extends Tensor {
   readonly name: string
@@ -405,7 +408,8 @@ export function alias(x: Tensor, shape: readonly number[]): Tensor {
  * const x = tensor([[1, 2], [3, 4]])
  * const image = tensor(new Uint8Array(28 * 28), [28, 28, 1])
  */
-export function tensor(values: TensorValues, shape?: readonly number[] | undefined, { dtype, device }: TensorOptions = {}): Tensor {
+export function tensor(values: TensorValues, shape?: readonly number[] | undefined, options: TensorOptions = {}): Tensor {
+  const { dtype, device } = checkOptions('tensor', options, tensorOptions)
   const [data, dims, type] = toHost('tensor', values, shape, dtype)
   const target = device === undefined ? currentDevice() : deviceNumber(device, 'tensor')
   if (abstractly) return new Tensor(0, dims, type, target)
@@ -433,16 +437,19 @@ function upload(where: string, data: ArrayBufferView, dims: readonly number[], d
  * const w = variable(random.normal([784, 10], { stddev: 0.05 }), { name: 'w' })
  */
 export function variable(value: Tensor | TensorValues, options: VariableOptions = {}): Variable {
+  const { name, trainable = true, constraint } = checkOptions('variable', options, variableOptions)
+  if (name !== undefined && typeof name !== 'string')
+    throw failure(ArgumentError, 'variable', `expected name to be a string, received ${show(name)}`)
+  booleanOption('variable', 'trainable', trainable)
   const source = value instanceof Tensor ? value : tensor(value)
   expectTensor('variable', 'value', source)
   if (source.handle === 0)
     throw failure(ArgumentError, 'variable', 'expected a tensor with elements, received an abstract one: make variables in build()')
-  const { constraint } = options
   if (constraint != null && typeof (constraint as Partial<Constraint>).constrain !== 'function') {
     throw failure(ArgumentError, 'variable', `expected constraint to be one of constraints, received ${show(constraint)}`)
   }
   execute('copy', [source], [source], source.deviceIndex, undefined)
-  const result = new Variable(shared.buffer[0]!, source.shape, source.dtype, source.deviceIndex, options)
+  const result = new Variable(shared.buffer[0]!, source.shape, source.dtype, source.deviceIndex, { name, trainable, constraint })
   trackForever(result)
   if (source !== value) source.dispose()
   return result

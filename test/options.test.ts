@@ -1,20 +1,35 @@
 // Options that nobody knows, and options that are missing: what is refused everywhere, and what one's own classes may have.
 import {
   ArgumentError,
+  activations,
+  arange,
   callbacks,
+  capture,
   constraints,
+  DeviceError,
+  datasets,
+  eye,
+  full,
   initializers,
   input,
   Layer,
   layers,
+  linspace,
   loadModel,
   losses,
   metrics,
+  ones,
+  ops,
   optimizers,
+  random,
   regularizers,
   schedules,
   sequential,
+  setMemoryLimit,
   type Tensor,
+  tensor,
+  variable,
+  visualize,
   zeros
 } from '../lib'
 import { registry } from '../lib/layers/serialization'
@@ -116,6 +131,114 @@ test('what models take knows its options', async () => {
   await rejected(net.save('x', { optimizer: false } as object), "[save] unknown option 'optimizer': did you mean 'includeOptimizer'?")
   await rejected(net.loadWeights('x', { strict: false } as object), "[loadWeights] unknown option 'strict': did you mean 'skipMismatch'?")
   await rejected(loadModel('x', { customObject: {} } as object), "[loadModel] unknown option 'customObject': did you mean 'customObjects'?")
+})
+
+const x = zeros([2, 4])
+const image = zeros([1, 4, 4, 2])
+const rows = tensor([0, 1], [2], { dtype: 'int32' })
+const scale = ones([4])
+const makers: Record<string, (options: Any) => unknown> = {
+  tensor: (o) => tensor([1], [1], o),
+  variable: (o) => variable([1], o),
+  zeros: (o) => zeros([1], o),
+  ones: (o) => ones([1], o),
+  full: (o) => full([1], 2, o),
+  zerosLike: (o) => ops.zerosLike(x, o),
+  onesLike: (o) => ops.onesLike(x, o),
+  fullLike: (o) => ops.fullLike(x, 2, o),
+  arange: (o) => arange(0, 3, 1, o),
+  linspace: (o) => linspace(0, 1, 3, o),
+  eye: (o) => eye(2, 2, o),
+  gather: (o) => ops.gather(x, rows, 0, o),
+  scatterAdd: (o) => ops.scatterAdd(rows, x, [2, 4], o),
+  oneHot: (o) => ops.oneHot(rows, 3, o),
+  slice: (o) => x.slice([0, 0], [1, 1], o),
+  pad: (o) => x.pad(1, o),
+  argmax: (o) => x.argmax(0, o),
+  argmin: (o) => x.argmin(0, o),
+  sum: (o) => x.sum(0, o),
+  std: (o) => x.std(0, o),
+  leakyRelu: (o) => x.leakyRelu(o),
+  elu: (o) => x.elu(o),
+  gelu: (o) => x.gelu(o),
+  matmul: (o) => x.matmul(zeros([4, 1]), o),
+  maxPool: (o) => image.maxPool({ poolSize: 2, ...o }),
+  batchNorm: (o) => x.batchNorm(scale, scale, o),
+  batchNormTraining: (o) => x.batchNormTraining(o),
+  groupNorm: (o) => x.groupNorm(2, o),
+  layerNorm: (o) => x.layerNorm(-1, o),
+  rmsNorm: (o) => x.rmsNorm(-1, o),
+  unitNorm: (o) => x.unitNorm(-1, o),
+  uniform: (o) => random.uniform([1], o),
+  normal: (o) => random.normal([1], o),
+  truncatedNormal: (o) => random.truncatedNormal([1], o),
+  bernoulli: (o) => random.bernoulli([1], o),
+  integers: (o) => random.integers([1], { maxval: 2, ...o }),
+  permutation: (o) => random.permutation(2, o),
+  Generator: (o) => new random.Generator(o),
+  capture: (o) => capture(() => 1, o),
+  setMemoryLimit: (o) => setMemoryLimit(1, o),
+  relu: (o) => activations.relu(x, o),
+  celu: (o) => activations.celu(x, o),
+  hardShrink: (o) => activations.hardShrink(x, o),
+  softShrink: (o) => activations.softShrink(x, o),
+  squareplus: (o) => activations.squareplus(x, o),
+  softmax: (o) => activations.softmax(x, o),
+  logSoftmax: (o) => activations.logSoftmax(x, o),
+  glu: (o) => activations.glu(x, o),
+  dropout: (o) => layers.dropout({ rate: 0.5 }).apply(x, o),
+  'visualize.grid': (o) => visualize.grid(image.reshape([2, 4, 4]), o),
+  'visualize.activations': (o) => visualize.activations(sequential([layers.dense({ units: 1, inputShape: [4] })]), x, o),
+  'visualize.filters': (o) => {
+    const conv = layers.conv2d({ filters: 1, kernelSize: 1 })
+    conv.apply(image)
+    return visualize.filters(conv, o)
+  }
+}
+test.each(Object.entries(makers))('%s knows its options', (name, make) => {
+  refused(() => make({ bogus: 1 }), `[${name}] unknown option 'bogus': did you mean '`)
+})
+
+test('a positional argument where options belong', () => {
+  refused(() => zeros([2], 'int32' as Any), '[zeros] expected one object of options, received "int32"')
+  refused(() => random.normal([2], 0 as Any), '[normal] expected one object of options, received 0')
+  refused(() => layers.dropout({ rate: 0.5 }).apply(x, true as Any), '[dropout] expected one object of options, received true')
+  refused(
+    () => layers.dropout({ rate: 0.5 }).apply(x, { training: 1 } as Any),
+    '[dropout] expected training to be true or false, received 1'
+  )
+  refused(() => (losses.meanSquaredError as Make)(x), '[meanSquaredError] expected one object of options, received Tensor')
+  refused(() => variable([1], { trainable: 'no' } as Any), '[variable] expected trainable to be true or false, received "no"')
+  refused(() => variable([1], { name: 1 } as Any), '[variable] expected name to be a string, received 1')
+  refused(() => x.sum(0, { keepdims: 1 } as Any), '[sum] expected keepdims to be true or false, received 1')
+  refused(() => x.gelu({ approximate: 'tanh' } as Any), '[gelu] expected approximate to be true or false, received "tanh"')
+})
+
+test('a generator draws on its own device only', () => {
+  const generator = new random.Generator({ seed: 1 })
+  const drawn = generator.uniform([2], { device: generator.state.device })
+  expect(drawn.shape).toEqual([2])
+  expect(() => generator.normal([2], { device: 'cuda:7' })).toThrow(DeviceError)
+})
+
+test('data sets and visualisations that are promised know their options', async () => {
+  const net = sequential([layers.dense({ units: 1, inputShape: [4] })])
+  const rejected = (run: Promise<unknown>, message: string) => expect(run).rejects.toMatchObject({ name: 'ArgumentError', message })
+  await rejected(datasets.mnist({ path: 'x' } as object), "[datasets.mnist] unknown option 'path': did you mean 'cache'?")
+  await rejected(datasets.cifar10({ folders: 'x' } as object), "[datasets.cifar10] unknown option 'folders': did you mean 'folder'?")
+  await rejected(datasets.fashionMnist({ cache: 3 } as Any), '[datasets.fashionMnist] expected cache to be a path, received 3')
+  await rejected(
+    visualize.maximizeActivation(net, net.layers[0]!, 0, { step: 1 } as object),
+    "[visualize.maximizeActivation] unknown option 'step': did you mean 'steps'?"
+  )
+})
+
+test('a hook that is misspelt by a letter or two', async () => {
+  const net = sequential([layers.dense({ units: 1, inputShape: [4] })])
+  net.compile({ loss: 'mse' })
+  const train = (callback: object) => net.fit(x, zeros([2, 1]), { callbacks: [callback], verbose: 0 })
+  await expect(train({ onEpochEnds() {} })).rejects.toThrow("[fit] unknown hook 'onEpochEnds' of a callback: did you mean 'onEpochEnd'?")
+  await train({ onlineNow: 1, getModel() {}, onReady() {} })
 })
 
 test("one's own classes have the options that they like", () => {

@@ -1,4 +1,5 @@
 // What a callback is, and the list of them that fit, evaluate and predict call.
+import { isNear } from '../arguments'
 import { ArgumentError, failure, show } from '../errors'
 import type { AnyModel } from '../models/model'
 
@@ -69,7 +70,11 @@ function checkCallback(where: string, callback: unknown): void {
   for (let object: object = callback; object !== null && object !== Object.prototype; object = Object.getPrototypeOf(object)) {
     for (const name of Object.getOwnPropertyNames(object)) {
       const hook = hookOf.get(bare(name))
-      if (hook === undefined) continue
+      if (hook === undefined) {
+        const meant = /^on[A-Z]/.test(name) ? hooks.find((known) => isNear(name, known)) : undefined
+        if (meant !== undefined) throw failure(ArgumentError, where, `unknown hook '${name}' of a callback: did you mean '${meant}'?`)
+        continue
+      }
       if (hook !== name) throw failure(ArgumentError, where, `expected the hook ${hook} of a callback, received ${name}`)
       const value: unknown = (callback as Callback)[hook]
       if (value !== undefined && typeof value !== 'function') {

@@ -1,7 +1,7 @@
 // What users may pass as data, and how it becomes tensors of the shapes that a model wants.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { type NestedArray, type TypedArray, typedArrayKind } from '../host-values'
-import { isRecord } from '../scope'
+import { isRecord } from '../plain'
 import { byKeys } from '../structure'
 import { Tensor, tensor } from '../tensor'
 

@@ -40,7 +40,7 @@ export async function cifar10(options: DatasetOptions = {}): Promise<{ train: La
 /** Reads the files of the archive, or those of a folder where it is unpacked. */
 async function reader(options: DatasetOptions): Promise<FileReader> {
   const read = await findFiles(cifarFiles, options)
-  if (options.folder !== undefined && (await pathOf(options.folder, archive)) === undefined) return read
+  if (options?.folder !== undefined && (await pathOf(options.folder, archive)) === undefined) return read
   const members = parseTar(await read(archive), archive)
   return async (name) => {
     const bytes = members.get(`cifar-10-batches-bin/${name}`)

@@ -6,7 +6,8 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { ArgumentError, FileNotFoundError, FormatError, show } from '../errors'
+import { checkOptions, type NamesOf } from '../arguments'
+import { ArgumentError, FileNotFoundError, FormatError, failure, show } from '../errors'
 
 /** Where a data set's files may be. */
 export interface DataFiles {
@@ -30,6 +31,8 @@ export interface DatasetOptions {
   cache?: string | undefined
 }
 
+const datasetOptions: NamesOf<DatasetOptions> = { folder: 'optional', cache: 'optional' }
+
 /** Reads one file of a data set, unpacked. */
 export type FileReader = (name: string) => Promise<Uint8Array>
 
@@ -46,9 +49,12 @@ const stallMs = 60_000
  * How the files are read: from the first place that has them all.
  * @throws FileNotFoundError (when reading) if they are nowhere and cannot be downloaded; FormatError if one has other contents
  */
-export async function findFiles(wanted: DataFiles, { folder, cache = defaultCache() }: DatasetOptions): Promise<FileReader> {
-  if (folder !== undefined && typeof folder !== 'string') {
-    throw new ArgumentError(`[datasets.${wanted.dataset}] expected folder to be a path, received ${show(folder)}`)
+export async function findFiles(wanted: DataFiles, options: DatasetOptions): Promise<FileReader> {
+  const where = `datasets.${wanted.dataset}`
+  const { folder, cache = defaultCache() } = checkOptions(where, options, datasetOptions)
+  for (const [name, path] of Object.entries({ folder, cache })) {
+    if (path === undefined || (typeof path === 'string' && path !== '')) continue
+    throw failure(ArgumentError, where, `expected ${name} to be a path, received ${show(path)}`)
   }
   if (folder !== undefined) return async (name) => (await readFrom(wanted, folder, name)).contents
   const kept = join(cache, wanted.dataset)

@@ -1,5 +1,5 @@
 // The base class of all layers: names, weights, building on first use, precision, penalties and the config that makes a layer again.
-import { booleanOption, choice, type NamesOf, type OptionNames } from '../arguments'
+import { booleanOption, checkOptions, choice, type NamesOf, type OptionNames } from '../arguments'
 import { currentPolicy, type Policy, raiseConfiguration } from '../config'
 import * as constraints from '../constraints'
 import { inDType } from '../dtype'
@@ -12,7 +12,8 @@ import * as ops from '../ops'
 import type { FusedActivation } from '../ops/fused'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
-import { isRecord, scope } from '../scope'
+import { isRecord } from '../plain'
+import { scope } from '../scope'
 import { type Config, classNameOf, classOptions, kindOf } from '../serialization'
 import { checkDType, publicShape, sameShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
@@ -74,6 +75,8 @@ export interface WeightOptions {
   /** What the weight is brought back to after each update. */
   constraint?: constraints.ConstraintSpec | null | undefined
 }
+
+const contextOptions: NamesOf<Partial<CallContext>> = { training: 'optional' }
 
 /** One tensor, or an array or record of them for a layer with several inputs. */
 export type LayerInput = Structure<Tensor>
@@ -207,14 +210,21 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
    */
   apply(x: Structure<SymbolicTensor>, options?: Partial<CallContext>): Symbolic<Out>
   apply(x: LayerInput, options?: Partial<CallContext>): Out
-  apply(x: Structure<Tensor> | Structure<SymbolicTensor>, { training = false }: Partial<CallContext> = {}): Out | Symbolic<Out> {
+  apply(x: Structure<Tensor> | Structure<SymbolicTensor>, options?: Partial<CallContext>): Out | Symbolic<Out> {
+    const context = this.contextOf(options)
     if (isSymbolic(x)) return this.applySymbolic(x) as Symbolic<Out>
-    return this.use(x, (input) => this.call(input, { training }))
+    return this.use(x, (input) => this.call(input, context))
   }
 
   /** As `apply`, without the activation `logitsActivation` at the end. */
-  applyLogits(x: LayerInput, { training = false }: Partial<CallContext> = {}): Tensor {
-    return this.use(x, (input) => this.callLogits!(input, { training }))
+  applyLogits(x: LayerInput, options?: Partial<CallContext>): Tensor {
+    const context = this.contextOf(options)
+    return this.use(x, (input) => this.callLogits!(input, context))
+  }
+
+  private contextOf(options: Partial<CallContext> = {}): CallContext {
+    const { training = false } = checkOptions(this.kind, options, contextOptions)
+    return { training: booleanOption(this.kind, 'training', training) }
   }
 
   /** @internal As `apply`, with what follows in the same op. */

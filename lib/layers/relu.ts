@@ -42,7 +42,8 @@ export class Relu extends Layer {
   }
 
   override call(x: Tensor): Tensor {
-    return relu(x, this)
+    const { negativeSlope, maxValue, threshold } = this
+    return relu(x, { negativeSlope, maxValue, threshold })
   }
 
   override fusedPart(): FusedPart | undefined {

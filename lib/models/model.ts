@@ -18,7 +18,7 @@ import {
 } from '../layers/layer'
 import type { Optimizer } from '../optimizers'
 import { Generator } from '../random'
-import { isRecord } from '../scope'
+import { isRecord } from '../plain'
 import { outsideCapture, refuseInCapture } from '../state'
 import { byKeys, leavesOf, packLike, type Structure } from '../structure'
 import { type SymbolicTensor, Tensor, type Variable } from '../tensor'

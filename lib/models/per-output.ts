@@ -2,7 +2,7 @@
 import { ArgumentError, failure, show } from '../errors'
 import type { LossSpec } from '../losses'
 import type { MetricSpec } from '../metrics'
-import { isRecord } from '../scope'
+import { isRecord } from '../plain'
 import { isSerialized } from '../serialization'
 
 /** A value for all outputs, one for each (null for none), or some by the outputs' names. */

@@ -1,4 +1,5 @@
 // Tensors from nothing: constants and ranges. Their elements are written on the device.
+import { checkOptions, type NamesOf, tensorOptions } from '../arguments'
 import { deviceNumber } from '../device'
 import { ArgumentError, DTypeError, failure, ShapeError } from '../errors'
 import type { DType } from '../native'
@@ -10,7 +11,8 @@ import { equal } from './elementwise-binary'
 import { cast } from './elementwise-unary'
 import { expectNumber, integerRanges } from './rules'
 
-function fill(where: string, shape: readonly number[], value: number, { dtype = 'float32', device }: TensorOptions = {}): Tensor {
+function fill(where: string, shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
+  const { dtype = 'float32', device } = checkOptions(where, options, tensorOptions)
   return run('fill', [], {
     shape: checkShape(where, shape),
     dtype: checkDType(where, dtype),
@@ -38,8 +40,17 @@ export function full(shape: readonly number[], value: number, options?: TensorOp
   return fill('full', shape, value, options)
 }
 
-function like(where: string, x: Tensor, value: number, dtype: DType | undefined): Tensor {
+/** Options of functions that make a tensor like another. */
+export interface LikeOptions {
+  /** Default: that of the other. */
+  dtype?: DType | undefined
+}
+
+const likeOptions: NamesOf<LikeOptions> = { dtype: 'optional' }
+
+function like(where: string, x: Tensor, value: number, options: LikeOptions = {}): Tensor {
   expectTensor(where, 'x', x)
+  const { dtype } = checkOptions(where, options, likeOptions)
   return run('fill', [], {
     shape: x.shape,
     dtype: dtype === undefined ? x.dtype : checkDType(where, dtype),
@@ -49,25 +60,26 @@ function like(where: string, x: Tensor, value: number, dtype: DType | undefined)
 }
 
 /** Zeros of the shape, dtype and device of `x`. */
-export function zerosLike(x: Tensor, { dtype }: { dtype?: DType | undefined } = {}): Tensor {
-  return like('zerosLike', x, 0, dtype)
+export function zerosLike(x: Tensor, options?: LikeOptions): Tensor {
+  return like('zerosLike', x, 0, options)
 }
 
 /** Ones of the shape, dtype and device of `x`. */
-export function onesLike(x: Tensor, { dtype }: { dtype?: DType | undefined } = {}): Tensor {
-  return like('onesLike', x, 1, dtype)
+export function onesLike(x: Tensor, options?: LikeOptions): Tensor {
+  return like('onesLike', x, 1, options)
 }
 
 /** One number in the shape, dtype and device of `x`. */
-export function fullLike(x: Tensor, value: number, { dtype }: { dtype?: DType | undefined } = {}): Tensor {
-  return like('fullLike', x, expectNumber('fullLike', 'value', value), dtype)
+export function fullLike(x: Tensor, value: number, options?: LikeOptions): Tensor {
+  return like('fullLike', x, expectNumber('fullLike', 'value', value), options)
 }
 
 /**
  * start, start + step, … up to but not including stop; `arange(stop)` starts at 0. int32 if all three are integers, else float32.
  * @throws ArgumentError if step is 0, a number is not finite or one is out of the dtype's range; DTypeError for bool
  */
-export function arange(start: number, stop?: number, step = 1, { dtype, device }: TensorOptions = {}): Tensor {
+export function arange(start: number, stop?: number, step = 1, options: TensorOptions = {}): Tensor {
+  const { dtype, device } = checkOptions('arange', options, tensorOptions)
   const [from, to] = stop === undefined ? [0, start] : [start, stop]
   if (![from, to, step].every(Number.isFinite) || step === 0) {
     throw failure(ArgumentError, 'arange', `expected finite numbers and a step that is not 0, received ${from}, ${to}, ${step}`)
@@ -77,7 +89,8 @@ export function arange(start: number, stop?: number, step = 1, { dtype, device }
 }
 
 /** `num` numbers (50 unless told otherwise) from `start` to `stop` at equal distances, both ends included. @throws as `arange` */
-export function linspace(start: number, stop: number, num = 50, { dtype = 'float32', device }: TensorOptions = {}): Tensor {
+export function linspace(start: number, stop: number, num = 50, options: TensorOptions = {}): Tensor {
+  const { dtype = 'float32', device } = checkOptions('linspace', options, tensorOptions)
   expectNumber('linspace', 'start', start)
   expectNumber('linspace', 'stop', stop)
   if (!Number.isSafeInteger(num) || num < 1)
@@ -105,7 +118,8 @@ function expectRange(where: string, first: number, last: number, dtype: DType): 
 }
 
 /** The identity matrix of n rows and m (default n) columns. */
-export function eye(n: number, m: number = n, { dtype = 'float32', device }: TensorOptions = {}): Tensor {
+export function eye(n: number, m: number = n, options: TensorOptions = {}): Tensor {
+  const { dtype = 'float32', device } = checkOptions('eye', options, tensorOptions)
   if (![n, m].every((size) => Number.isSafeInteger(size) && size >= 0))
     throw failure(ShapeError, 'eye', `expected sizes that are not negative, received ${n} and ${m}`)
   return scope(() => {

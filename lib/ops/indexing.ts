@@ -1,4 +1,5 @@
 // Ops that pick or place elements by index.
+import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
@@ -17,15 +18,18 @@ export interface GatherOptions {
   offset?: number | undefined
 }
 
+const gatherOptions: NamesOf<GatherOptions> = { dtype: 'optional', scale: 'optional', offset: 'optional' }
+
 /**
  * Rows of x along `axis` at int32 `indices`: the result's shape is x's with the axis replaced by the shape of `indices`.
  * An index out of range is an error of the next host read. Gradients of rows picked several times add up in the order of the indices.
  * @throws ShapeError, DTypeError
  */
-export function gather(x: Tensor, indices: Tensor, axis = 0, { dtype, scale = 1, offset = 0 }: GatherOptions = {}): Tensor {
+export function gather(x: Tensor, indices: Tensor, axis = 0, options: GatherOptions = {}): Tensor {
   expectTensor('gather', 'x', x)
   expectTensor('gather', 'indices', indices)
   expectDType('gather', 'indices', indices, ['int32'])
+  const { dtype, scale = 1, offset = 0 } = checkOptions('gather', options, gatherOptions)
   const a = checkAxis('gather', axis, x.rank)
   const out = dtype === undefined ? x.dtype : checkDType('gather', dtype)
   if (out !== x.dtype && !(isFloat(out) && (x.dtype === 'uint8' || x.dtype === 'int32'))) {
@@ -56,20 +60,24 @@ const gatherGradient: Gradient = (dy, { inputs, attributes }) => {
   return [() => scatterAdd(indices, scale === 1 ? dy : mul(dy, scale), x.shape, { axis }), null]
 }
 
+/** Options of `scatterAdd`. */
+export interface ScatterAddOptions {
+  /** The axis of the result that the indices count along. Default 0. */
+  axis?: number | undefined
+}
+
+const scatterAddOptions: NamesOf<ScatterAddOptions> = { axis: 'optional' }
+
 /**
  * Zeros of `shape` with `updates` added along `axis` at int32 `indices`, in the order of the indices: what `gather` picks, put back.
  * @throws ShapeError, DTypeError
  */
-export function scatterAdd(
-  indices: Tensor,
-  updates: Tensor,
-  shape: readonly number[],
-  { axis = 0 }: { axis?: number | undefined } = {}
-): Tensor {
+export function scatterAdd(indices: Tensor, updates: Tensor, shape: readonly number[], options: ScatterAddOptions = {}): Tensor {
   expectTensor('scatterAdd', 'indices', indices)
   expectTensor('scatterAdd', 'updates', updates)
   expectDType('scatterAdd', 'indices', indices, ['int32'])
   expectDType('scatterAdd', 'updates', updates, numbers)
+  const { axis = 0 } = checkOptions('scatterAdd', options, scatterAddOptions)
   const target = checkShape('scatterAdd', shape)
   const a = checkAxis('scatterAdd', axis, target.length)
   const expected = [...target.slice(0, a), ...indices.shape, ...target.slice(a + 1)]
@@ -92,13 +100,16 @@ export interface OneHotOptions {
   dtype?: DType | undefined
 }
 
+const oneHotOptions: NamesOf<OneHotOptions> = { axis: 'optional', dtype: 'optional' }
+
 /**
  * 1 at the index, 0 elsewhere, in a new axis of size `depth`; an index out of range gives zeros. Indices of any integer dtype or bool.
  * @throws DTypeError, ArgumentError
  */
-export function oneHot(indices: Tensor, depth: number, { axis = -1, dtype = 'float32' }: OneHotOptions = {}): Tensor {
+export function oneHot(indices: Tensor, depth: number, options: OneHotOptions = {}): Tensor {
   expectTensor('oneHot', 'indices', indices)
   expectDType('oneHot', 'indices', indices, ['int32', 'uint8', 'bool'])
+  const { axis = -1, dtype = 'float32' } = checkOptions('oneHot', options, oneHotOptions)
   if (!Number.isSafeInteger(depth) || depth < 1)
     throw failure(ArgumentError, 'oneHot', `expected depth to be a positive integer, received ${show(depth)}`)
   const a = checkAxis('oneHot', axis, indices.rank + 1)

@@ -1,4 +1,5 @@
 // Ops that move elements without computing: reshape and its kin, transpose, concat, split, slice, flip, pad, crop, broadcastTo, tile.
+import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
@@ -237,12 +238,15 @@ export interface SliceOptions {
   strides?: readonly number[] | undefined
 }
 
+const sliceOptions: NamesOf<SliceOptions> = { strides: 'optional' }
+
 /**
  * The block of `sizes` that begins at `starts`; a size of -1 means up to the end; with `strides`, every so manyth element.
  * @throws ShapeError if it does not lie inside x
  */
-export function slice(x: Tensor, starts: readonly number[], sizes: readonly number[], { strides }: SliceOptions = {}): Tensor {
+export function slice(x: Tensor, starts: readonly number[], sizes: readonly number[], options: SliceOptions = {}): Tensor {
   expectTensor('slice', 'x', x)
+  const { strides } = checkOptions('slice', options, sliceOptions)
   const rank = x.rank
   const step = strides ?? x.shape.map(() => 1)
   for (const [what, list] of [
@@ -321,6 +325,8 @@ export interface PadOptions {
   constantValues?: number | undefined
 }
 
+const padOptions: NamesOf<PadOptions> = { mode: 'optional', constantValues: 'optional' }
+
 /** How much to add, or to take away: everywhere; before and after on each axis; or a pair for each axis. */
 export type PadWidth = number | readonly [number, number] | readonly (readonly [number, number])[]
 
@@ -328,8 +334,9 @@ export type PadWidth = number | readonly [number, number] | readonly (readonly [
  * x with elements added before and after along each axis.
  * @throws ShapeError if `reflect` asks for more than the axis has; ArgumentError
  */
-export function pad(x: Tensor, padWidth: PadWidth, { mode = 'constant', constantValues = 0 }: PadOptions = {}): Tensor {
+export function pad(x: Tensor, padWidth: PadWidth, options: PadOptions = {}): Tensor {
   expectTensor('pad', 'x', x)
+  const { mode = 'constant', constantValues = 0 } = checkOptions('pad', options, padOptions)
   const pairs = borderPairs('pad', 'padWidth', x.rank, padWidth)
   const code = padModes.indexOf(mode)
   if (code < 0) throw failure(ArgumentError, 'pad', `expected mode to be one of ${padModes.join(', ')}, received ${show(mode)}`)

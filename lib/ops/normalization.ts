@@ -1,4 +1,5 @@
 // Normalisation by channel (batch and group norm) and by row (layer, rms and unit norm).
+import { checkOptions, type NamesOf } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { type Attributes, expectTensor, run, runAll } from '../op'
 import { sameShape, sizeOf } from '../shape'
@@ -22,12 +23,16 @@ export interface AffineOptions {
   epsilon?: number | undefined
 }
 
+const affineOptions: NamesOf<AffineOptions> = { gamma: 'optional', beta: 'optional', epsilon: 'optional' }
+
 export interface BatchNormOptions extends AffineOptions {
   /** Added to the result, of x's shape and dtype. */
   residual?: Tensor | null | undefined
   /** Applied last. Default `none`. */
   activation?: 'none' | 'relu' | undefined
 }
+
+const batchNormOptions: NamesOf<BatchNormOptions> = { ...affineOptions, residual: 'optional', activation: 'optional' }
 
 function expectFloats(name: string, x: Tensor, rank: number): void {
   expectTensor(name, 'x', x)
@@ -67,14 +72,8 @@ function moments(x: Tensor, { outer, groups }: Groups): Moments {
 }
 
 /** x normalised with statistics that are constants, or that were made of x: then dx says so too. */
-function normalized(
-  name: string,
-  x: Tensor,
-  statistics: Moments,
-  groups: Groups,
-  ofX: boolean,
-  { gamma, beta, epsilon = 1e-3, residual = null, activation = 'none' }: BatchNormOptions
-): Tensor {
+function normalized(name: string, x: Tensor, statistics: Moments, groups: Groups, ofX: boolean, options: BatchNormOptions): Tensor {
+  const { gamma, beta, epsilon = 1e-3, residual = null, activation = 'none' } = checkOptions(name, options, batchNormOptions)
   const channels = x.shape.slice(-1)
   if (activation !== 'none' && activation !== 'relu') {
     throw failure(ArgumentError, name, `expected activation to be one of none, relu, received ${show(activation)}`)
@@ -211,7 +210,7 @@ export function groupNorm(x: Tensor, groups: number, options: AffineOptions = {}
   const fits = Number.isSafeInteger(groups) && groups > 0 && (Number.isNaN(channels) || channels % groups === 0)
   if (!fits)
     throw failure(ArgumentError, 'groupNorm', `expected a number of groups that divides ${channels} channels, received ${show(groups)}`)
-  const { gamma, beta, epsilon } = options
+  const { gamma, beta, epsilon } = checkOptions('groupNorm', options, affineOptions)
   const shape = { outer: x.shape[0]!, groups }
   const statistics = moments(x, shape)
   const y = normalized('groupNorm', x, statistics, shape, true, { gamma, beta, epsilon })
@@ -299,24 +298,19 @@ const rowGradient: Gradient = (dy, { inputs, outputs, attributes }) => {
  * those axes. Ba et al., 2016.
  * @throws ShapeError, DTypeError, ArgumentError
  */
-export function layerNorm(x: Tensor, axis: number | readonly number[] = -1, { gamma, beta, epsilon = 1e-3 }: AffineOptions = {}): Tensor {
+export function layerNorm(x: Tensor, axis: number | readonly number[] = -1, options: AffineOptions = {}): Tensor {
+  const { gamma, beta, epsilon = 1e-3 } = checkOptions('layerNorm', options, affineOptions)
   return overAxes('layerNorm', x, axis, gamma, beta, epsilon)
 }
 
 /** x / √(mean(x²) + epsilon) · gamma, with the mean over `axis`. Zhang and Sennrich, 2019. Errors as {@link layerNorm}. */
-export function rmsNorm(
-  x: Tensor,
-  axis: number | readonly number[] = -1,
-  { gamma, epsilon = 1e-6 }: Pick<AffineOptions, 'gamma' | 'epsilon'> = {}
-): Tensor {
+export function rmsNorm(x: Tensor, axis: number | readonly number[] = -1, options: Pick<AffineOptions, 'gamma' | 'epsilon'> = {}): Tensor {
+  const { gamma, epsilon = 1e-6 } = checkOptions('rmsNorm', options, { gamma: 'optional', epsilon: 'optional' })
   return overAxes('rmsNorm', x, axis, gamma, null, epsilon)
 }
 
 /** x / max(‖x‖, epsilon), with the L2 norm over `axis`. Errors as {@link layerNorm}. */
-export function unitNorm(
-  x: Tensor,
-  axis: number | readonly number[] = -1,
-  { epsilon = 1e-12 }: Pick<AffineOptions, 'epsilon'> = {}
-): Tensor {
+export function unitNorm(x: Tensor, axis: number | readonly number[] = -1, options: Pick<AffineOptions, 'epsilon'> = {}): Tensor {
+  const { epsilon = 1e-12 } = checkOptions('unitNorm', options, { epsilon: 'optional' })
   return overAxes('unitNorm', x, axis, null, null, epsilon)
 }

@@ -1,6 +1,6 @@
 // Reductions over any axes, all if none is named.
 
-import { checkOptions, type NamesOf } from '../arguments'
+import { booleanOption, checkOptions, type NamesOf } from '../arguments'
 import { failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
@@ -21,6 +21,10 @@ export interface ReduceOptions {
 
 const reduceOptions: NamesOf<ReduceOptions> = { keepdims: 'optional' }
 
+function keepdimsOf(name: string, options: ReduceOptions | undefined): boolean {
+  return options === undefined ? false : booleanOption(name, 'keepdims', checkOptions(name, options, reduceOptions).keepdims ?? false)
+}
+
 type Derivative = (dy: Tensor, x: Tensor, y: Tensor, count: number) => Tensor
 
 /** `derivative` gets dy and y with the reduced axes kept as 1. */
@@ -34,9 +38,9 @@ function reduce(
 ): Tensor {
   expectTensor(name, 'x', x)
   expectDType(name, 'x', x, allowed)
-  if (options !== undefined) checkOptions(name, options, reduceOptions)
+  const keepdims = keepdimsOf(name, options)
   const axes = checkAxes(name, axis, x.shape.length)
-  const shape = reducedShape(x.shape, axes, options?.keepdims ?? false)
+  const shape = reducedShape(x.shape, axes, keepdims)
   const gradient: Gradient | undefined =
     derivative &&
     ((dy, { inputs, outputs }) => [
@@ -124,7 +128,8 @@ export function variance(x: Tensor, axis?: Axis, options?: ReduceOptions): Tenso
 
 /** Population standard deviation over `axis`. */
 export function std(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
-  return scope(() => sqrt(variance(x, axis, options)))
+  const keepdims = keepdimsOf('std', options)
+  return scope(() => sqrt(variance(x, axis, { keepdims })))
 }
 
 function argument(name: string, x: Tensor, axis: number | null | undefined, keepdims: boolean): Tensor {
@@ -145,11 +150,11 @@ function argument(name: string, x: Tensor, axis: number | null | undefined, keep
 }
 
 /** Index of the largest element along `axis` (of the flattened tensor if left out), as int32: the first of equals; a NaN counts as the largest. */
-export function argmax(x: Tensor, axis?: number | null, { keepdims = false }: ReduceOptions = {}): Tensor {
-  return argument('argmax', x, axis, keepdims)
+export function argmax(x: Tensor, axis?: number | null, options?: ReduceOptions): Tensor {
+  return argument('argmax', x, axis, keepdimsOf('argmax', options))
 }
 
 /** Index of the smallest element along `axis` (of the flattened tensor if left out), as int32: the first of equals; a NaN counts as the smallest. */
-export function argmin(x: Tensor, axis?: number | null, { keepdims = false }: ReduceOptions = {}): Tensor {
-  return argument('argmin', x, axis, keepdims)
+export function argmin(x: Tensor, axis?: number | null, options?: ReduceOptions): Tensor {
+  return argument('argmin', x, axis, keepdimsOf('argmin', options))
 }

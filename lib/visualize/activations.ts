@@ -1,4 +1,5 @@
 // What the layers of a model make of an input, as pictures.
+import { checkOptions, type NamesOf } from '../arguments'
 import { makeBatch } from '../data/streams'
 import type { ModelValues } from '../data/values'
 import { ArgumentError, failure, show } from '../errors'
@@ -6,7 +7,7 @@ import type { AnyLayer } from '../layers/layer'
 import type { AnyModel } from '../models/model'
 import { scope } from '../scope'
 import type { Tensor } from '../tensor'
-import { type GridOptions, makeGrid } from './grid'
+import { type GridOptions, gridOptions, makeGrid } from './grid'
 import { checkModel, Inside } from './inner'
 import { tilesOf } from './tiles'
 
@@ -14,6 +15,8 @@ export interface ActivationsOptions extends GridOptions {
   /** Layers, or their names, also `model/name`. Default: all that give images, sequences or volumes. */
   layers?: readonly (string | AnyLayer)[] | undefined
 }
+
+const activationsOptions: NamesOf<ActivationsOptions> = { ...gridOptions, layers: 'optional' }
 
 /**
  * What layers give for an input, each as one picture, by the names of the layers: `name[use][output]` where a layer is used several times,
@@ -28,7 +31,7 @@ export interface ActivationsOptions extends GridOptions {
  */
 export function activations(model: AnyModel, x: ModelValues, options: ActivationsOptions = {}): Record<string, Tensor> {
   const where = 'visualize.activations'
-  const { layers, ...gridOptions } = options
+  const { layers, ...ofGrid } = checkOptions(where, options, activationsOptions)
   if (layers !== undefined && !Array.isArray(layers)) {
     throw failure(ArgumentError, where, `expected layers to be an array of layers or their names, received ${show(layers)}`)
   }
@@ -45,7 +48,7 @@ export function activations(model: AnyModel, x: ModelValues, options: Activation
       return Object.fromEntries(
         wanted.map((t, i) => {
           const { images, columns } = tilesOf(values[i]!, false)
-          return [inside.nameOf(t, wanted), makeGrid(where, images, { columns, ...gridOptions })]
+          return [inside.nameOf(t, wanted), makeGrid(where, images, { columns, ...ofGrid })]
         })
       )
     })

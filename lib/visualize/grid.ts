@@ -22,7 +22,7 @@ export interface GridOptions {
   valueRange?: readonly [low: number, high: number] | undefined
 }
 
-const gridOptions: NamesOf<GridOptions> = {
+export const gridOptions: NamesOf<GridOptions> = {
   columns: 'optional',
   padding: 'optional',
   padValue: 'optional',

@@ -90,7 +90,7 @@ for (const [name, { reference, dtypes, tolerance = 1e-5, low, high, empty, witho
         what: 'an option that it does not have',
         run: () => op(zeros([4, 8], { dtype: dtypes[0]! }), 1, { keepDims: true } as object),
         code: 'ArgumentError',
-        message: `[${name === 'std' ? 'variance' : name}] unknown option 'keepDims': did you mean 'keepdims'?`
+        message: `[${name}] unknown option 'keepDims': did you mean 'keepdims'?`
       },
       {
         what: 'an axis out of range',
