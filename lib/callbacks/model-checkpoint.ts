@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { checkOptions, type NamesOf, optionalNumber } from '../arguments'
 import { ArgumentError } from '../errors'
-import { fileError } from '../io/file-errors'
+import { checkPath, fileError } from '../io/file-errors'
 import type { AnyModel } from '../models/model'
 import type { Callback, Logs } from './callback'
 import { Monitor, type MonitorMode } from './monitor'
@@ -52,9 +52,7 @@ export function modelCheckpoint(options: ModelCheckpointOptions): Callback {
     mode = 'auto'
   } = checkOptions('modelCheckpoint', options, modelCheckpointOptions)
   const { saveFreq = 'epoch', initialValueThreshold } = options
-  if (typeof filepath !== 'string' || filepath === '') {
-    throw new ArgumentError(`[modelCheckpoint] expected filepath to be a path, received ${JSON.stringify(filepath)}`)
-  }
+  checkPath('modelCheckpoint', 'filepath', filepath)
   if (saveFreq !== 'epoch' && !(Number.isInteger(saveFreq) && saveFreq > 0)) {
     throw new ArgumentError(`[modelCheckpoint] expected saveFreq to be "epoch" or a number of batches, received ${saveFreq}`)
   }

@@ -26,7 +26,7 @@ const record = 1 + channels * side * side
  *
  * The binary version is looked for in `folder` if it is given (`cifar-10-binary.tar.gz`, or the files `data_batch_1.bin` … `test_batch.bin` that
  * are in it), else in the cache, and is downloaded (170 MB) if it is not there. It is compared with its known checksum, except in `folder`.
- * @throws FileNotFoundError if it is nowhere and cannot be downloaded; FormatError if a file has other contents
+ * @throws FileNotFoundError if it is nowhere and cannot be downloaded; FileError if one cannot be read or kept; FormatError if a file has other contents
  * @example
  * const { train, test } = await datasets.cifar10()
  */

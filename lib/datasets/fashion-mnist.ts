@@ -20,7 +20,7 @@ const fashionFiles: DataFiles = {
  *
  * The four IDX files are looked for in `folder` if it is given, else in the cache, and are downloaded (31 MB) if they are not there. Their
  * contents are compared with known checksums, except in `folder`.
- * @throws FileNotFoundError if they are nowhere and cannot be downloaded; FormatError if a file has other contents
+ * @throws FileNotFoundError if they are nowhere and cannot be downloaded; FileError if one cannot be read or kept; FormatError if a file has other contents
  * @example
  * const { train, test } = await datasets.fashionMnist()
  */

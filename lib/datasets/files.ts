@@ -1,13 +1,15 @@
 // Finds the files of a data set: in a folder, the cache, an npm package, or by a download with checksums.
 import { webcrypto } from 'node:crypto'
-import { access, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { checkOptions, type NamesOf } from '../arguments'
-import { ArgumentError, FileNotFoundError, FormatError, failure, show } from '../errors'
+import { FileError, FileNotFoundError, FormatError, failure } from '../errors'
+import { checkPath, fileError } from '../io/file-errors'
+import { writeWhole } from '../io/write-whole'
 
 /** Where a data set's files may be. */
 export interface DataFiles {
@@ -47,15 +49,13 @@ const stallMs = 60_000
 
 /**
  * How the files are read: from the first place that has them all.
- * @throws FileNotFoundError (when reading) if they are nowhere and cannot be downloaded; FormatError if one has other contents
+ * @throws FileNotFoundError (when reading) if they are nowhere and cannot be downloaded; FileError if one cannot be read or kept; FormatError if one has other contents
  */
 export async function findFiles(wanted: DataFiles, options: DatasetOptions): Promise<FileReader> {
   const where = `datasets.${wanted.dataset}`
   const { folder, cache = defaultCache() } = checkOptions(where, options, datasetOptions)
-  for (const [name, path] of Object.entries({ folder, cache })) {
-    if (path === undefined || (typeof path === 'string' && path !== '')) continue
-    throw failure(ArgumentError, where, `expected ${name} to be a path, received ${show(path)}`)
-  }
+  if (folder !== undefined) checkPath(where, 'folder', folder)
+  checkPath(where, 'cache', cache)
   if (folder !== undefined) return async (name) => (await readFrom(wanted, folder, name)).contents
   const kept = join(cache, wanted.dataset)
   if (await hasAll(wanted, kept)) return (name) => readChecked(wanted, kept, name)
@@ -89,12 +89,12 @@ async function hasAll({ checksums }: DataFiles, folder: string): Promise<boolean
   return !paths.includes(undefined)
 }
 
-/** The file, gzipped or not, if it is there. */
+/** The file, gzipped or not, if it is there, readable or not. */
 export async function pathOf(folder: string, name: string): Promise<string | undefined> {
   for (const path of [join(folder, name), join(folder, `${name}.gz`)]) {
-    const there = await access(path, constants.R_OK).then(
+    const there = await access(path, constants.F_OK).then(
       () => true,
-      () => false
+      ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR'
     )
     if (there) return path
   }
@@ -102,13 +102,16 @@ export async function pathOf(folder: string, name: string): Promise<string | und
 }
 
 async function readFrom({ dataset }: DataFiles, folder: string, name: string): Promise<FileBytes> {
+  const where = `datasets.${dataset}`
   const path = await pathOf(folder, name)
-  if (path === undefined) throw new FileNotFoundError(`[datasets.${dataset}] there is no file ${name} or ${name}.gz in ${folder}`)
-  const raw = await readFile(path)
+  if (path === undefined) throw failure(FileNotFoundError, where, `there is no file ${name} or ${name}.gz in ${folder}`)
+  const raw = await readFile(path).catch((cause) => {
+    throw fileError('read', path, cause, where)
+  })
   try {
     return { raw, contents: await unpack(raw) }
   } catch (cause) {
-    throw new FormatError(`[datasets.${dataset}] ${path} cannot be unpacked: ${(cause as Error).message}`, { cause })
+    throw failure(FormatError, where, `${path} cannot be unpacked: ${(cause as Error).message}`, cause)
   }
 }
 
@@ -131,12 +134,16 @@ async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
 
 async function readOrDownload(wanted: DataFiles, folder: string, name: string): Promise<Uint8Array> {
   if ((await pathOf(folder, name)) !== undefined) return readChecked(wanted, folder, name)
+  const failures: Error[] = []
   const tried: string[] = []
   for (const mirror of wanted.mirrors) {
     const url = `${mirror}${name}.gz`
     try {
       return await download(wanted, url, folder, name)
     } catch (error) {
+      // Another mirror would not help.
+      if (error instanceof FileError) throw error
+      failures.push(error as Error)
       const { message, cause } = error as Error & { cause?: Error }
       tried.push(`${url}: ${message}${cause?.message === undefined ? '' : ` (${cause.message})`}`)
     }
@@ -147,7 +154,8 @@ async function readOrDownload(wanted: DataFiles, folder: string, name: string): 
       `[datasets.${wanted.dataset}] ${name} is not in ${folder} and cannot be downloaded:`,
       ...tried.map((line) => `  - ${line}`),
       `Without a network: ${install}datasets.${wanted.dataset}({ folder }) with a folder that has them.`
-    ].join('\n')
+    ].join('\n'),
+    { cause: new AggregateError(failures, `none of ${failures.length} mirrors gave ${name}`) }
   )
 }
 
@@ -155,11 +163,12 @@ async function download(wanted: DataFiles, url: string, folder: string, name: st
   const raw = await fetchBytes(url)
   const bytes = { raw, contents: await unpack(raw) }
   if (!(await isRight(wanted, name, bytes))) throw new Error('what came has another checksum')
-  await mkdir(folder, { recursive: true })
-  // Two processes may fetch the same file: each renames a whole one.
-  const temporary = join(folder, `${name}.${process.pid}.tmp`)
-  await writeFile(temporary, raw)
-  await rename(temporary, join(folder, `${name}.gz`))
+  const where = `datasets.${wanted.dataset}`
+  const path = join(folder, `${name}.gz`)
+  await mkdir(folder, { recursive: true }).catch((cause) => {
+    throw fileError('written', path, cause, where)
+  })
+  await writeWhole(path, [raw], where)
   return bytes.contents
 }
 

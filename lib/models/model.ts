@@ -5,6 +5,7 @@ import type { History } from '../callbacks/history'
 import { type Batches, type DataShapes, isBatches, type ModelValues, type RowShape } from '../data/values'
 import { currentDevice, deviceName } from '../device'
 import { ArgumentError, failure, NotCompiledError, show, within } from '../errors'
+import { checkPath } from '../io/file-errors'
 import { type SaveOptions, saveModel } from '../io/model-file'
 import { type LoadWeightsOptions, loadWeights, saveWeights } from '../io/weights-file'
 import {
@@ -308,6 +309,7 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   save(file: string, options?: SaveOptions): Promise<void> {
     return outsideCapture('save', async () => {
       this.expectAlive('save')
+      checkPath('save', 'file', file)
       return saveModel(this, file, options)
     })
   }
@@ -316,6 +318,7 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   saveWeights(file: string): Promise<void> {
     return outsideCapture('saveWeights', async () => {
       this.expectAlive('saveWeights')
+      checkPath('saveWeights', 'file', file)
       return saveWeights(this, file)
     })
   }
@@ -327,6 +330,7 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   loadWeights(file: string, options?: LoadWeightsOptions): Promise<void> {
     return outsideCapture('loadWeights', async () => {
       this.expectAlive('loadWeights')
+      checkPath('loadWeights', 'file', file)
       return loadWeights(this, file, options)
     })
   }

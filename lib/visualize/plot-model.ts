@@ -1,6 +1,7 @@
 // plotModel: the graph of a model as a drawing.
-import { writeFile } from 'node:fs/promises'
-import { ArgumentError, FileNotFoundError, failure, show, showShape } from '../errors'
+import { ArgumentError, failure, show, showShape } from '../errors'
+import { checkPath } from '../io/file-errors'
+import { writeWhole } from '../io/write-whole'
 import type { AnyLayer } from '../layers/layer'
 import { type AnyModel, Model } from '../models/model'
 import { formatCount } from '../models/summary'
@@ -34,21 +35,15 @@ const colours = {
  * a model within the model is one box.
  * @param file where to write the drawing too
  * @returns the drawing, as SVG
- * @throws ArgumentError while the model does not know its input's shape; FileNotFoundError if there is no such folder
+ * @throws ArgumentError while the model does not know its input's shape; FileNotFoundError if there is no such folder; FileError if it cannot be written
  * @example
  * await plotModel(model, 'model.svg')
  */
 export async function plotModel(model: AnyModel, file?: string): Promise<string> {
   if (!(model instanceof Model)) throw failure(ArgumentError, 'plotModel', `expected a model, received ${show(model)}`)
+  if (file !== undefined) checkPath('plotModel', 'file', file)
   const svg = draw(model.name, usesOf(model))
-  if (file !== undefined) {
-    try {
-      await writeFile(file, svg)
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
-      throw failure(FileNotFoundError, 'plotModel', `there is no folder for ${file}`, cause)
-    }
-  }
+  if (file !== undefined) await writeWhole(file, [Buffer.from(svg)], 'plotModel')
   return svg
 }
 

@@ -1,8 +1,10 @@
 // PNG files: pictures written and read, by the library pngjs.
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import type { ColorType, PNG } from 'pngjs'
-import { DTypeError, FileNotFoundError, FormatError, failure, ShapeError, showShape } from '../errors'
+import { DTypeError, FormatError, failure, ShapeError, showShape } from '../errors'
 import type { TensorData } from '../host-values'
+import { checkPath, fileError } from '../io/file-errors'
+import { writeWhole } from '../io/write-whole'
 import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { scope } from '../scope'
@@ -15,12 +17,13 @@ const colorTypes: Readonly<Record<number, ColorType>> = { 1: 0, 3: 2, 4: 6 }
 /**
  * Writes a picture as a PNG file, without loss.
  * @param image (H, W), (H, W, 1), (H, W, 3) or, with opacity, (H, W, 4): uint8, or floats of which 0 is black and 1 white
- * @throws ShapeError, DTypeError for something else; FileNotFoundError if there is no such folder
+ * @throws ShapeError, DTypeError for something else; FileNotFoundError if there is no such folder; FileError if it cannot be written
  * @example
  * await visualize.writePng('filters.png', visualize.filters(model.getLayer('conv1'), { zoom: 8 }))
  */
 export async function writePng(file: string, image: Tensor): Promise<void> {
   const where = 'visualize.writePng'
+  checkPath(where, 'file', file)
   expectTensor(where, 'image', image)
   const [height, width, channels = 1] = image.shape as [number, number, number?]
   const colorType = colorTypes[channels]
@@ -41,12 +44,7 @@ export async function writePng(file: string, image: Tensor): Promise<void> {
   const { PNG } = await import('pngjs')
   const png = new PNG({ width, height, colorType, inputColorType: colorType, inputHasAlpha: channels === 4 })
   png.data = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  try {
-    await writeFile(file, await packed(png))
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
-    throw failure(FileNotFoundError, where, `there is no folder for ${file}`, cause)
-  }
+  await writeWhole(file, [await packed(png)], where)
 }
 
 function packed(png: PNG): Promise<Buffer> {
@@ -62,18 +60,16 @@ function packed(png: PNG): Promise<Buffer> {
 /**
  * Reads a PNG file of any kind as colours; opacity is left out.
  * @returns uint8 (H, W, 3), which the caller owns
- * @throws FileNotFoundError; FormatError if it is not a whole PNG file
+ * @throws FileNotFoundError; FileError if it cannot be read; FormatError if it is not a whole PNG file
  * @example
  * const photograph = await visualize.readPng('cat.png')
  */
 export async function readPng(file: string): Promise<Tensor> {
   const where = 'visualize.readPng'
-  let bytes: Buffer
-  try {
-    bytes = await readFile(file)
-  } catch (cause) {
-    throw failure(FileNotFoundError, where, `${file} cannot be read: ${(cause as Error).message}`, cause)
-  }
+  checkPath(where, 'file', file)
+  const bytes = await readFile(file).catch((cause) => {
+    throw fileError('read', file, cause, where)
+  })
   const { PNG } = await import('pngjs')
   const { width, height, data } = await new Promise<PNG>((resolve, reject) => {
     new PNG().parse(bytes, (cause, png) => {

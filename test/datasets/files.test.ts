@@ -88,9 +88,21 @@ test('offline, the error tells each mirror with its reason and what to do', asyn
   const read = await findFiles(wanted([`http://127.0.0.1:${port}/`]), { cache })
   await expect(read('a')).rejects.toMatchObject({
     name: 'FileNotFoundError',
-    message: expect.stringMatching(/http:\/\/127\.0\.0\.1:\d+\/a\.gz: .*ECONNREFUSED.*npm install no-such-package-of-letters/s)
+    message: expect.stringMatching(/http:\/\/127\.0\.0\.1:\d+\/a\.gz: .*ECONNREFUSED.*npm install no-such-package-of-letters/s),
+    cause: { errors: [{ cause: { code: 'ECONNREFUSED' } }] }
   })
   expect(existsSync(join(cache, 'letters'))).toBe(false)
+})
+
+test('a cache that cannot be written', async () => {
+  const file = join(folder({ file: Buffer.from('') }), 'file')
+  const read = await findFiles(wanted([mirror, mirror]), { cache: file })
+  await expect(read('a')).rejects.toMatchObject({
+    name: 'FileError',
+    message: expect.stringContaining(`[datasets.letters] ${join(file, 'letters', 'a.gz')} cannot be written: ENOTDIR`),
+    cause: { code: 'ENOTDIR' }
+  })
+  expect(requests).toEqual(['/a.gz'])
 })
 
 test('checksums of the gzipped files, and no package', async () => {

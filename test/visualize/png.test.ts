@@ -76,7 +76,7 @@ test('refuses what is no picture', async () => {
 test('a missing folder, a missing file, and files that are no PNG', async () => {
   await expect(visualize.writePng(path('no/such/folder.png'), tensor([1], [1, 1]))).rejects.toMatchObject({
     name: 'FileNotFoundError',
-    message: expect.stringMatching(/there is no folder for .*folder.png/)
+    message: expect.stringMatching(/there is no folder .*no.such to write .*folder.png in/)
   })
   await expect(visualize.readPng(path('missing.png'))).rejects.toMatchObject({ name: 'FileNotFoundError' })
   await visualize.writePng(path('whole.png'), tensor(Uint8Array.from(noise(300)), [10, 10, 3]))
