@@ -39,19 +39,26 @@ export function booleanOption(owner: string, name: string, value: unknown): bool
   throw failure(ArgumentError, owner, `expected ${name} to be true or false, received ${show(value)}`)
 }
 
-/** Makes properties that captured steps have as constants refuse to be set: what was recorded would go on with the old value. */
-export function fixOptions(owner: string, object: object, names: readonly string[]): void {
+/**
+ * Makes properties that captured steps have as constants refuse to be set: what was recorded would go on with the old value. Arrays are frozen, as copies.
+ * @param instead what to do, as messages end
+ */
+export function fixProperties(owner: string, object: object, names: readonly string[], instead: string): void {
   for (const name of names) {
-    const value: unknown = Reflect.get(object, name)
+    const own = Object.getOwnPropertyDescriptor(object, name)
+    if (own?.configurable === false) continue
+    const value: unknown = frozen(own?.value)
     const set = (wanted: unknown): never => {
-      throw failure(
-        ArgumentError,
-        owner,
-        `expected ${name} to stay ${show(value)}, received ${show(wanted)}: make a new one with that option`
-      )
+      const stay = own === undefined ? 'as it was given' : show(value)
+      throw failure(ArgumentError, owner, `expected ${name} to stay ${stay}, received ${show(wanted)}: ${instead}`)
     }
-    Object.defineProperty(object, name, { enumerable: true, get: () => value, set })
+    Object.defineProperty(object, name, { configurable: false, enumerable: own?.enumerable ?? false, get: () => value, set })
   }
+}
+
+/** Arrays in arrays, frozen; the given ones are left as they are. */
+function frozen(value: unknown): unknown {
+  return Array.isArray(value) ? Object.freeze(value.map(frozen)) : value
 }
 
 /** Names of options, and whether there must be one. */

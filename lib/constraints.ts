@@ -2,7 +2,7 @@
 import { type NamesOf, numberOption } from './arguments'
 import { type AxisOption, axisOption } from './layers/axes'
 import * as ops from './ops'
-import { type Config, classOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
+import { type Config, classOptions, fixOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
 import type { Tensor } from './tensor'
 
 /** A constraint on a weight. One's own extends this class, or is a function of the weight. */
@@ -37,8 +37,8 @@ export class MaxNorm extends Constraint {
 
   constructor(options: MaxNormOptions | number = {}) {
     super()
-    const { maxValue = 2, axis = 0 } =
-      typeof options === 'number' ? { maxValue: options } : classOptions('maxNorm', new.target, options, maxNormOptions)
+    const given = typeof options === 'number' ? { maxValue: options } : options
+    const { maxValue = 2, axis = 0 } = classOptions('maxNorm', new.target, given, maxNormOptions)
     this.maxValue = numberOption('maxNorm', 'maxValue', maxValue, { min: 0 })
     this.axis = axisOption('maxNorm', axis)
   }
@@ -149,7 +149,7 @@ const registry = new Registry<Constraint>('constraint', Constraint, classes, {},
 
 /** Gives the constraint that `spec` stands for; undefined for undefined and null. @throws ArgumentError for an unknown name, with the nearest */
 export function get(spec: ConstraintSpec | null | undefined): Constraint | undefined {
-  return spec === undefined || spec === null ? undefined : registry.get(spec)
+  return spec === undefined || spec === null ? undefined : fixOptions(registry.get(spec))
 }
 
 /** What a file holds for a constraint; {@link get} makes it again. */

@@ -2,7 +2,7 @@
 import { type NamesOf, numberOption } from './arguments'
 import { inDType } from './dtype'
 import * as ops from './ops'
-import { type Config, classOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
+import { type Config, classOptions, fixOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
 import type { Tensor } from './tensor'
 
 /** A penalty on a weight. One's own extends this class, or is a function of the weight. */
@@ -94,7 +94,7 @@ const registry = new Registry<Regularizer>('regularizer', Regularizer, classes, 
 
 /** Gives the regularizer that `spec` stands for; undefined for undefined and null. @throws ArgumentError for an unknown name, with the nearest */
 export function get(spec: RegularizerSpec | null | undefined): Regularizer | undefined {
-  return spec === undefined || spec === null ? undefined : registry.get(spec)
+  return spec === undefined || spec === null ? undefined : fixOptions(registry.get(spec))
 }
 
 /** What a file holds for a regularizer; {@link get} makes it again. */

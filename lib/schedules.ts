@@ -2,7 +2,7 @@
 import { booleanOption, type NamesOf, numberOption, optionalNumber } from './arguments'
 import { ArgumentError, failure, show } from './errors'
 import * as ops from './ops'
-import { type Config, classOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
+import { type Config, classOptions, fixOptions, Registry, type Serialized, type SerializedFunction } from './serialization'
 import type { Tensor } from './tensor'
 
 /**
@@ -358,7 +358,10 @@ class FunctionSchedule extends Schedule {
 const registry = new Registry<Schedule>('learning rate schedule', Schedule, classes, {}, FunctionSchedule)
 
 /** Gives the schedule that `spec` stands for; undefined if it is nothing of the kind, such as a number. */
-export const get = (spec: unknown): Schedule | undefined => (typeof spec === 'string' ? undefined : registry.find(spec))
+export function get(spec: unknown): Schedule | undefined {
+  const schedule = typeof spec === 'string' ? undefined : registry.find(spec)
+  return schedule && fixOptions(schedule)
+}
 /** What a file holds for a schedule; {@link get} makes it again. */
 export const serialize = (schedule: Schedule): Serialized | SerializedFunction => registry.serialize(schedule)
 

@@ -1,5 +1,5 @@
 // Names and classes: what a string stands for, how objects are written to a file as class name and config, and how they come back.
-import { camelCase, checkOptions, nearest, type OptionNames } from './arguments'
+import { camelCase, checkOptions, fixProperties, nearest, type OptionNames } from './arguments'
 import { ArgumentError, show } from './errors'
 
 /** The options that make an object again: JSON values only. */
@@ -65,7 +65,28 @@ const libraryClasses = new WeakSet<object>()
 
 /** Options of an object of class `type`: a class of the user's own may have others besides. @throws ArgumentError as {@link checkOptions} */
 export function classOptions<O extends object>(owner: string, type: object, options: O, names: OptionNames): O {
+  optionsOf.set(type, names)
   return checkOptions(owner, options, names, !libraryClasses.has(type))
+}
+
+/** Names of the options of a class, as its objects were made. */
+const optionsOf = new WeakMap<object, OptionNames>()
+
+/**
+ * The object, whose options cannot be set from now on, except those named: they are constants of captured steps, or have been used.
+ * What a class of the user's own has besides the options of the library's is not touched.
+ */
+export function fixOptions<T extends object>(object: T, except: readonly string[] = []): T {
+  const names = Object.keys(optionsOf.get(object.constructor) ?? {})
+  // Others are accessors of the class's own.
+  const fixable = names.filter((name) => !except.includes(name) && (Object.hasOwn(object, name) || !(name in object)))
+  fixProperties(kindOf(object.constructor), object, fixable, 'make a new one with that option')
+  return object
+}
+
+/** Whether this is a class of the library's, not one of the user's own. */
+export function isLibraryClass(type: object): boolean {
+  return libraryClasses.has(type)
 }
 
 /** A class of objects that are made of a function of the user's own. */

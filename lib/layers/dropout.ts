@@ -1,5 +1,5 @@
 // Dropout: while training, elements or whole maps are left out with a given probability.
-import { fixOptions, type NamesOf, numberOption } from '../arguments'
+import { type NamesOf, numberOption } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
@@ -36,7 +36,6 @@ abstract class Masked extends NoiseLayer {
   constructor(options: NoiseOptions & { rate: number }) {
     super(options)
     this.rate = numberOption(this.kind, 'rate', options.rate, { min: 0, max: 1 })
-    fixOptions(this.kind, this, ['rate'])
   }
 
   /** The shape of the mask if it is not x's. */
@@ -179,7 +178,6 @@ export class AlphaDropout extends NoiseLayer {
   constructor(options: AlphaDropoutOptions) {
     super(options)
     this.rate = numberOption(this.kind, 'rate', options.rate, { min: 0, below: 1 })
-    fixOptions(this.kind, this, ['rate'])
     this.noiseShape = noiseShapeOption(this.kind, options.noiseShape)
   }
 

@@ -1,5 +1,5 @@
 // The base class of all layers: names, weights, building on first use, precision, penalties and the config that makes a layer again.
-import { booleanOption, checkOptions, choice, type NamesOf, type OptionNames } from '../arguments'
+import { booleanOption, checkOptions, choice, fixProperties, type NamesOf, type OptionNames } from '../arguments'
 import { currentPolicy, type Policy, raiseConfiguration } from '../config'
 import * as constraints from '../constraints'
 import { inDType } from '../dtype'
@@ -14,7 +14,7 @@ import { Generator } from '../random'
 import * as regularizers from '../regularizers'
 import { isRecord } from '../plain'
 import { scope } from '../scope'
-import { type Config, classNameOf, classOptions, kindOf } from '../serialization'
+import { type Config, classNameOf, classOptions, fixOptions, isLibraryClass, kindOf } from '../serialization'
 import { checkDType, publicShape, sameShape } from '../shape'
 import { abstractly, runAbstractly, runConcretely } from '../state'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
@@ -462,8 +462,20 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
         throw error
       }
       this.built = true
+      this.fix()
     }
     Object.defineProperty(this, 'build', { value: guarded, writable: true, configurable: true })
+  }
+
+  /** From now on options cannot be set: weights were made of them, a model has chosen its ops by them, and captured steps have them as constants. */
+  private fix(): void {
+    fixOptions(this, ['name', 'trainable'])
+    if (!isLibraryClass(this.constructor)) return
+    for (const [name, value] of Object.entries(this)) {
+      if (this.ownWeights.some(({ variable }) => variable === value)) {
+        fixProperties(this.kind, this, [name], `use ${name}.assign(value)`)
+      }
+    }
   }
 
   /** Runs `fn` on the inputs as `call` gets them, and frees all but its result and added losses. */

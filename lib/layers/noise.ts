@@ -1,5 +1,5 @@
 // Layers of Gaussian noise, and the base class of all layers that are random while training.
-import { fixOptions, type NamesOf, numberOption, optionalNumber } from '../arguments'
+import { type NamesOf, numberOption, optionalNumber } from '../arguments'
 import * as ops from '../ops'
 import type { Generator } from '../random'
 import type { Config } from '../serialization'
@@ -47,7 +47,6 @@ export class GaussianNoise extends NoiseLayer {
   constructor(options: GaussianNoiseOptions) {
     super(options)
     this.stddev = numberOption(this.kind, 'stddev', options.stddev, { min: 0 })
-    fixOptions(this.kind, this, ['stddev'])
   }
 
   override call(x: Tensor, { training }: CallContext): Tensor {
@@ -74,7 +73,6 @@ export class GaussianDropout extends NoiseLayer {
   constructor(options: GaussianDropoutOptions) {
     super(options)
     this.rate = numberOption(this.kind, 'rate', options.rate, { min: 0, below: 1 })
-    fixOptions(this.kind, this, ['rate'])
   }
 
   override call(x: Tensor, { training }: CallContext): Tensor {

@@ -1,5 +1,5 @@
 // losses.*: what training minimises, by name, factory, class or one's own function.
-import { Registry, type Serialized, type SerializedFunction } from '../serialization'
+import { fixOptions, Registry, type Serialized, type SerializedFunction } from '../serialization'
 import type { Tensor } from '../tensor'
 import { CategoricalHinge, Hinge, SquaredHinge } from './hinge'
 import { Loss, type LossOptions } from './loss'
@@ -87,7 +87,7 @@ class FunctionLoss extends Loss {
 const registry = new Registry<Loss>('loss', Loss, classes, aliases, FunctionLoss)
 
 /** Gives the loss that `spec` stands for. @throws ArgumentError for an unknown name, with the nearest */
-export const get = (spec: LossSpec): Loss => registry.get(spec)
+export const get = (spec: LossSpec): Loss => fixOptions(registry.get(spec))
 /** What a file holds for a loss; {@link get} makes it again. */
 export const serialize = (loss: Loss): Serialized | SerializedFunction => registry.serialize(loss)
 

@@ -3,7 +3,8 @@ import { choice, type NamesOf, type OptionNames } from '../arguments'
 import { inDType } from '../dtype'
 import * as ops from '../ops'
 import { scope } from '../scope'
-import { type Config, classOptions, kindOf } from '../serialization'
+import { type Config, classOptions, fixOptions, kindOf } from '../serialization'
+import { captureDevice } from '../state'
 import type { Tensor } from '../tensor'
 import { expectTensors, matchedWeights } from './shapes'
 
@@ -58,7 +59,10 @@ export abstract class Loss {
     // What `new` gives is a function with the class's methods, so that a loss is called as in Keras. Subclasses add their fields to it.
     const loss = ((yTrue: Tensor, yPred: Tensor, sampleWeight?: Tensor) => loss.call(yTrue, yPred, sampleWeight)) as this
     Object.setPrototypeOf(loss, new.target.prototype)
-    Object.defineProperties(loss, { name: { value: name }, reduction: { value: reduction } })
+    Object.defineProperties(loss, {
+      name: { value: name, configurable: true },
+      reduction: { value: reduction, configurable: true, enumerable: true, writable: true }
+    })
     // biome-ignore lint/correctness/noConstructorReturn: see above
     return loss
   }
@@ -82,12 +86,14 @@ export abstract class Loss {
 
   /** The reduced loss of predictions. */
   call(yTrue: Tensor, yPred: Tensor, sampleWeight?: Tensor): Tensor {
+    if (captureDevice >= 0) fixOptions(this)
     expectTensors(this.name, yTrue, yPred, sampleWeight)
     return scope(() => this.reduce(this.values(yTrue, yPred), this.maskOf?.(yTrue, yPred), sampleWeight))
   }
 
   /** The reduced loss of logits; only where `valuesFromLogits` is there. */
   callFromLogits(yTrue: Tensor, logits: Tensor, sampleWeight?: Tensor): Tensor {
+    if (captureDevice >= 0) fixOptions(this)
     return scope(() => this.reduce(this.valuesFromLogits!(yTrue, logits), this.maskOf?.(yTrue, logits), sampleWeight))
   }
 

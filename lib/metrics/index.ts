@@ -1,6 +1,6 @@
 // metrics.*: what training reports, by name, factory, class or one's own function.
 import { type CosineSimilarityOptions, Loss, type SmoothedCrossentropyOptions, type SparseCrossentropyOptions } from '../losses'
-import { Registry, type Serialized, type SerializedFunction } from '../serialization'
+import { fixOptions, Registry, type Serialized, type SerializedFunction } from '../serialization'
 import type { Tensor } from '../tensor'
 import { Accuracy, BinaryAccuracy, type BinaryAccuracyOptions, CategoricalAccuracy, SparseCategoricalAccuracy } from './accuracy'
 import {
@@ -112,10 +112,10 @@ export function needsShapes(spec: MetricSpec): boolean {
  * @throws ArgumentError for an unknown name, with the nearest
  */
 export function get(spec: MetricSpec, shapes?: MetricShapes): Metric {
-  if (spec instanceof Loss) return new LossMetric({ loss: spec })
-  if (typeof spec !== 'string') return registry.get(spec)
+  if (spec instanceof Loss) return fixOptions(new LossMetric({ loss: spec }))
+  if (typeof spec !== 'string') return fixOptions(registry.get(spec))
   const Type = needsShapes(spec) && shapes ? resolve(spec as keyof typeof byShape, shapes) : registry.named(spec)
-  return new Type({ name: spec })
+  return fixOptions(new Type({ name: spec }))
 }
 
 /** What a file holds for a metric; {@link get} makes it again. */

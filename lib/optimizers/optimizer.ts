@@ -1,5 +1,5 @@
 // The base class of optimizers: learning rate and step counter on the device, clipping, weight decay, averages of the weights, state.
-import { booleanOption, fixOptions, type NamesOf, numberOption, type OptionNames, optionalNumber } from '../arguments'
+import { booleanOption, type NamesOf, numberOption, type OptionNames, optionalNumber } from '../arguments'
 import { inDType } from '../dtype'
 import { ArgumentError, DisposedError, DTypeError, failure, ShapeError, show, showShape } from '../errors'
 import { expectTensor } from '../op'
@@ -7,7 +7,7 @@ import * as ops from '../ops'
 import { type Clip, increment, squaredNorms, type Update } from '../ops/training'
 import * as schedules from '../schedules'
 import { scope } from '../scope'
-import { type Config, classOptions, kindOf } from '../serialization'
+import { type Config, classOptions, fixOptions, kindOf } from '../serialization'
 import { sameShape } from '../shape'
 import { isFloat } from '../tape'
 import { Tensor, Variable, variable } from '../tensor'
@@ -106,9 +106,7 @@ export abstract class Optimizer {
 
   /** From the first state on, options that are constants of a captured step cannot be set. */
   private fix(): void {
-    const { optionNames } = this.constructor as typeof Optimizer
-    const constants = Object.keys(optionNames).filter((name) => name !== 'name' && name !== 'learningRate')
-    fixOptions(this.kind, this, constants)
+    fixOptions(this, ['name', 'learningRate'])
     this.fixed = true
   }
 

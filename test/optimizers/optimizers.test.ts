@@ -190,6 +190,7 @@ test('options are constants of captured steps: setting one is an error', () => {
     expect(optimizer.learningRate).toBe(0.5)
   }
   const dropout = layers.dropout({ rate: 0.5 })
+  dropout.apply(w)
   expect(() => Reflect.set(dropout, 'rate', 0)).toThrow('[dropout] expected rate to stay 0.5, received 0')
   expect(dropout.getConfig()).toMatchObject({ rate: 0.5 })
 })
