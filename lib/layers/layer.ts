@@ -12,7 +12,6 @@ import * as ops from '../ops'
 import type { FusedActivation } from '../ops/fused'
 import { Generator } from '../random'
 import * as regularizers from '../regularizers'
-import { isRecord } from '../plain'
 import { scope } from '../scope'
 import { type Config, classNameOf, classOptions, fixOptions, isLibraryClass, kindOf } from '../serialization'
 import { checkDType, publicShape, sameShape } from '../shape'
@@ -21,6 +20,7 @@ import { leavesOf, mapLeaves, type Structure } from '../structure'
 import { abstractTensor, assignAll, SymbolicTensor, Tensor, Variable, variable } from '../tensor'
 import type { Epilogue, FusedPart } from './fusion'
 import { defaultName, firstFreeName } from './names'
+import { asOneQuestion, partsOf } from './parts'
 import { isSymbolic, type LayerNode, makeNode } from './symbolic'
 
 /** A shape in which sizes that only data decide (the batch's, mostly) are null. */
@@ -320,10 +320,8 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   }
 
   /** The layers and variables in fields. */
-  private parts(): Set<AnyLayer | Variable> {
-    const found = new Set<AnyLayer | Variable>()
-    for (const [name, value] of Object.entries(this)) if (!this.baseFields.has(name)) collect(value, found, new Set())
-    return found
+  private parts(): ReadonlySet<AnyLayer | Variable> {
+    return partsOf(this, this.baseFields, isPart)
   }
 
   /** @internal This layer and all in it, each once however often it is shared; `enter` says whose inner layers count. */
@@ -346,7 +344,7 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   /** All weights: the trained ones, then the others, then those of the layers in this one. The live variables, not copies. */
   get weights(): Variable[] {
-    return [...new Set(this.tree().flatMap(({ ownVariables }) => ownVariables))]
+    return asOneQuestion(() => [...new Set(this.tree().flatMap(({ ownVariables }) => ownVariables))])
   }
 
   /** The layer's part of `weights`, before those of the layers in it. */
@@ -371,13 +369,15 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
 
   /** The weights that training changes now. */
   get trainableVariables(): Variable[] {
-    return [...new Set(this.tree(isTrainable).flatMap(({ variables }) => variables.filter((w) => w.trainable)))]
+    return asOneQuestion(() => [...new Set(this.tree(isTrainable).flatMap(({ variables }) => variables.filter((w) => w.trainable)))])
   }
 
   /** The weights that training does not change now. */
   get nonTrainableVariables(): Variable[] {
-    const trained = new Set(this.trainableVariables)
-    return this.weights.filter((w) => !trained.has(w))
+    return asOneQuestion(() => {
+      const trained = new Set(this.trainableVariables)
+      return this.weights.filter((w) => !trained.has(w))
+    })
   }
 
   /** The layer's sources of random numbers, and those of the layers in it. */
@@ -581,15 +581,8 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   }
 }
 
-/** Adds the layers and variables in a value to `found`: in arrays, plain records, Maps and Sets, however deep. */
-function collect(value: unknown, found: Set<AnyLayer | Variable>, seen: Set<unknown>): void {
-  if (value instanceof Layer || value instanceof Variable) found.add(value)
-  else if (Array.isArray(value) || value instanceof Map || value instanceof Set || isRecord(value)) {
-    if (seen.has(value)) return
-    seen.add(value)
-    const items = isRecord(value) ? Object.values(value) : value.values()
-    for (const item of items) collect(item, found, seen)
-  }
+function isPart(value: unknown): value is AnyLayer | Variable {
+  return value instanceof Layer || value instanceof Variable
 }
 
 function isTrainable(layer: AnyLayer): boolean {

@@ -218,6 +218,30 @@ class Places extends Layer {
   }
 }
 
+test('large tables in fields are looked through once a question, and what is put into them later is found', () => {
+  let looks = 0
+  const table: unknown[] = Array.from({ length: 1000 }, (_, i) => i)
+  class Table extends Layer {
+    readonly rows = [new Proxy(table, { get: (list, key) => (key === '500' && looks++, Reflect.get(list, key)) }), [null, undefined, 'x']]
+    readonly first = layers.dense({ units: 1, name: 'first' })
+    override call(x: Tensor): Tensor {
+      return this.sublayers.reduce((y, layer) => layer.apply(y) as Tensor, x)
+    }
+  }
+  const layer = new Table()
+  layer.apply(zeros([1, 1]))
+  for (const question of ['weights', 'trainableVariables', 'nonTrainableVariables', 'generators', 'sublayers'] as const) {
+    looks = 0
+    expect(layer[question].length).toBeGreaterThanOrEqual(0)
+    expect([question, looks]).toEqual([question, 1])
+  }
+  table[999] = layers.dense({ units: 2, name: 'late' })
+  layer.rows[1]!.push(layers.dense({ units: 3, name: 'later' }))
+  expect(layer.sublayers.map(({ name }) => name)).toEqual(['late', 'later', 'first'])
+  table[999] = 0
+  expect(layer.sublayers.map(({ name }) => name)).toEqual(['later', 'first'])
+})
+
 test('layers and variables in fields of every kind belong to a layer, each once', async () => {
   const layer = new Places({ inputShape: [1] })
   const model = sequential([layer])
