@@ -265,7 +265,7 @@ __global__ void __launch_bounds__(kThreads)
   if (i >= g.outer * g.groups) return;
   const int64_t o = i / g.groups, first = i % g.groups * g.perGroup();
   Sums all{};
-  for (int64_t c = first; sum != nullptr && c < first + g.perGroup(); c++) {
+  for (int64_t c = first; c < first + g.perGroup(); c++) {
     const float factor = gamma != nullptr ? gamma[c] : 1.0f;
     all.sum += factor * sum[o * g.channels + c];
     all.product += factor * product[o * g.channels + c];
@@ -274,16 +274,17 @@ __global__ void __launch_bounds__(kThreads)
   means[i] = {all.sum / count, all.product / count};
 }
 
-// dx = inverse * (gamma dz - mean of gamma dz - xhat * mean of gamma dz xhat).
+// dx = inverse * (gamma dz - mean of gamma dz - xhat * mean of gamma dz xhat). Without means (constant statistics) dx does not depend on an x that may
+// be infinite.
 template <int V, class T>
 __global__ void __launch_bounds__(kThreads)
     normalizeGradKernel(Cover<V> cover, Affine parameters, bool relu, const T* __restrict__ dy, const T* __restrict__ x,
                         const Sums* __restrict__ means, T* __restrict__ dx) {
   if (!cover.active()) return;
   const AffineOf<V> affine(cover, parameters);
-  float byDeviation[V], rest[V];
+  float byDeviation[V] = {}, rest[V] = {};
 #pragma unroll
-  for (int k = 0; k < V; k++) {
+  for (int k = 0; means != nullptr && k < V; k++) {
     const int64_t group = cover.g.group(cover.outer(), cover.channel() + k);
     const float inverse = inverseOf(parameters.variance[group], parameters.epsilon);
     byDeviation[k] = -inverse * inverse * means[group].product;
@@ -299,8 +300,8 @@ __global__ void __launch_bounds__(kThreads)
       const auto value = static_cast<float>(values[k]);
       auto d = static_cast<float>(gradient[k]);
       if (relu) d = reluGrad(d, affine(k, value));
-      const float deviation = value - affine.center[k];
-      result[k] = static_cast<T>(fmaf(d, affine.scale[k], fmaf(deviation, byDeviation[k], rest[k])));
+      const float more = means != nullptr ? fmaf(value - affine.center[k], byDeviation[k], rest[k]) : 0.0f;
+      result[k] = static_cast<T>(fmaf(d, affine.scale[k], more));
     }
     gpu::storeVec(dx + at, result);
   }
@@ -381,9 +382,12 @@ void channelNormGrad(const Call& call) {
   const Tensor &dy = call.in[0], &x = call.in[1], &dx = call.out[0];
   const Channels g(a, x);
   const Affine affine = affineOf(&call.in[2], a.epsilon);
-  auto* means = static_cast<Sums*>(contextOf(call).scratch(static_cast<size_t>(g.outer * g.groups) * sizeof(Sums)));
-  launch(call, groupMeansKernel, threadsFor(g.outer * g.groups), kThreads, 0, g, affine.gamma,
-         call.in[6].as<const float>(), call.in[7].as<const float>(), means);
+  Sums* means = nullptr;
+  if (call.in[6].present()) {
+    means = static_cast<Sums*>(contextOf(call).scratch(static_cast<size_t>(g.outer * g.groups) * sizeof(Sums)));
+    launch(call, groupMeansKernel, threadsFor(g.outer * g.groups), kThreads, 0, g, affine.gamma,
+           call.in[6].as<const float>(), call.in[7].as<const float>(), means);
+  }
   withVectors(call, g, {&x, &dy, &dx}, [&]<class T, int V>() {
     const Cover<V> cover(g);
     launch(call, normalizeGradKernel<V, T>, cover.grid(), kThreads, 0, cover, affine, a.relu, dy.as<const T>(),

@@ -67,13 +67,6 @@ export function recordNode(
   }
 }
 
-/** The gradient of an op that cannot be differentiated twice. */
-export function onlyOnce(name: string): Gradient {
-  return () => {
-    throw failure(ArgumentError, name, `expected at most a first derivative: ${name.replace(/Grad$/, '')} cannot be differentiated twice`)
-  }
-}
-
 /** True for the dtypes that gradients flow through. */
 export function isFloat(dtype: DType): boolean {
   return dtype === 'float32' || dtype === 'bfloat16'

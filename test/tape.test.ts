@@ -1,5 +1,5 @@
 // valueAndGrad: what flows, what does not, higher derivatives, and what is left behind.
-import { capture, memory, ops, random, scope, stopGradient, type Tensor, tensor, valueAndGrad, variable } from '../lib'
+import { capture, memory, ops, random, ShapeError, scope, stopGradient, type Tensor, tensor, valueAndGrad, variable } from '../lib'
 import { collected } from './support/collected'
 import { onEveryDevice } from './support/op-suite'
 
@@ -145,13 +145,11 @@ onEveryDevice(() => {
     })
   })
 
-  test('an op that cannot be differentiated twice says so, and leaves nothing', async () => {
+  test('what fails in a gradient of a gradient leaves nothing', async () => {
     const x = variable(tensor([1, 2]))
     await collected()
     const before = memory().tensors
-    expect(() => valueAndGrad(() => valueAndGrad(() => x.prod(), [x]).grads[0]!.sum(), [x])).toThrow(
-      '[prodGrad] expected at most a first derivative: prod cannot be differentiated twice'
-    )
+    expect(() => valueAndGrad(() => valueAndGrad(() => x.prod(), [x]).grads[0]!.add(tensor([1, 2, 3])), [x])).toThrow(ShapeError)
     expect(memory().tensors).toBe(before)
   })
 

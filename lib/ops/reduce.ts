@@ -5,10 +5,11 @@ import { failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
 import { scope } from '../scope'
-import { type Gradient, onlyOnce } from '../tape'
+import { type Gradient, valueAndGrad, watching } from '../tape'
 import { type Tensor, view } from '../tensor'
 import { div, equal, mul, sub } from './elementwise-binary'
 import { cast, exp, sqrt } from './elementwise-unary'
+import { pad, reshape, slice, transpose } from './movement'
 import { broadcast, checkAxes, checkAxis, expectDType, floats, floatsAndInt32, numbers, reducedShape } from './rules'
 
 /** An axis, several, or all (left out or null). */
@@ -75,14 +76,41 @@ export function mean(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
 
 /** Product over `axis`. */
 export function prod(x: Tensor, axis?: Axis, options?: ReduceOptions): Tensor {
-  return reduce('prod', x, axis, options, floatsAndInt32, (dy, input) =>
-    run('prodGrad', [dy, input], {
-      shape: input.shape,
-      dtype: input.dtype,
-      attributes: { axes: checkAxes('prod', axis, input.shape.length) },
-      gradient: onlyOnce('prodGrad')
-    })
-  )
+  return reduce('prod', x, axis, options, floatsAndInt32, (dy, input, y) => {
+    const axes = checkAxes('prod', axis, input.shape.length)
+    if (watching && input.size > 0) return composedProdGrad(dy, input, axes, y.shape)
+    return run('prodGrad', [dy, input], { shape: input.shape, dtype: input.dtype, attributes: { axes } })
+  })
+}
+
+/** The gradient of a product by halves, which an outer tape can differentiate, also where factors are 0. */
+function composedProdGrad(dy: Tensor, input: Tensor, axes: readonly number[], kept: readonly number[]): Tensor {
+  const others = input.shape.map((_, i) => i).filter((i) => !axes.includes(i))
+  const composed = (): Tensor => {
+    const rows = others.reduce((size, i) => size * input.shape[i]!, 1)
+    const columns = axes.reduce((size, i) => size * input.shape[i]!, 1)
+    let factors: Tensor = reshape(transpose(cast(input, 'float32'), [...others, ...axes]), [rows, columns])
+    while (factors.shape[1]! > 1) {
+      const half = Math.ceil(factors.shape[1]! / 2)
+      const rest = slice(factors, [0, half], [rows, factors.shape[1]! - half])
+      const [first, second] = [slice(factors, [0, 0], [rows, half]), rest]
+      factors = mul(
+        first,
+        second.shape[1] === half
+          ? second
+          : pad(
+              second,
+              [
+                [0, 0],
+                [0, 1]
+              ],
+              { constantValues: 1 }
+            )
+      )
+    }
+    return sum(mul(reshape(factors, kept), cast(dy, 'float32')))
+  }
+  return valueAndGrad(composed, [input]).grads[0]!
 }
 
 /** There is no extreme of nothing. */

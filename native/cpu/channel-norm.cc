@@ -177,8 +177,8 @@ void normalize(const Channels& g, const Call& call, const float* parameters) {
 }
 
 // dx = inverse * (gamma dz - mean of gamma dz - xhat * mean of gamma dz xhat). Parameters: mean, scale, shift, and what deviations and 1 are
-// multiplied by.
-template <class T, bool relued>
+// multiplied by. With constant statistics (not ofX) there are no means, and dx does not depend on an x that may be infinite.
+template <class T, bool relued, bool ofX>
 void normalizeGrad(const Channels& g, const Tensor& dy, const Tensor& x, const Tensor& dx, const float* parameters) {
   const T *in = dy.as<const T>(), *values = x.as<const T>();
   T* out = dx.as<T>();
@@ -189,7 +189,8 @@ void normalizeGrad(const Channels& g, const Tensor& dy, const Tensor& x, const T
           const F32 scale = loadUpTo(p[1] + i, left);
           F32 d = loadFloats(in + at + i, left);
           if constexpr (relued) d = reluGrad(d, fma(deviation, scale, loadUpTo(p[2] + i, left)));
-          const F32 rest = fma(deviation, loadUpTo(p[3] + i, left), loadUpTo(p[4] + i, left));
+          F32 rest = zeros();
+          if constexpr (ofX) rest = fma(deviation, loadUpTo(p[3] + i, left), loadUpTo(p[4] + i, left));
           storeFloats(out + at + i, fma(d, scale, rest), left, stream);
         });
   });
@@ -309,7 +310,7 @@ void channelNormGrad(const Call& call) {
     const int64_t o = i / g.groups, first = o * C + i % g.groups * g.perGroup();
     const float inverse = inverseOf(variance[i], a.epsilon);
     double sum = 0, products = 0;
-    for (int64_t j = first; sums && j < first + g.perGroup(); ++j) {
+    for (int64_t j = first; sums != nullptr && j < first + g.perGroup(); ++j) {
       const double factor = gamma ? static_cast<double>(gamma[j - o * C]) : 1.0;
       sum += factor * static_cast<double>(sums[j]);
       products += factor * static_cast<double>(productSums[j]);
@@ -320,7 +321,10 @@ void channelNormGrad(const Call& call) {
     }
   }
   withFloat(x.dtype, [&]<class T>(T) {
-    a.relu ? normalizeGrad<T, true>(g, dy, x, dx, p) : normalizeGrad<T, false>(g, dy, x, dx, p);
+    if (sums == nullptr)
+      a.relu ? normalizeGrad<T, true, false>(g, dy, x, dx, p) : normalizeGrad<T, false, false>(g, dy, x, dx, p);
+    else
+      a.relu ? normalizeGrad<T, true, true>(g, dy, x, dx, p) : normalizeGrad<T, false, true>(g, dy, x, dx, p);
   });
 }
 

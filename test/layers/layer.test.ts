@@ -221,8 +221,12 @@ class Places extends Layer {
 test('large tables in fields are looked through once a question, and what is put into them later is found', () => {
   let looks = 0
   const table: unknown[] = Array.from({ length: 1000 }, (_, i) => i)
+  const get = (list: unknown[], key: string | symbol): unknown => {
+    if (key === '500') looks++
+    return Reflect.get(list, key)
+  }
   class Table extends Layer {
-    readonly rows = [new Proxy(table, { get: (list, key) => (key === '500' && looks++, Reflect.get(list, key)) }), [null, undefined, 'x']]
+    readonly rows = [new Proxy(table, { get }), [null, undefined, 'x']]
     readonly first = layers.dense({ units: 1, name: 'first' })
     override call(x: Tensor): Tensor {
       return this.sublayers.reduce((y, layer) => layer.apply(y) as Tensor, x)

@@ -153,6 +153,41 @@ opSuite<Options>('batchNorm', {
   ]
 })
 
+describe('infinite values with constant statistics', () => {
+  onEveryDevice(() => {
+    // As PyTorch: dx is dy scaled, where relu lets it pass; dgamma is NaN. Widths for vectors and for single elements.
+    const widths = [1, 3, 8, 32]
+    test.each(widths.flatMap((channels) => (['none', 'relu'] as const).map((activation) => [channels, activation] as const)))(
+      '%i channels, %s',
+      async (channels, activation) => {
+        const rows = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, 1, -3]
+        const x = tensor(
+          rows.flatMap((v) => new Array<number>(channels).fill(v)),
+          [4, channels]
+        )
+        const [mean, variance, gamma, beta] = [0.25, 3, 2, 0.5].map((v) => ops.full([channels], v))
+        const { value, grads } = valueAndGrad(
+          () => ops.batchNorm(x, mean!, variance!, { gamma, beta, epsilon: 1, activation }).slice([2, 0], [1, 1]).sum(),
+          [x]
+        )
+        const all = valueAndGrad(() => {
+          const y = ops.batchNorm(x, mean!, variance!, { gamma, beta, epsilon: 1, activation })
+          return y.sum()
+        }, [x, gamma!, beta!])
+        expect(await value.item()).toBe(1.25)
+        expect([...(await grads[0]!.data())]).toEqual(
+          rows.flatMap((v) => Array.from({ length: channels }, (_, c) => (v === 1 && c === 0 ? 1 : 0)))
+        )
+        const passed = activation === 'relu' ? [0, 1, 1, 0] : [1, 1, 1, 1]
+        expect([...(await all.grads[0]!.data())]).toEqual(passed.flatMap((v) => new Array<number>(channels).fill(v)))
+        expect([...(await all.grads[1]!.data())]).toEqual(new Array<number>(channels).fill(Number.NaN))
+        expect([...(await all.grads[2]!.data())]).toEqual(new Array<number>(channels).fill(passed.reduce((a, b) => a + b)))
+        for (const t of [x, mean!, variance!, gamma!, beta!, value, ...grads, all.value, ...all.grads]) t.dispose()
+      }
+    )
+  })
+})
+
 describe('statistics of a batch', () => {
   onEveryDevice(() => {
     test.each([

@@ -33,6 +33,12 @@ const functions: Record<string, Function> = {
     f: (x) => ops.maxPool(x!, { poolSize: [3, 2], strides: [2, 1], padding: 'same' }).square(),
     shapes: [[2, 5, 4, 3]]
   },
+  adaptiveMaxPool: { f: (x) => ops.adaptiveMaxPool(x!, [2, 3]).square(), shapes: [[2, 5, 7, 3]] },
+  'adaptiveMaxPool to more windows than there are elements': { f: (x) => ops.adaptiveMaxPool(x!, 7).square(), shapes: [[2, 5, 3]] },
+  'adaptiveMaxPool of volumes': { f: (x) => ops.adaptiveMaxPool(x!, [2, 1, 2]).square(), shapes: [[1, 3, 4, 5, 2]] },
+  prod: { f: (x) => ops.prod(x!, 1).square(), shapes: [[3, 5, 4]] },
+  'prod over two axes': { f: (x) => ops.prod(x!, [0, 2]), shapes: [[3, 5, 2]] },
+  'prod of one factor': { f: (x) => ops.prod(x!, 1).square(), shapes: [[6, 1]] },
   'maxPool in one dimension': { f: (x) => ops.maxPool(x!, { poolSize: 3 }).square(), shapes: [[2, 7, 3]] },
   softmaxCrossEntropy: {
     f: (x, z) => ops.softmaxCrossEntropy(x!, z!),
@@ -113,11 +119,36 @@ onEveryDevice(() => {
     for (const t of [value, ...grads, ...inputs]) t.dispose()
   })
 
-  test('adaptive pooling says that it has only a first derivative', () => {
+  test('a product with factors that are 0', async () => {
+    using x = tensor([
+      [0, 2, 3],
+      [0, 0, 3],
+      [1, 2, 3]
+    ])
+    const first = (): Tensor => valueAndGrad(() => x.prod(1).sum(), [x]).grads[0]!
+    const rows = [
+      [6, 0, 0],
+      [0, 0, 0],
+      [6, 3, 2]
+    ]
+    using plain = first()
+    expect(await plain.array()).toEqual(rows)
+    // The sum of all first derivatives: each row has Σ of the other two factors but one.
+    const { value, grads } = valueAndGrad(() => first().sum(), [x])
+    expect(await value.item()).toBe(17)
+    expect(await grads[0]!.array()).toEqual([
+      [5, 3, 2],
+      [3, 3, 0],
+      [5, 4, 3]
+    ])
+    for (const t of [value, ...grads]) t.dispose()
+  })
+
+  test('a product of nothing', () => {
     scope(() => {
-      const x = tensor(new Float32Array(10), [1, 5, 2])
-      const twice = () => valueAndGrad(() => valueAndGrad(() => ops.adaptiveMaxPool(x, 2).square().sum(), [x]).grads[0]!.sum(), [x])
-      expect(twice).toThrow('[maxPool] expected at most a first derivative of adaptive pooling')
+      const x = tensor([], [2, 0])
+      const { grads } = valueAndGrad(() => valueAndGrad(() => x.prod(1).sum(), [x]).grads[0]!.sum(), [x])
+      expect(grads[0]!.shape).toEqual([2, 0])
     })
   })
 })
