@@ -281,6 +281,7 @@ test('added losses live in the scope of the step and are gone in the next call',
     return value
   }
   step().dispose()
+  await collected()
   const { tensors } = memory()
   for (let i = 0; i < 3; i++) {
     using loss = step()

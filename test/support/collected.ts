@@ -5,8 +5,18 @@ import { runInNewContext } from 'node:vm'
 setFlagsFromString('--expose-gc')
 const gc: () => void = runInNewContext('gc')
 
+let finalized = 0
+const registry = new FinalizationRegistry<undefined>(() => finalized++)
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 /** Resolves when the garbage that there is has been collected and its finalizers have run. */
 export async function collected(): Promise<void> {
-  gc()
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  const before = finalized
+  registry.register({}, undefined)
+  while (finalized === before) {
+    gc()
+    for (let i = 0; i < 10 && finalized === before; i++) await turn()
+  }
+  // Finalizers run registry by registry, each in a task of its own: those of the others that the same collection has woken follow at once.
+  for (let i = 0; i < 10; i++) await turn()
 }
