@@ -81,7 +81,7 @@ export function checkOptions<T extends object>(owner: string, options: T, names:
     if (open ? key.includes('_') : camel !== key && Object.hasOwn(names, camel)) {
       throw failure(ArgumentError, owner, `expected the option ${camel}, received ${key}`)
     }
-    if (!open) throw failure(ArgumentError, owner, `unknown option '${key}': did you mean '${nearest(key, Object.keys(names))}'?`)
+    if (!open) throw failure(ArgumentError, owner, `unknown option '${key}': ${suggestion(key, Object.keys(names))}`)
   }
   const missing: string[] = []
   for (const key in names) if (names[key] === 'required' && given[key as keyof T] === undefined) missing.push(key)
@@ -108,10 +108,37 @@ function describe({ integer, min, max, above, below }: Range): string {
   return [kind, [from, to].filter(Boolean).join(' and ')].filter(Boolean).join(' ')
 }
 
-/** The candidate with the smallest edit distance, upper and lower case being the same. */
-export function nearest(name: string, candidates: readonly string[]): string {
-  const distances = candidates.map((c) => editDistance(name.toLowerCase(), c.toLowerCase()))
-  return candidates[distances.indexOf(Math.min(...distances))]!
+/** What a message says after an unknown name: the one that is meant, or all that there are. */
+export function suggestion(name: string, known: readonly string[]): string {
+  const meant = known.length === 1 ? known[0] : meantBy(name, known)
+  return meant === undefined ? `expected one of ${known.map((k) => `'${k}'`).join(', ')}` : `did you mean '${meant}'?`
+}
+
+/** The nearest name if it is near, else one that `name` is the initials or a part of, or that begins with the same word: upper and lower case are the same. */
+function meantBy(name: string, known: readonly string[]): string | undefined {
+  const low = name.toLowerCase()
+  const distances = known.map((k) => editDistance(low, k.toLowerCase()))
+  const least = Math.min(...distances)
+  if (least <= Math.max(2, name.length / 3) && least < name.length) return known[distances.indexOf(least)]
+  const first = wordsOf(name)[0]!
+  return (
+    known.find(
+      (k) =>
+        low ===
+        wordsOf(k)
+          .map((word) => word[0])
+          .join('')
+    ) ??
+    known.find((k) => low.length > 2 && k.toLowerCase().includes(low)) ??
+    known.find((k) => first.length > 3 && wordsOf(k)[0] === first)
+  )
+}
+
+/** `learningRate` → learning, rate. */
+function wordsOf(name: string): string[] {
+  return camelCase(name)
+    .split(/(?=[A-Z])/)
+    .map((word) => word.toLowerCase())
 }
 
 /** Whether two names differ by a slip: a letter or two. */

@@ -145,6 +145,7 @@ export class Generator {
 
   /** Numbers in [minval, maxval), all equally likely. */
   uniform(shape: readonly number[], options: UniformOptions = {}): Tensor {
+    checkShape('uniform', shape)
     const { minval = 0, maxval = 1, dtype = 'float32', device } = checkOptions('uniform', options, uniformOptions)
     this.expectDevice('uniform', device)
     const [low, high] = [finite('uniform', 'minval', minval), finite('uniform', 'maxval', maxval)]
@@ -164,6 +165,7 @@ export class Generator {
 
   /** 1 with probability p, else 0. */
   bernoulli(shape: readonly number[], options: BernoulliOptions = {}): Tensor {
+    checkShape('bernoulli', shape)
     const { p = 0.5, dtype = 'float32', device } = checkOptions('bernoulli', options, bernoulliOptions)
     this.expectDevice('bernoulli', device)
     return this.draw('bernoulli', 'bernoulli', shape, dtype, null, { p: probability('bernoulli', 'p', p) })
@@ -171,6 +173,7 @@ export class Generator {
 
   /** Integers in [minval, maxval), as int32. */
   integers(shape: readonly number[], options: IntegersOptions): Tensor {
+    checkShape('integers', shape)
     const { minval = 0, maxval, device } = checkOptions('integers', options, integersOptions)
     this.expectDevice('integers', device)
     if (![minval, maxval].every((v) => Number.isInteger(v) && Math.abs(v) <= 2 ** 31) || minval >= maxval) {
@@ -221,6 +224,7 @@ export class Generator {
   }
 
   private drawNormal(where: string, op: string, shape: readonly number[], options: NormalOptions): Tensor {
+    checkShape(where, shape)
     const { mean = 0, stddev = 1, dtype = 'float32', device } = checkOptions(where, options, normalOptions)
     this.expectDevice(where, device)
     return this.draw(where, op, shape, dtype, floats, moments(where, mean, stddev))

@@ -1,5 +1,5 @@
 // Names and classes: what a string stands for, how objects are written to a file as class name and config, and how they come back.
-import { camelCase, checkOptions, fixProperties, nearest, type OptionNames } from './arguments'
+import { camelCase, checkOptions, fixProperties, type OptionNames, suggestion } from './arguments'
 import { ArgumentError, show } from './errors'
 
 /** The options that make an object again: JSON values only. */
@@ -189,6 +189,17 @@ export class Registry<T extends object> {
   }
 }
 
+/**
+ * `spec`, which is not what makes an object of that kind: `losses.huber` in place of `losses.huber()`, or its class.
+ * @throws ArgumentError
+ */
+export function calledOnce<T extends object, S>(registry: Registry<T>, spec: S): S {
+  if (typeof spec !== 'function' || spec.length > 1) return spec
+  const name = kindOf(spec)
+  if (!registry.names.includes(name)) return spec
+  throw new ArgumentError(`expected ${article(registry.kind)}, received what makes one: call it, as in ${name}()`)
+}
+
 export function isSerialized(value: unknown): value is Serialized {
   return typeof value === 'object' && value !== null && typeof (value as Serialized).className === 'string'
 }
@@ -214,7 +225,7 @@ export function unknownName(kind: string, name: string, known: readonly string[]
   if (camel !== name && known.includes(camel)) {
     return new ArgumentError(`unknown ${kind} '${name}': the name is '${camel}'`)
   }
-  return new ArgumentError(`unknown ${kind} '${name}': did you mean '${nearest(name, known)}'?`)
+  return new ArgumentError(`unknown ${kind} '${name}': ${suggestion(name, known)}`)
 }
 
 /** A class or function that a file names and nobody has passed: a mistake of the call, not of the file. */

@@ -21,6 +21,7 @@ import type { LayerNode } from './layers/symbolic'
 import type { OpMethods } from './methods'
 import { type DType, dtypes } from './native'
 import { execute, expectTensor, record, run, runInPlace } from './op'
+import { isRecord } from './plain'
 import { releaseHandle, scope, track, trackForever } from './scope'
 import { sameShape, sizeOf } from './shape'
 import { abstractly, captureDevice, refuseInCapture } from './state'
@@ -409,6 +410,10 @@ export function alias(x: Tensor, shape: readonly number[]): Tensor {
  * const image = tensor(new Uint8Array(28 * 28), [28, 28, 1])
  */
 export function tensor(values: TensorValues, shape?: readonly number[] | undefined, options: TensorOptions = {}): Tensor {
+  if (isRecord(shape)) {
+    const hint = 'options come third, as in tensor(values, undefined, { dtype })'
+    throw failure(ArgumentError, 'tensor', `expected a shape (an array of sizes), received ${show(shape)}: ${hint}`)
+  }
   const { dtype, device } = checkOptions('tensor', options, tensorOptions)
   const [data, dims, type] = toHost('tensor', values, shape, dtype)
   const target = device === undefined ? currentDevice() : deviceNumber(device, 'tensor')

@@ -94,7 +94,7 @@ const factories: [module: string, factories: [string, Make][]][] = [
 ]
 for (const [module, all] of factories) {
   test.each(all)(`${module}.%s knows its options`, (name, make) => {
-    refused(() => make({ bogus: 1 }), `[${name}] unknown option 'bogus': did you mean '`)
+    refused(() => make({ bogus: 1 }), `[${name}] unknown option 'bogus': `)
     refused(() => make('bogus'), `[${name}] expected one object of options, received "bogus"`)
   })
 }
@@ -196,7 +196,7 @@ const makers: Record<string, (options: Any) => unknown> = {
   }
 }
 test.each(Object.entries(makers))('%s knows its options', (name, make) => {
-  refused(() => make({ bogus: 1 }), `[${name}] unknown option 'bogus': did you mean '`)
+  refused(() => make({ bogus: 1 }), `[${name}] unknown option 'bogus': `)
 })
 
 test('a positional argument where options belong', () => {
@@ -224,7 +224,7 @@ test('a generator draws on its own device only', () => {
 test('data sets and visualisations that are promised know their options', async () => {
   const net = sequential([layers.dense({ units: 1, inputShape: [4] })])
   const rejected = (run: Promise<unknown>, message: string) => expect(run).rejects.toMatchObject({ name: 'ArgumentError', message })
-  await rejected(datasets.mnist({ path: 'x' } as object), "[datasets.mnist] unknown option 'path': did you mean 'cache'?")
+  await rejected(datasets.mnist({ path: 'x' } as object), "[datasets.mnist] unknown option 'path': expected one of 'folder', 'cache'")
   await rejected(datasets.cifar10({ folders: 'x' } as object), "[datasets.cifar10] unknown option 'folders': did you mean 'folder'?")
   await rejected(datasets.fashionMnist({ cache: 3 } as Any), '[datasets.fashionMnist] expected cache to be a path, received 3')
   await rejected(

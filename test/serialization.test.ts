@@ -1,6 +1,6 @@
 // Names, classes and custom objects: how they are found, written and read, and what is said when they are not.
 import { ArgumentError } from '../lib'
-import { nearest } from '../lib/arguments'
+import { suggestion } from '../lib/arguments'
 import { type Config, classNameOf, deserializeFunction, kindOf, Registry, serializeFunction, withCustomObjects } from '../lib/serialization'
 
 abstract class Shape {
@@ -61,10 +61,21 @@ test('functions go by their names', () => {
   expect(() => deserializeFunction('activation', { function: 'toString' })).toThrow(/toString.*customObjects/)
 })
 
-test('the nearest name', () => {
-  expect(nearest('adamm', ['sgd', 'adam', 'adamW'])).toBe('adam')
-  expect(nearest('ADAM', ['sgd', 'adam'])).toBe('adam')
-  expect(nearest('', ['abc', 'a'])).toBe('a')
+test('the name that is meant, or all that there are', () => {
+  const options = ['name', 'learningRate', 'weightDecay', 'inputShape', 'dtype']
+  const meant: [name: string, known: string[], meant: string][] = [
+    ['adamm', ['sgd', 'adam', 'adamW'], 'adam'],
+    ['ADAM', ['sgd', 'adam'], 'adam'],
+    ['lr', options, 'learningRate'],
+    ['learningrat', options, 'learningRate'],
+    ['decay', options, 'weightDecay'],
+    ['inputDim', options, 'inputShape'],
+    ['input_dim', options, 'inputShape'],
+    ['anything', ['only'], 'only']
+  ]
+  for (const [name, known, candidate] of meant) expect([name, suggestion(name, known)]).toEqual([name, `did you mean '${candidate}'?`])
+  expect(suggestion('bogus', options)).toBe("expected one of 'name', 'learningRate', 'weightDecay', 'inputShape', 'dtype'")
+  expect(suggestion('', ['abc', 'a'])).toBe("expected one of 'abc', 'a'")
   expect(() => registry.get('circel')).toThrow("unknown shape 'circel': did you mean 'circle'?")
   expect(() => registry.get('round_square')).toThrow("unknown shape 'round_square': the name is 'roundSquare'")
 })

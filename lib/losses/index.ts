@@ -1,5 +1,5 @@
 // losses.*: what training minimises, by name, factory, class or one's own function.
-import { fixOptions, Registry, type Serialized, type SerializedFunction } from '../serialization'
+import { calledOnce, fixOptions, Registry, type Serialized, type SerializedFunction } from '../serialization'
 import type { Tensor } from '../tensor'
 import { CategoricalHinge, Hinge, SquaredHinge } from './hinge'
 import { Loss, type LossOptions } from './loss'
@@ -23,6 +23,7 @@ import {
   MeanSquaredError,
   MeanSquaredLogarithmicError
 } from './regression'
+import { resultOf } from './shapes'
 
 export { CategoricalHinge, Hinge, SquaredHinge } from './hinge'
 export { Loss, type LossOptions, type Reduction } from './loss'
@@ -80,14 +81,16 @@ class FunctionLoss extends Loss {
   }
 
   override values(yTrue: Tensor, yPred: Tensor): Tensor {
-    return this.fn(yTrue, yPred)
+    return resultOf(this.name, 'loss', this.fn(yTrue, yPred))
   }
 }
 
 const registry = new Registry<Loss>('loss', Loss, classes, aliases, FunctionLoss)
 
 /** Gives the loss that `spec` stands for. @throws ArgumentError for an unknown name, with the nearest */
-export const get = (spec: LossSpec): Loss => fixOptions(registry.get(spec))
+export function get(spec: LossSpec): Loss {
+  return fixOptions(registry.get(calledOnce(registry, spec)))
+}
 /** What a file holds for a loss; {@link get} makes it again. */
 export const serialize = (loss: Loss): Serialized | SerializedFunction => registry.serialize(loss)
 

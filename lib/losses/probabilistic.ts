@@ -126,13 +126,13 @@ export class CategoricalCrossentropy extends SmoothedCrossentropy {
   }
 
   override valuesFromLogits(yTrue: Tensor, logits: Tensor): Tensor {
-    const [t, x] = matched(this.name, yTrue, logits)
+    const [t, x] = matched(this.name, yTrue, logits, 'sparseCategoricalCrossentropy')
     const [targets, values] = this.axis === -1 ? [t, x] : [ops.moveaxis(t, this.axis, -1), ops.moveaxis(x, this.axis, -1)]
     return ops.softmaxCrossEntropy(values, this.smooth(targets, values.shape.at(-1)!))
   }
 
   protected override valuesFromProbabilities(yTrue: Tensor, probabilities: Tensor): Tensor {
-    const [t, p] = matched(this.name, yTrue, probabilities)
+    const [t, p] = matched(this.name, yTrue, probabilities, 'sparseCategoricalCrossentropy')
     const targets = this.smooth(t, t.shape.at(this.axis)!)
     return ops.neg(ops.sum(ops.mul(targets, logProbabilities(p, this.axis)), this.axis))
   }

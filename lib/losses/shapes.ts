@@ -1,10 +1,10 @@
 // How targets, predictions and weights are brought to one shape, shared by losses and metrics.
 import { inDType } from '../dtype'
-import { failure, ShapeError, showShape } from '../errors'
+import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { expectTensor } from '../op'
 import * as ops from '../ops'
 import { sameShape } from '../shape'
-import type { Tensor } from '../tensor'
+import { Tensor } from '../tensor'
 
 /**
  * Removes or adds a last axis of size 1 where two ranks differ by one: (B) and (B, 1) both become (B, 1); (B, T) and (B, T, 1) both
@@ -16,6 +16,12 @@ export function toSameRank(a: Tensor, b: Tensor): [Tensor, Tensor] {
   return [a, b]
 }
 
+/** What a loss or metric of the user's own gave. @throws ArgumentError unless it is a tensor */
+export function resultOf(owner: string, what: 'loss' | 'metric', result: unknown): Tensor {
+  if (result instanceof Tensor) return result
+  throw failure(ArgumentError, owner, `expected the ${what} function to return a tensor, received ${show(result)}`)
+}
+
 /** Checks what a loss or metric is called with. @throws ArgumentError for what is no tensor; DisposedError */
 export function expectTensors(owner: string, yTrue: Tensor, yPred: Tensor, sampleWeight?: Tensor): void {
   expectTensor(owner, 'yTrue', yTrue)
@@ -23,14 +29,20 @@ export function expectTensors(owner: string, yTrue: Tensor, yPred: Tensor, sampl
   if (sampleWeight !== undefined) expectTensor(owner, 'sampleWeight', sampleWeight)
 }
 
-/** Targets and predictions as float32 of equal shapes. @throws ShapeError if a last axis of size 1 is not all that differs */
-export function matched(owner: string, yTrue: Tensor, yPred: Tensor): [Tensor, Tensor] {
+/**
+ * Targets and predictions as float32 of equal shapes.
+ * @param sparse the loss for class numbers, if the last axis is one of classes
+ * @throws ShapeError if a last axis of size 1 is not all that differs
+ */
+export function matched(owner: string, yTrue: Tensor, yPred: Tensor, sparse?: string): [Tensor, Tensor] {
   const [t, p] = toSameRank(inDType(yTrue, 'float32'), inDType(yPred, 'float32'))
   if (!sameShape(t.shape, p.shape)) {
+    const areNumbers = sameShape(yTrue.shape, yPred.shape.slice(0, -1)) || sameShape(yTrue.shape, [...yPred.shape.slice(0, -1), 1])
+    const hint = sparse !== undefined && areNumbers ? `: class numbers are for ${sparse}` : ''
     throw failure(
       ShapeError,
       owner,
-      `expected yTrue to have the shape of yPred, ${showShape(yPred.shape)}, received ${showShape(yTrue.shape)}`
+      `expected yTrue to have the shape of yPred, ${showShape(yPred.shape)}, received ${showShape(yTrue.shape)}${hint}`
     )
   }
   return [t, p]
@@ -42,7 +54,8 @@ export function matchedLabels(owner: string, yTrue: Tensor, yPred: Tensor): Tens
   const expected = yPred.shape.slice(0, -1)
   if (!sameShape(labels.shape, expected)) {
     const shapes = `${showShape(expected)} for yPred of shape ${showShape(yPred.shape)}, received ${showShape(yTrue.shape)}`
-    throw failure(ShapeError, owner, `expected yTrue to hold class numbers of shape ${shapes}`)
+    const hint = sameShape(yTrue.shape, yPred.shape) ? ': one-hot rows are for categorical losses and metrics, not sparse ones' : ''
+    throw failure(ShapeError, owner, `expected yTrue to hold class numbers of shape ${shapes}${hint}`)
   }
   return labels.dtype === 'uint8' ? labels : inDType(labels, 'int32')
 }

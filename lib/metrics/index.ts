@@ -1,6 +1,7 @@
 // metrics.*: what training reports, by name, factory, class or one's own function.
 import { type CosineSimilarityOptions, Loss, type SmoothedCrossentropyOptions, type SparseCrossentropyOptions } from '../losses'
-import { fixOptions, Registry, type Serialized, type SerializedFunction } from '../serialization'
+import { resultOf } from '../losses/shapes'
+import { calledOnce, fixOptions, Registry, type Serialized, type SerializedFunction } from '../serialization'
 import type { Tensor } from '../tensor'
 import { Accuracy, BinaryAccuracy, type BinaryAccuracyOptions, CategoricalAccuracy, SparseCategoricalAccuracy } from './accuracy'
 import {
@@ -88,7 +89,7 @@ class FunctionMetric extends MeanMetric {
   }
 
   override values(yTrue: Tensor, yPred: Tensor): Tensor {
-    return this.fn(yTrue, yPred)
+    return resultOf(this.name, 'metric', this.fn(yTrue, yPred))
   }
 }
 
@@ -113,7 +114,7 @@ export function needsShapes(spec: MetricSpec): boolean {
  */
 export function get(spec: MetricSpec, shapes?: MetricShapes): Metric {
   if (spec instanceof Loss) return fixOptions(new LossMetric({ loss: spec }))
-  if (typeof spec !== 'string') return fixOptions(registry.get(spec))
+  if (typeof spec !== 'string') return fixOptions(registry.get(calledOnce(registry, spec)))
   const Type = needsShapes(spec) && shapes ? resolve(spec as keyof typeof byShape, shapes) : registry.named(spec)
   return fixOptions(new Type({ name: spec }))
 }

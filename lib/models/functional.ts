@@ -1,9 +1,9 @@
 // Models drawn layer by layer: any graph without cycles, with one or several inputs and outputs.
 import { checkOptions, type NamesOf } from '../arguments'
-import { ArgumentError, FormatError, failure, ShapeError, show, showShape } from '../errors'
+import { ArgumentError, FormatError, failure, show } from '../errors'
 import * as layers from '../layers'
 import { InputLayer } from '../layers/input'
-import type { AnyLayer, PartialShape, ShapeOrShapes } from '../layers/layer'
+import type { AnyLayer, PartialShape } from '../layers/layer'
 import { type Config, isSerialized, type Serialized } from '../serialization'
 import { leavesOf, mapLeaves, type Structure } from '../structure'
 import { SymbolicTensor, type Tensor } from '../tensor'
@@ -59,14 +59,8 @@ export class Functional<Out extends Structure<Tensor> = Tensor> extends Model<Ou
     return this.graph?.layers ?? []
   }
 
-  /** Inputs have the sizes that were declared; batches may be of any size. */
-  protected override checkInput(given: ShapeOrShapes): void {
-    const names = this.inputNames
-    this.inputShapes.forEach((expected, i) => {
-      const shape = shapeOf(given, i, names)
-      if (!shape || !expected || fits(shape, expected)) return
-      throw this.failure(ShapeError, `expected the input ${show(names[i])} to be ${showShape(expected)}, received ${showShape(shape)}`)
-    })
+  protected override get declaredShapes(): readonly (PartialShape | undefined)[] {
+    return this.inputShapes
   }
 
   override getConfig(): Config {
@@ -82,18 +76,6 @@ export class Functional<Out extends Structure<Tensor> = Tensor> extends Model<Ou
       outputs: mapLeaves<SymbolicTensor, string>(this.output, ref)
     }
   }
-}
-
-/** The shape of input `i` among those of one, of several, or of a record by `names`; undefined if it is not there. */
-function shapeOf(given: ShapeOrShapes, i: number, names: readonly string[]): PartialShape | undefined {
-  if (!Array.isArray(given)) return (given as Readonly<Record<string, PartialShape>>)[names[i]!]
-  const isList = given.length > 0 && given.every(Array.isArray)
-  return isList ? (given[i] as PartialShape | undefined) : i === 0 ? (given as PartialShape) : undefined
-}
-
-/** Whether a shape is as declared behind the batch; null fits any size. */
-function fits(shape: PartialShape, expected: PartialShape): boolean {
-  return shape.length === expected.length && shape.every((size, axis) => axis === 0 || size === null || size === (expected[axis] ?? size))
 }
 
 /** Draws the graph that a file holds. */

@@ -4,7 +4,7 @@ import type { Logs } from '../callbacks/callback'
 import type { History } from '../callbacks/history'
 import { type Batches, type DataShapes, isBatches, type ModelValues, type RowShape } from '../data/values'
 import { currentDevice, deviceName } from '../device'
-import { ArgumentError, failure, NotCompiledError, show, within } from '../errors'
+import { ArgumentError, failure, NotCompiledError, ShapeError, show, showShape, within } from '../errors'
 import { checkPath } from '../io/file-errors'
 import { type SaveOptions, saveModel } from '../io/model-file'
 import { type LoadWeightsOptions, loadWeights, saveWeights } from '../io/weights-file'
@@ -15,6 +15,7 @@ import {
   type LayerInput,
   type LayerOptions,
   type PartialShape,
+  type ShapeOrShapes,
   type Symbolic
 } from '../layers/layer'
 import type { Optimizer } from '../optimizers'
@@ -114,6 +115,21 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
 
   override get sublayers(): readonly AnyLayer[] {
     return this.layers
+  }
+
+  /** Shapes that inputs must have, with null for sizes that may vary. */
+  protected abstract get declaredShapes(): readonly (PartialShape | undefined)[]
+
+  /** Inputs have the sizes that were declared; batches may be of any size. */
+  protected override checkInput(given: ShapeOrShapes): void {
+    const names = this.inputNames
+    this.declaredShapes.forEach((expected, i) => {
+      const shape = shapeOf(given, i, names)
+      if (!shape || !expected || fits(shape, expected)) return
+      const which = names.length > 1 ? `the input ${show(names[i])}` : 'the input'
+      const hint = fits([null, ...shape], expected) ? ': one sample is a batch of one' : ''
+      throw this.failure(ShapeError, `expected ${which} to be ${showShape(expected)}, received ${showShape(shape)}${hint}`)
+    })
   }
 
   /** None: a model's weights are those of its layers. */
@@ -434,4 +450,16 @@ function namesOf(structure: Structure<SymbolicTensor> | undefined, names: readon
     const before = names.slice(0, i).filter((other) => other === name).length
     return before === 0 ? name : `${name}_${before}`
   })
+}
+
+/** The shape of input `i` among those of one, of several, or of a record by `names`; undefined if it is not there. */
+function shapeOf(given: ShapeOrShapes, i: number, names: readonly string[]): PartialShape | undefined {
+  if (!Array.isArray(given)) return (given as Readonly<Record<string, PartialShape>>)[names[i]!]
+  const isList = given.length > 0 && given.every(Array.isArray)
+  return isList ? (given[i] as PartialShape | undefined) : i === 0 ? (given as PartialShape) : undefined
+}
+
+/** Whether a shape is as declared behind the batch; null fits any size. */
+function fits(shape: PartialShape, expected: PartialShape): boolean {
+  return shape.length === expected.length && shape.every((size, axis) => axis === 0 || size === null || size === (expected[axis] ?? size))
 }

@@ -78,6 +78,10 @@ export class Sequential extends Model {
     this.setGraph(new Graph([input], [output]))
   }
 
+  protected override get declaredShapes(): readonly (PartialShape | undefined)[] {
+    return [this.knownShape]
+  }
+
   override getConfig(): Config {
     const { name, trainable, head } = this
     const batchInputShape = this.inputShapes[0] ?? this.declaredShape
@@ -102,8 +106,12 @@ export class Sequential extends Model {
     this.chain.push(layer)
   }
 
+  private get knownShape(): PartialShape | undefined {
+    return this.declaredShape ?? this.chain[0]?.batchInputShape ?? firstModelShape(this.chain[0])
+  }
+
   private buildIfKnown(): void {
-    const shape = this.declaredShape ?? this.chain[0]?.batchInputShape ?? firstModelShape(this.chain[0])
+    const shape = this.knownShape
     if (shape !== undefined && this.chain.length > 0) this.build(shape)
   }
 }
@@ -118,5 +126,6 @@ function firstModelShape(layer: Layer | undefined): PartialShape | undefined {
  * @throws ArgumentError for something else than layers, or two layers of one name; ShapeError if they do not fit together
  */
 export function sequential(list: readonly Layer[] = [], options: Omit<SequentialOptions, 'layers'> = {}): Sequential {
-  return new Sequential({ ...options, layers: list })
+  if (!Array.isArray(list)) throw failure(ArgumentError, 'sequential', `expected an array of layers, received ${show(list)}`)
+  return new Sequential({ ...checkOptions('sequential', options, sequentialOptions), layers: list })
 }

@@ -12,9 +12,10 @@ import { cast } from './elementwise-unary'
 import { expectNumber, integerRanges } from './rules'
 
 function fill(where: string, shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
+  const dims = checkShape(where, shape)
   const { dtype = 'float32', device } = checkOptions(where, options, tensorOptions)
   return run('fill', [], {
-    shape: checkShape(where, shape),
+    shape: dims,
     dtype: checkDType(where, dtype),
     attributes: { value },
     device: device === undefined ? undefined : deviceNumber(device, where)
