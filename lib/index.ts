@@ -46,17 +46,8 @@ export { type LoadModelOptions, loadModel } from './io/load-model'
 export type { SaveOptions } from './io/model-file'
 export type { LoadWeightsOptions } from './io/weights-file'
 export { input } from './layers/input'
-export {
-  type AnyLayer,
-  type CallContext,
-  Layer,
-  type LayerInput,
-  type LayerOptions,
-  type PartialShape,
-  type ShapeOrShapes,
-  type Symbolic,
-  type WeightOptions
-} from './layers/layer'
+export { type AnyLayer, Layer, type LayerInput, type Symbolic } from './layers/layer'
+export type { CallContext, LayerOptions, PartialShape, ShapeOrShapes, WeightOptions } from './layers/options'
 export type { BatchOptions } from './models/batch'
 export type { CompileOptions } from './models/compiled'
 export type { EvaluateOptions } from './models/evaluate'

@@ -6,7 +6,8 @@ import { within } from '../errors'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { activationPart, type FusedPart } from './fusion'
-import { Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 
 export interface ActivationOptions extends LayerOptions {
   activation: activations.ActivationSpec

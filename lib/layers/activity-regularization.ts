@@ -3,7 +3,8 @@ import type { NamesOf } from '../arguments'
 import { L1L2 } from '../regularizers'
 import { type Config, classOptions } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 
 export interface ActivityRegularizationOptions extends Omit<LayerOptions, 'activityRegularizer'> {
   /** Factor of Σ|x|. Default 0. */

@@ -5,7 +5,8 @@ import type * as initializers from '../initializers'
 import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Variable } from '../tensor'
-import { Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface AffineLayerOptions extends LayerOptions {

@@ -1,7 +1,7 @@
 // Axes that a layer is told: counted from the start once the shape of its input is known.
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import { checkAxes } from '../ops/rules'
-import type { PartialShape } from './layer'
+import type { PartialShape } from './options'
 
 /** One axis or several. */
 export type AxisOption = number | readonly number[]

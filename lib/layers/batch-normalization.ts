@@ -11,7 +11,7 @@ import type { Tensor, Variable } from '../tensor'
 import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
 import { misfitAlong, sizesAlong } from './axes'
 import type { Epilogue, FusedPart } from './fusion'
-import type { CallContext, PartialShape } from './layer'
+import type { CallContext, PartialShape } from './options'
 
 export interface BatchNormalizationOptions extends AffineLayerOptions {
   /** The axis of the channels. Default −1; any other costs a transposition each way. */

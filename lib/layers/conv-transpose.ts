@@ -7,7 +7,7 @@ import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { Convolution, type ConvolutionOptions, convolutionOptions, type KernelOptions, kernelOptions } from './convolution'
-import type { PartialShape } from './layer'
+import type { PartialShape } from './options'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface ConvTransposeOptions extends ConvolutionOptions, KernelOptions {

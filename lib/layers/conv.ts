@@ -9,7 +9,7 @@ import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { Convolution, type ConvolutionOptions, convolutionOptions, type KernelOptions, kernelOptions } from './convolution'
 import type { Epilogue } from './fusion'
-import type { PartialShape } from './layer'
+import type { PartialShape } from './options'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface ConvOptions extends ConvolutionOptions, KernelOptions {

@@ -12,7 +12,7 @@ import type { Tensor, Variable } from '../tensor'
 import type { BatchNormalization } from './batch-normalization'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { Epilogue, FusedPart } from './fusion'
-import { type CallContext, type LayerOptions, layerOptions, type PartialShape } from './layer'
+import { type CallContext, type LayerOptions, layerOptions, type PartialShape } from './options'
 import { SpatialLayer } from './spatial-layer'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 

@@ -4,7 +4,7 @@ import { ShapeError, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Tensor } from '../tensor'
 import type { DataFormat } from './data-format'
-import { type LayerOptions, layerOptions, type PartialShape } from './layer'
+import { type LayerOptions, layerOptions, type PartialShape } from './options'
 import { BorderLayer, type Borders } from './padding'
 
 export interface CroppingOptions extends LayerOptions {

@@ -11,7 +11,8 @@ import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import type { Epilogue, FusedPart } from './fusion'
-import { type CallContext, Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
+import { Layer } from './layer'
+import { type CallContext, type LayerOptions, layerOptions, type PartialShape } from './options'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface DenseOptions extends LayerOptions {

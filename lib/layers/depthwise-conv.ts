@@ -10,7 +10,7 @@ import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import type { BatchNormalization } from './batch-normalization'
 import { Convolution, type ConvolutionOptions, convolutionOptions } from './convolution'
-import type { PartialShape } from './layer'
+import type { PartialShape } from './options'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface DepthwiseConvOptions extends ConvolutionOptions {

@@ -5,8 +5,8 @@ import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, dataFormatOption } from './data-format'
-import type { CallContext, PartialShape } from './layer'
 import { NoiseLayer, type NoiseOptions, noiseOptions } from './noise'
+import type { CallContext, PartialShape } from './options'
 
 /** The shape of a mask: null for the input's size. */
 type NoiseShape = readonly (number | null)[]

@@ -4,7 +4,8 @@ import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, dataFormatOption } from './data-format'
-import { Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 
 export interface FlattenOptions extends LayerOptions {
   /** With `channelsFirst` the channels are put last before. Default `channelsLast`. */

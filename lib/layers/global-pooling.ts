@@ -5,7 +5,7 @@ import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import type { DataFormat } from './data-format'
-import { type LayerOptions, layerOptions, type PartialShape } from './layer'
+import { type LayerOptions, layerOptions, type PartialShape } from './options'
 import { SpatialLayer } from './spatial-layer'
 
 export interface GlobalPoolingOptions extends LayerOptions {

@@ -6,7 +6,7 @@ import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
 import { misfitAlong, sizesAlong } from './axes'
-import type { PartialShape } from './layer'
+import type { PartialShape } from './options'
 
 export interface GroupNormalizationOptions extends AffineLayerOptions {
   /** Number of groups, or −1: each channel is one (instance normalisation). Default 32. */

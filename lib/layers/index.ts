@@ -48,11 +48,11 @@ import { GroupNormalization, type GroupNormalizationOptions } from './group-norm
 import { Identity } from './identity'
 import { InputLayer, type InputOptions } from './input'
 import { Lambda, type LambdaOptions } from './lambda'
-import type { LayerOptions } from './layer'
 import { LayerNormalization, type LayerNormalizationOptions } from './layer-normalization'
 import { LeakyRelu, type LeakyReluOptions } from './leaky-relu'
 import { Add, Average, Concatenate, type ConcatenateOptions, Dot, type DotOptions, Maximum, Minimum, Multiply, Subtract } from './merge'
 import { GaussianDropout, type GaussianDropoutOptions, GaussianNoise, type GaussianNoiseOptions } from './noise'
+import type { LayerOptions } from './options'
 import {
   Padding1d,
   Padding2d,

@@ -4,7 +4,8 @@ import { ArgumentError, failure, show } from '../errors'
 import { type DType, dtypes } from '../native'
 import { type Config, classOptions } from '../serialization'
 import { SymbolicTensor, type Tensor } from '../tensor'
-import { checkInputShape, Layer, type PartialShape } from './layer'
+import { Layer } from './layer'
+import { checkInputShape, type PartialShape } from './options'
 
 export interface InputOptions {
   name?: string | undefined

@@ -3,7 +3,8 @@ import type { NamesOf } from '../arguments'
 import { ArgumentError, failure, show } from '../errors'
 import { type Config, deserializeFunction, type SerializedFunction, serializeFunction } from '../serialization'
 import type { Tensor } from '../tensor'
-import { type CallContext, Layer, type LayerInput, type LayerOptions, layerOptions } from './layer'
+import { Layer, type LayerInput } from './layer'
+import { type CallContext, type LayerOptions, layerOptions } from './options'
 
 // biome-ignore lint/suspicious/noExplicitAny: a function of one tensor, or of several
 export type LambdaFunction = (x: any, context: CallContext) => Tensor

@@ -7,7 +7,7 @@ import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { AffineLayer, type AffineLayerOptions, affineLayerOptions } from './affine'
 import { type AxisOption, axisOption, misfitAlong, sizesAlong } from './axes'
-import type { PartialShape } from './layer'
+import type { PartialShape } from './options'
 
 export interface LayerNormalizationOptions extends AffineLayerOptions {
   /** The axis or axes that are normalised together. Default −1. */

@@ -1,12 +1,12 @@
 // The base class of all layers: names, weights, building on first use, precision, penalties and the config that makes a layer again.
-import { booleanOption, checkOptions, choice, fixProperties, type NamesOf, type OptionNames } from '../arguments'
+import { booleanOption, checkOptions, choice, fixProperties, type OptionNames } from '../arguments'
 import { currentPolicy, type Policy, raiseConfiguration } from '../config'
 import * as constraints from '../constraints'
 import { inDType } from '../dtype'
 import { ArgumentError, DisposedError, failure, ShapeError, show, showShape, withLayer } from '../errors'
 import * as initializers from '../initializers'
 import { spendWeight } from '../io/weight-budget'
-import { type DType, dtypeBytes } from '../native'
+import { dtypeBytes } from '../native'
 import { expectTensor } from '../op'
 import * as ops from '../ops'
 import type { FusedActivation } from '../ops/fused'
@@ -20,63 +20,18 @@ import { leavesOf, mapLeaves, type Structure } from '../structure'
 import { abstractTensor, assignAll, SymbolicTensor, Tensor, Variable, variable } from '../tensor'
 import type { Epilogue, FusedPart } from './fusion'
 import { defaultName, firstFreeName } from './names'
+import {
+  type CallContext,
+  checkInputShape,
+  contextOptions,
+  type LayerOptions,
+  layerOptions,
+  type PartialShape,
+  type ShapeOrShapes,
+  type WeightOptions
+} from './options'
 import { asOneQuestion, partsOf } from './parts'
 import { isSymbolic, type LayerNode, makeNode } from './symbolic'
-
-/** A shape in which sizes that only data decide (the batch's, mostly) are null. */
-export type PartialShape = readonly (number | null)[]
-
-/** Options of every layer. */
-export interface LayerOptions {
-  /** A name for messages, files and `model.getLayer`; by default the class's name with a number. */
-  name?: string | undefined
-  /** Whether an optimizer may change the weights. Default true. */
-  trainable?: boolean | undefined
-  /** What the layer computes in; default: the policy of `setPolicy`. Weights are float32 in both. */
-  dtype?: Policy | undefined
-  /** Shape of the input without the batch dimension, for the first layer of a model; null for sizes that vary. */
-  inputShape?: PartialShape | undefined
-  /** Shape of the input with the batch dimension. */
-  batchInputShape?: PartialShape | undefined
-  /** Penalty on the output, divided by the batch size. */
-  activityRegularizer?: regularizers.RegularizerSpec | null | undefined
-}
-
-export const layerOptions: NamesOf<LayerOptions> = {
-  name: 'optional',
-  trainable: 'optional',
-  dtype: 'optional',
-  inputShape: 'optional',
-  batchInputShape: 'optional',
-  activityRegularizer: 'optional'
-}
-
-/** The shape of an input, or a structure of them. */
-export type ShapeOrShapes = PartialShape | readonly PartialShape[] | Readonly<Record<string, PartialShape>>
-
-/** What `call` is told besides its input. */
-export interface CallContext {
-  /** True in `fit` and `trainOnBatch`, and where `apply` was asked for it. */
-  training: boolean
-}
-
-/** Options of `addWeight`. */
-export interface WeightOptions {
-  name: string
-  shape: readonly number[]
-  /** Default `'glorotUniform'` for a rank of at least 2, else `'zeros'`. */
-  initializer?: initializers.InitializerSpec | undefined
-  /** Default float32. */
-  dtype?: DType | undefined
-  /** Whether training changes it. Default true. */
-  trainable?: boolean | undefined
-  /** Penalty that is added to the loss. */
-  regularizer?: regularizers.RegularizerSpec | null | undefined
-  /** What the weight is brought back to after each update. */
-  constraint?: constraints.ConstraintSpec | null | undefined
-}
-
-const contextOptions: NamesOf<Partial<CallContext>> = { training: 'optional' }
 
 /** One tensor, or an array or record of them for a layer with several inputs. */
 export type LayerInput = Structure<Tensor>
@@ -597,10 +552,4 @@ function ownHandles<R extends Structure<Tensor>>(inputs: readonly Tensor[], outp
     seen.add(t)
     return t
   }) as R
-}
-
-/** @throws ArgumentError unless `shape` is sizes of at least 1, or null */
-export function checkInputShape(kind: string, name: string, shape: unknown): void {
-  const fits = Array.isArray(shape) && shape.every((size) => size === null || (Number.isSafeInteger(size) && size > 0))
-  if (!fits) throw failure(ArgumentError, kind, `expected ${name} to be sizes or null, received ${show(shape)}`)
 }

@@ -3,7 +3,8 @@ import { type NamesOf, numberOption } from '../arguments'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 
 export interface LeakyReluOptions extends LayerOptions {
   /** Slope below 0. Default 0.3, as in Keras. */

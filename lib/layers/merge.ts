@@ -7,7 +7,8 @@ import { checkAxis } from '../ops/rules'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import type { FusedPart } from './fusion'
-import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions, type PartialShape } from './options'
 
 /** A layer of an array of tensors, all of one batch. */
 abstract class Merge extends Layer {

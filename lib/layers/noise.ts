@@ -4,7 +4,8 @@ import * as ops from '../ops'
 import type { Generator } from '../random'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { type CallContext, Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer } from './layer'
+import { type CallContext, type LayerOptions, layerOptions } from './options'
 
 export interface NoiseOptions extends LayerOptions {
   /** Makes the random numbers the same whatever the global seed. */

@@ -6,7 +6,7 @@ import type { PadMode } from '../ops/movement'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import type { DataFormat } from './data-format'
-import { type LayerOptions, layerOptions } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 import { SpatialLayer } from './spatial-layer'
 
 /**

@@ -4,7 +4,8 @@ import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions, type PartialShape } from './options'
 
 export interface PermuteOptions extends LayerOptions {
   /** The order of the axes, counted from 1 since the batch stays first: `[2, 1]` exchanges two. */

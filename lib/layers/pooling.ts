@@ -7,7 +7,7 @@ import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
 import type { FusedPart } from './fusion'
-import { type LayerOptions, layerOptions } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 import { SpatialLayer } from './spatial-layer'
 
 export interface PoolingOptions extends LayerOptions {

@@ -7,7 +7,8 @@ import * as ops from '../ops'
 import type * as regularizers from '../regularizers'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
-import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions, type PartialShape } from './options'
 import { type WeightSettings, weightConfig, weightOptions } from './weight-options'
 
 export interface PreluOptions extends LayerOptions {

@@ -4,7 +4,8 @@ import { type NamesOf, numberOption, optionalNumber } from '../arguments'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { activationPart, type FusedPart } from './fusion'
-import { Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 
 export interface ReluOptions extends LayerOptions {
   /** The largest output; unlimited by default. */

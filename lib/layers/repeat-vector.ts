@@ -4,7 +4,8 @@ import { ShapeError, showShape } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
-import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions, type PartialShape } from './options'
 
 export interface RepeatVectorOptions extends LayerOptions {
   /** How often. */

@@ -4,7 +4,8 @@ import { ArgumentError, failure, show } from '../errors'
 import * as ops from '../ops'
 import type { Config } from '../serialization'
 import { type Tensor, tensor } from '../tensor'
-import { Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 
 /** One number, or one for each channel. */
 type PerChannel = number | readonly number[]

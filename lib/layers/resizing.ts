@@ -5,7 +5,7 @@ import { type Interpolation, interpolations } from '../ops/resize'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
-import { type LayerOptions, layerOptions } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 import { SpatialLayer } from './spatial-layer'
 
 export interface ResizingOptions extends LayerOptions {

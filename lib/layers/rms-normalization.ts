@@ -6,7 +6,8 @@ import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor, Variable } from '../tensor'
 import { type AxisOption, axisOption, misfitAlong, sizesAlong } from './axes'
-import { Layer, type LayerOptions, layerOptions, type PartialShape } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions, type PartialShape } from './options'
 
 export interface RmsNormalizationOptions extends LayerOptions {
   /** The axis or axes that are normalised together. Default −1. */

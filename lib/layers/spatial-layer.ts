@@ -2,7 +2,8 @@
 import { ShapeError, showShape } from '../errors'
 import type { Config } from '../serialization'
 import { type DataFormat, dataFormatOption } from './data-format'
-import { Layer, type LayerOptions, type PartialShape } from './layer'
+import { Layer } from './layer'
+import type { LayerOptions, PartialShape } from './options'
 
 /** A layer over images of `axes` spatial axes. */
 export abstract class SpatialLayer extends Layer {

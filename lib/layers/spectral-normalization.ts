@@ -7,7 +7,8 @@ import * as ops from '../ops'
 import { type Config, isSerialized, type Serialized } from '../serialization'
 import { abstractly } from '../state'
 import type { Tensor, Variable } from '../tensor'
-import { type CallContext, Layer, type LayerInput, type LayerOptions, layerOptions, type ShapeOrShapes } from './layer'
+import { Layer, type LayerInput } from './layer'
+import { type CallContext, type LayerOptions, layerOptions, type ShapeOrShapes } from './options'
 import { deserialize, serialize } from './serialization'
 
 export interface SpectralNormalizationOptions extends LayerOptions {

@@ -4,7 +4,8 @@ import * as ops from '../ops'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type AxisOption, axisOption } from './axes'
-import { Layer, type LayerOptions, layerOptions } from './layer'
+import { Layer } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 
 export interface UnitNormalizationOptions extends LayerOptions {
   /** The axis or axes that are normalised together. Default −1. */

@@ -6,7 +6,7 @@ import { perAxis, type Sizes } from '../ops/windows'
 import type { Config } from '../serialization'
 import type { Tensor } from '../tensor'
 import { type DataFormat, withChannelsLast } from './data-format'
-import { type LayerOptions, layerOptions } from './layer'
+import { type LayerOptions, layerOptions } from './options'
 import { SpatialLayer } from './spatial-layer'
 
 export interface UpSamplingOptions extends LayerOptions {

@@ -8,19 +8,11 @@ import { ArgumentError, failure, NotCompiledError, ShapeError, show, showShape, 
 import { checkPath } from '../io/file-errors'
 import { type SaveOptions, saveModel } from '../io/model-file'
 import { type LoadWeightsOptions, loadWeights, saveWeights } from '../io/weights-file'
-import {
-  type AnyLayer,
-  type CallContext,
-  Layer,
-  type LayerInput,
-  type LayerOptions,
-  type PartialShape,
-  type ShapeOrShapes,
-  type Symbolic
-} from '../layers/layer'
+import { type AnyLayer, Layer, type LayerInput, type Symbolic } from '../layers/layer'
+import type { CallContext, LayerOptions, PartialShape, ShapeOrShapes } from '../layers/options'
 import type { Optimizer } from '../optimizers'
-import { Generator } from '../random'
 import { isRecord } from '../plain'
+import { Generator } from '../random'
 import { outsideCapture, refuseInCapture } from '../state'
 import { byKeys, leavesOf, packLike, type Structure } from '../structure'
 import { type SymbolicTensor, Tensor, type Variable } from '../tensor'

@@ -1,5 +1,5 @@
 // What people write by habit from other libraries: each message says what was expected and what came, and where it can, what is meant.
-import { layers, losses, metrics, optimizers, ops, random, sequential, type Tensor, tensor, zeros } from '../../lib'
+import { layers, losses, metrics, ops, optimizers, random, sequential, type Tensor, tensor, zeros } from '../../lib'
 
 // biome-ignore lint/suspicious/noExplicitAny: what a caller without types may write
 type Any = any
