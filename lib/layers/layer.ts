@@ -451,8 +451,8 @@ export abstract class Layer<Out extends Structure<Tensor> = Tensor> {
   }
 
   /** @throws DisposedError */
-  protected expectAlive(where: string = this.kind): void {
-    if (this.disposed) throw failure(DisposedError, where, `expected a live layer, received ${this.name} that has been disposed`)
+  protected expectAlive(where: string = this.kind, what = 'layer'): void {
+    if (this.disposed) throw failure(DisposedError, where, `expected a live ${what}, received ${this.name} that has been disposed`)
   }
 
   private compute<R extends Structure<Tensor>>(x: LayerInput, fn: (input: LayerInput) => R): { output: R; losses: Tensor[] } {

@@ -109,6 +109,10 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
     return this.layers
   }
 
+  protected override expectAlive(where: string = this.kind): void {
+    super.expectAlive(where, 'model')
+  }
+
   /** Shapes that inputs must have, with null for sizes that may vary. */
   protected abstract get declaredShapes(): readonly (PartialShape | undefined)[]
 

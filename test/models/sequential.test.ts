@@ -329,7 +329,7 @@ onEveryDevice(() => {
       compile: () => model.compile({ loss: 'mse' })
     }
     for (const [where, call] of Object.entries(calls)) {
-      const message = `[${where}] expected a live layer, received ${model.name} that has been disposed`
+      const message = `[${where}] expected a live model, received ${model.name} that has been disposed`
       await expect((async () => call())()).rejects.toMatchObject({ name: 'DisposedError', message })
     }
   })
