@@ -152,8 +152,11 @@ test('what a process killed while it writes leaves behind goes with the next wri
   const path = join(home, 'model.safetensors')
   await writeSafetensors(path, [], { which: 'old' })
   const program = fromSources(`
-    const data = new Uint8Array(2 ** 29)
-    lib('io/safetensors').writeSafetensors(process.argv[1], [{ name: 'a', dtype: 'uint8', shape: [data.length], data }])
+    function* parts() {
+      yield Buffer.from('the first part')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    }
+    lib('io/write-whole').writeWhole(process.argv[1], parts())
   `)
   const child = spawn(process.execPath, ['-e', program, path], { stdio: 'inherit' })
   const temporaries = () => readdirSync(home).filter((name) => name.endsWith('.tmp'))
