@@ -65,19 +65,19 @@ const libraryClasses = new WeakSet<object>()
 
 /** Options of an object of class `type`: a class of the user's own may have others besides. @throws ArgumentError as {@link checkOptions} */
 export function classOptions<O extends object>(owner: string, type: object, options: O, names: OptionNames): O {
-  optionsOf.set(type, names)
+  namesOf.set(type, names)
   return checkOptions(owner, options, names, !libraryClasses.has(type))
 }
 
 /** Names of the options of a class, as its objects were made. */
-const optionsOf = new WeakMap<object, OptionNames>()
+const namesOf = new WeakMap<object, OptionNames>()
 
 /**
  * The object, whose options cannot be set from now on, except those named: they are constants of captured steps, or have been used.
  * What a class of the user's own has besides the options of the library's is not touched.
  */
 export function fixOptions<T extends object>(object: T, except: readonly string[] = []): T {
-  const names = Object.keys(optionsOf.get(object.constructor) ?? {})
+  const names = Object.keys(namesOf.get(object.constructor) ?? {})
   // Others are accessors of the class's own.
   const fixable = names.filter((name) => !except.includes(name) && (Object.hasOwn(object, name) || !(name in object)))
   fixProperties(kindOf(object.constructor), object, fixable, 'make a new one with that option')

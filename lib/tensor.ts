@@ -1,6 +1,6 @@
 // Tensors: dense arrays on a device, their handles, and the ways in from and out to JavaScript values.
 import { native, reserve, shared } from './addon'
-import { booleanOption, checkOptions, type NamesOf, tensorOptions } from './arguments'
+import { booleanOption, checkOptions, type NamesOf, optionsOf, tensorOptions } from './arguments'
 import { raiseConfiguration } from './config'
 import type { Constraint } from './constraints'
 import { currentDevice, deviceName, deviceNumber } from './device'
@@ -409,12 +409,12 @@ export function alias(x: Tensor, shape: readonly number[]): Tensor {
  * const x = tensor([[1, 2], [3, 4]])
  * const image = tensor(new Uint8Array(28 * 28), [28, 28, 1])
  */
-export function tensor(values: TensorValues, shape?: readonly number[] | undefined, options: TensorOptions = {}): Tensor {
+export function tensor(values: TensorValues, shape?: readonly number[] | undefined, options?: TensorOptions): Tensor {
   if (isRecord(shape)) {
     const hint = 'options come third, as in tensor(values, undefined, { dtype })'
     throw failure(ArgumentError, 'tensor', `expected a shape (an array of sizes), received ${show(shape)}: ${hint}`)
   }
-  const { dtype, device } = checkOptions('tensor', options, tensorOptions)
+  const { dtype, device } = optionsOf('tensor', options, tensorOptions)
   const [data, dims, type] = toHost('tensor', values, shape, dtype)
   const target = device === undefined ? currentDevice() : deviceNumber(device, 'tensor')
   if (abstractly) return new Tensor(0, dims, type, target)

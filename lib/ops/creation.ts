@@ -1,5 +1,5 @@
 // Tensors from nothing: constants and ranges. Their elements are written on the device.
-import { checkOptions, type NamesOf, tensorOptions } from '../arguments'
+import { type NamesOf, optionsOf, tensorOptions } from '../arguments'
 import { deviceNumber } from '../device'
 import { ArgumentError, DTypeError, failure, ShapeError } from '../errors'
 import type { DType } from '../native'
@@ -11,9 +11,9 @@ import { equal } from './elementwise-binary'
 import { cast } from './elementwise-unary'
 import { expectNumber, integerRanges } from './rules'
 
-function fill(where: string, shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
+function fill(where: string, shape: readonly number[], value: number, options?: TensorOptions): Tensor {
   const dims = checkShape(where, shape)
-  const { dtype = 'float32', device } = checkOptions(where, options, tensorOptions)
+  const { dtype = 'float32', device } = optionsOf(where, options, tensorOptions)
   return run('fill', [], {
     shape: dims,
     dtype: checkDType(where, dtype),
@@ -49,9 +49,9 @@ export interface LikeOptions {
 
 const likeOptions: NamesOf<LikeOptions> = { dtype: 'optional' }
 
-function like(where: string, x: Tensor, value: number, options: LikeOptions = {}): Tensor {
+function like(where: string, x: Tensor, value: number, options?: LikeOptions): Tensor {
   expectTensor(where, 'x', x)
-  const { dtype } = checkOptions(where, options, likeOptions)
+  const { dtype } = optionsOf(where, options, likeOptions)
   return run('fill', [], {
     shape: x.shape,
     dtype: dtype === undefined ? x.dtype : checkDType(where, dtype),
@@ -79,8 +79,8 @@ export function fullLike(x: Tensor, value: number, options?: LikeOptions): Tenso
  * start, start + step, … up to but not including stop; `arange(stop)` starts at 0. int32 if all three are integers, else float32.
  * @throws ArgumentError if step is 0, a number is not finite or one is out of the dtype's range; DTypeError for bool
  */
-export function arange(start: number, stop?: number, step = 1, options: TensorOptions = {}): Tensor {
-  const { dtype, device } = checkOptions('arange', options, tensorOptions)
+export function arange(start: number, stop?: number, step = 1, options?: TensorOptions): Tensor {
+  const { dtype, device } = optionsOf('arange', options, tensorOptions)
   const [from, to] = stop === undefined ? [0, start] : [start, stop]
   if (![from, to, step].every(Number.isFinite) || step === 0) {
     throw failure(ArgumentError, 'arange', `expected finite numbers and a step that is not 0, received ${from}, ${to}, ${step}`)
@@ -90,8 +90,8 @@ export function arange(start: number, stop?: number, step = 1, options: TensorOp
 }
 
 /** `num` numbers (50 unless told otherwise) from `start` to `stop` at equal distances, both ends included. @throws as `arange` */
-export function linspace(start: number, stop: number, num = 50, options: TensorOptions = {}): Tensor {
-  const { dtype = 'float32', device } = checkOptions('linspace', options, tensorOptions)
+export function linspace(start: number, stop: number, num = 50, options?: TensorOptions): Tensor {
+  const { dtype = 'float32', device } = optionsOf('linspace', options, tensorOptions)
   expectNumber('linspace', 'start', start)
   expectNumber('linspace', 'stop', stop)
   if (!Number.isSafeInteger(num) || num < 1)
@@ -119,8 +119,8 @@ function expectRange(where: string, first: number, last: number, dtype: DType): 
 }
 
 /** The identity matrix of n rows and m (default n) columns. */
-export function eye(n: number, m: number = n, options: TensorOptions = {}): Tensor {
-  const { dtype = 'float32', device } = checkOptions('eye', options, tensorOptions)
+export function eye(n: number, m: number = n, options?: TensorOptions): Tensor {
+  const { dtype = 'float32', device } = optionsOf('eye', options, tensorOptions)
   if (![n, m].every((size) => Number.isSafeInteger(size) && size >= 0))
     throw failure(ShapeError, 'eye', `expected sizes that are not negative, received ${n} and ${m}`)
   return scope(() => {

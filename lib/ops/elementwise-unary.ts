@@ -1,5 +1,5 @@
 // Elementwise ops of one operand: the usual functions, activations, casts and copies.
-import { booleanOption, checkOptions } from '../arguments'
+import { booleanOption, optionsOf } from '../arguments'
 import { ArgumentError, failure } from '../errors'
 import type { DType } from '../native'
 import { type Attributes, expectTensor, run } from '../op'
@@ -218,15 +218,15 @@ export function relu6(x: Tensor): Tensor {
 }
 
 /** x where x > 0, else negativeSlope · x (0.2 as in Keras) */
-export function leakyRelu(x: Tensor, options: { negativeSlope?: number | undefined } = {}): Tensor {
-  const { negativeSlope = 0.2 } = checkOptions('leakyRelu', options, { negativeSlope: 'optional' })
+export function leakyRelu(x: Tensor, options?: { negativeSlope?: number | undefined }): Tensor {
+  const { negativeSlope = 0.2 } = optionsOf('leakyRelu', options, { negativeSlope: 'optional' })
   const attributes = { negativeSlope: expectNumber('leakyRelu', 'negativeSlope', negativeSlope) }
   return unary('leakyRelu', x, floats, (dy, { inputs }) => [() => leakyReluGrad(dy, inputs[0]!, attributes)], attributes)
 }
 
 /** x where x > 0, else alpha (eˣ - 1) */
-export function elu(x: Tensor, options: { alpha?: number | undefined } = {}): Tensor {
-  const { alpha = 1 } = checkOptions('elu', options, { alpha: 'optional' })
+export function elu(x: Tensor, options?: { alpha?: number | undefined }): Tensor {
+  const { alpha = 1 } = optionsOf('elu', options, { alpha: 'optional' })
   const attributes = { alpha: expectNumber('elu', 'alpha', alpha) }
   const slope = slopeOp('eluGrad', (t) => exponentialSlope(t, attributes.alpha), attributes)
   return unary('elu', x, floats, slope, attributes)
@@ -238,8 +238,8 @@ export function selu(x: Tensor): Tensor {
 }
 
 /** x Φ(x) with the normal distribution function Φ; `approximate`: x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))) (Hendrycks and Gimpel 2016) */
-export function gelu(x: Tensor, options: { approximate?: boolean | undefined } = {}): Tensor {
-  const { approximate = false } = checkOptions('gelu', options, { approximate: 'optional' })
+export function gelu(x: Tensor, options?: { approximate?: boolean | undefined }): Tensor {
+  const { approximate = false } = optionsOf('gelu', options, { approximate: 'optional' })
   const attributes = { approximate: booleanOption('gelu', 'approximate', approximate) }
   return unary('gelu', x, floats, slopeOp('geluGrad', approximate ? approximateGeluSlope : geluSlope, attributes), attributes)
 }

@@ -1,5 +1,5 @@
 // Ops that pick or place elements by index.
-import { checkOptions, type NamesOf } from '../arguments'
+import { type NamesOf, optionsOf } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
@@ -25,11 +25,11 @@ const gatherOptions: NamesOf<GatherOptions> = { dtype: 'optional', scale: 'optio
  * An index out of range is an error of the next host read. Gradients of rows picked several times add up in the order of the indices.
  * @throws ShapeError, DTypeError
  */
-export function gather(x: Tensor, indices: Tensor, axis = 0, options: GatherOptions = {}): Tensor {
+export function gather(x: Tensor, indices: Tensor, axis = 0, options?: GatherOptions): Tensor {
   expectTensor('gather', 'x', x)
   expectTensor('gather', 'indices', indices)
   expectDType('gather', 'indices', indices, ['int32'])
-  const { dtype, scale = 1, offset = 0 } = checkOptions('gather', options, gatherOptions)
+  const { dtype, scale = 1, offset = 0 } = optionsOf('gather', options, gatherOptions)
   const a = checkAxis('gather', axis, x.rank)
   const out = dtype === undefined ? x.dtype : checkDType('gather', dtype)
   if (out !== x.dtype && !(isFloat(out) && (x.dtype === 'uint8' || x.dtype === 'int32'))) {
@@ -72,12 +72,12 @@ const scatterAddOptions: NamesOf<ScatterAddOptions> = { axis: 'optional' }
  * Zeros of `shape` with `updates` added along `axis` at int32 `indices`, in the order of the indices: what `gather` picks, put back.
  * @throws ShapeError, DTypeError
  */
-export function scatterAdd(indices: Tensor, updates: Tensor, shape: readonly number[], options: ScatterAddOptions = {}): Tensor {
+export function scatterAdd(indices: Tensor, updates: Tensor, shape: readonly number[], options?: ScatterAddOptions): Tensor {
   expectTensor('scatterAdd', 'indices', indices)
   expectTensor('scatterAdd', 'updates', updates)
   expectDType('scatterAdd', 'indices', indices, ['int32'])
   expectDType('scatterAdd', 'updates', updates, numbers)
-  const { axis = 0 } = checkOptions('scatterAdd', options, scatterAddOptions)
+  const { axis = 0 } = optionsOf('scatterAdd', options, scatterAddOptions)
   const target = checkShape('scatterAdd', shape)
   const a = checkAxis('scatterAdd', axis, target.length)
   const expected = [...target.slice(0, a), ...indices.shape, ...target.slice(a + 1)]
@@ -106,10 +106,10 @@ const oneHotOptions: NamesOf<OneHotOptions> = { axis: 'optional', dtype: 'option
  * 1 at the index, 0 elsewhere, in a new axis of size `depth`; an index out of range gives zeros. Indices of any integer dtype or bool.
  * @throws DTypeError, ArgumentError
  */
-export function oneHot(indices: Tensor, depth: number, options: OneHotOptions = {}): Tensor {
+export function oneHot(indices: Tensor, depth: number, options?: OneHotOptions): Tensor {
   expectTensor('oneHot', 'indices', indices)
   expectDType('oneHot', 'indices', indices, ['int32', 'uint8', 'bool'])
-  const { axis = -1, dtype = 'float32' } = checkOptions('oneHot', options, oneHotOptions)
+  const { axis = -1, dtype = 'float32' } = optionsOf('oneHot', options, oneHotOptions)
   if (!Number.isSafeInteger(depth) || depth < 1)
     throw failure(ArgumentError, 'oneHot', `expected depth to be a positive integer, received ${show(depth)}`)
   const a = checkAxis('oneHot', axis, indices.rank + 1)

@@ -1,5 +1,5 @@
 // Ops that move elements without computing: reshape and its kin, transpose, concat, split, slice, flip, pad, crop, broadcastTo, tile.
-import { checkOptions, type NamesOf } from '../arguments'
+import { type NamesOf, optionsOf } from '../arguments'
 import { ArgumentError, failure, ShapeError, show, showShape } from '../errors'
 import type { DType } from '../native'
 import { expectTensor, run } from '../op'
@@ -244,9 +244,9 @@ const sliceOptions: NamesOf<SliceOptions> = { strides: 'optional' }
  * The block of `sizes` that begins at `starts`; a size of -1 means up to the end; with `strides`, every so manyth element.
  * @throws ShapeError if it does not lie inside x
  */
-export function slice(x: Tensor, starts: readonly number[], sizes: readonly number[], options: SliceOptions = {}): Tensor {
+export function slice(x: Tensor, starts: readonly number[], sizes: readonly number[], options?: SliceOptions): Tensor {
   expectTensor('slice', 'x', x)
-  const { strides } = checkOptions('slice', options, sliceOptions)
+  const { strides } = optionsOf('slice', options, sliceOptions)
   const rank = x.rank
   const step = strides ?? x.shape.map(() => 1)
   for (const [what, list] of [
@@ -334,9 +334,9 @@ export type PadWidth = number | readonly [number, number] | readonly (readonly [
  * x with elements added before and after along each axis.
  * @throws ShapeError if `reflect` asks for more than the axis has; ArgumentError
  */
-export function pad(x: Tensor, padWidth: PadWidth, options: PadOptions = {}): Tensor {
+export function pad(x: Tensor, padWidth: PadWidth, options?: PadOptions): Tensor {
   expectTensor('pad', 'x', x)
-  const { mode = 'constant', constantValues = 0 } = checkOptions('pad', options, padOptions)
+  const { mode = 'constant', constantValues = 0 } = optionsOf('pad', options, padOptions)
   const pairs = borderPairs('pad', 'padWidth', x.rank, padWidth)
   const code = padModes.indexOf(mode)
   if (code < 0) throw failure(ArgumentError, 'pad', `expected mode to be one of ${padModes.join(', ')}, received ${show(mode)}`)
