@@ -115,17 +115,18 @@ export function opSuite<A = undefined>(name: string, suite: Suite<A>): void {
   describe(name, () => {
     beforeAll(() => setPrecision('highest'))
     onEveryDevice((device) => {
-      const before = { tensors: 0 }
-      test('starts without garbage', async () => {
+      // Before and after all of them, in whatever order they run.
+      let before = 0
+      beforeAll(async () => {
         await collected()
-        before.tensors = memory().tensors
+        before = memory().tensors
       })
+      afterAll(() => expect(memory().tensors).toBe(before))
       for (const [i, c] of suite.cases.entries()) {
         const title = describeCase(c)
         test(title, () => runCase(name, suite, c, device, i))
       }
       for (const failing of suite.failures ?? []) test(`refuses ${failing.what}`, () => expectFailure(failing))
-      test('leaves no tensors', () => expect(memory().tensors).toBe(before.tensors))
     })
   })
 }
