@@ -113,11 +113,11 @@ export function onEveryDevice(body: (device: Device) => void): void {
 /** Declares the tests of an op. */
 export function opSuite<A = undefined>(name: string, suite: Suite<A>): void {
   describe(name, () => {
-    beforeAll(() => setPrecision('highest'))
     onEveryDevice((device) => {
       // Before and after all of them, in whatever order they run.
       let before = 0
       beforeAll(async () => {
+        setPrecision('highest')
         await collected()
         before = memory().tensors
       })
