@@ -212,6 +212,12 @@ SUITE_CASE(channelNormGradients) {
                           {dy, y, x, zero, one, absent(), absent()}, {empty(DType::float32, s.x()), column, column});
   expectEqual("dz of NaN", sums[0], {1, 1, kNan, 0, 0, 1});
   expectEqual("sum of NaN", sums[1], {kNan, 2});
+  // With constant statistics dx does not depend on x but for what relu lets pass.
+  const Value infinite(DType::float32, s.x(), {-kInfinity, kInfinity, 1, -kInfinity, kInfinity, 0});
+  expectEqual("dx where x is infinite",
+              run(Op::channelNormGrad, attributes::channelNormGrad{1, 2, 0, true},
+                  {dy, infinite, zero, one, absent(), absent(), absent(), absent()}, {empty(DType::float32, s.x())})[0],
+              {0, 1, 1, 0, 1, 0});
 }
 
 SUITE_CASE(channelNormOfNothing) {
