@@ -118,7 +118,8 @@ Block* Allocator::replace(Block* old, size_t bytes, const std::function<void()>&
   if (isLarge(rounded) && isLarge(old->used)) {
     std::lock_guard lock(mutex_);
     const bool allowed = allows(rounded, old->used);
-    if (Block* block = allowed ? made(extents_.replace(old->data, old->freedAt, rounded + kStagger, room())) : nullptr) {
+    if (Block* block =
+            allowed ? made(extents_.replace(old->data, old->freedAt, rounded + kStagger, room())) : nullptr) {
       forget(old);
       return use(block, rounded);
     }
