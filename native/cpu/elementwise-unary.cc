@@ -106,15 +106,11 @@ void selu(const Call& call) {
 void gelu(const Call& call) {
   if (attributesOf<attributes::gelu>(call).approximate) {
     floats<UNARY {
-      const F32 inner = broadcast(kSqrt2OverPi) * (x + broadcast(kGeluCubic) * (x * x * x));
-      return half() * x * (one() + tanh(inner));
+      const F32 inner = x * fma(x * x, broadcast(kSqrt2OverPi * kGeluCubic), broadcast(kSqrt2OverPi)), halved = half() * x;
+      return fma(halved, tanh(inner), halved);
     }>(call, kHeavy);
   } else {
-    // x Phi(x) as max(x, 0) - |x| Phi(-|x|), whose tail below zero keeps its relative accuracy.
-    floats<UNARY {
-      const F32 a = secondIfUnorderedMin(broadcast(14.4f), abs(x));
-      return negFma(a, NormalTail(a).q, relu(x));
-    }>(call, kHeavy);
+    floats<UNARY { return gelu(x); }>(call, kHeavy);
   }
 }
 void silu(const Call& call) { floats<UNARY { return x / (one() + exp(-x)); }>(call, kHeavy); }

@@ -117,6 +117,20 @@ NEURITE_INLINE I32 select(Mask m, I32 yes, I32 no) {
 }
 // Lane i becomes lane lanes[i] of v.
 NEURITE_INLINE F32 permute(F32 v, I32 lanes) { return _mm512_maskz_permutexvar_ps(kAllLanes, (__m512i)lanes, v); }
+// Lane i becomes table[lanes[i] mod 16], or mod 32.
+NEURITE_INLINE F32 lookUp(const float (&table)[16], I32 lanes) { return permute(_mm512_load_ps(table), lanes); }
+NEURITE_INLINE F32 lookUp(const float (&table)[32], I32 lanes) {
+  return _mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)lanes, _mm512_load_ps(table + 16));
+}
+// The significand of |x|, in [0.75, 1.5).
+NEURITE_INLINE F32 significand(F32 x) {
+  return _mm512_maskz_getmant_ps(kAllLanes, x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_zero);
+}
+// y = ln x with what x has no number for: NaN for NaN and below zero, -Inf for zero, Inf for Inf.
+NEURITE_INLINE F32 withLimitsOfLog(F32 y, F32 x) {
+  // A response to each class of x, four bits each: 0 keeps y, 2 is a quiet NaN, 3 NaN, 4 -Inf, 5 Inf.
+  return _mm512_fixupimm_ps(y, x, _mm512_set1_epi32(0x03530422), 0);
+}
 NEURITE_INLINE bool any(Mask m) { return m.bits != 0; }
 NEURITE_INLINE bool all(Mask m) { return m.bits == 0xffff; }
 // The low 16 bits of each lane, from and to memory.

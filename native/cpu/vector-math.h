@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "simd.h"
+#include "vector-tables.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 
@@ -26,6 +27,25 @@ template <int count> NEURITE_INLINE F32 polynomial(F32 x, const float (&coeffici
   return y;
 }
 
+// x + 1.5 · 2^23 is rounded to whole numbers, and its low bits count them, for |x| < 2^22.
+inline constexpr float kWholeShift = 12582912.0f;
+
+#if defined(__AVX512F__)
+// One polynomial in d per interval: table[i] has the coefficients of d^i, and a lane's interval is its number mod 16.
+template <int count> NEURITE_INLINE F32 piecewise(const float (&table)[count][16], I32 interval, F32 d) {
+  F32 y = lookUp(table[count - 1], interval);
+  NEURITE_UNROLL
+  for (int i = count - 2; i >= 0; --i) y = fma(y, d, lookUp(table[i], interval));
+  return y;
+}
+
+// The polynomial around the nearest multiple of `width`, a power of two, for x in [0, 15.5 width].
+template <int count> NEURITE_INLINE F32 piecewise(const float (&table)[count][16], F32 x, float width) {
+  const F32 shift = broadcast(kWholeShift * width), shifted = x + shift;
+  return piecewise(table, bitsOf(shifted), x - (shifted - shift));
+}
+#endif
+
 // Keeps NaN: the hardware's minimum and maximum return their second operand then.
 NEURITE_INLINE F32 clampKeepingNan(F32 x, float low, float high) {
   return secondIfUnorderedMin(broadcast(high), secondIfUnorderedMax(broadcast(low), x));
@@ -33,9 +53,6 @@ NEURITE_INLINE F32 clampKeepingNan(F32 x, float low, float high) {
 
 // 2^n for n in [-126, 127].
 NEURITE_INLINE F32 powerOfTwo(I32 n) { return fromBits((I32)(((U32)n + 127u) << 23)); }
-
-// x + 1.5 · 2^23 is rounded to whole numbers, and its low bits count them, for |x| < 2^22.
-inline constexpr float kWholeShift = 12582912.0f;
 
 // x 2^n for whole n in [-151, 129]; what lies below the normal numbers may be zero.
 NEURITE_INLINE F32 scaleByPower(F32 x, F32 n) {
@@ -81,8 +98,23 @@ NEURITE_INLINE F32 expOf(const ExpReduction& e) {
   return scaleByPower(fma(e.r * e.r, polynomial(e.r, kQ), e.r) + broadcast(1.0f), e.whole);
 }
 
+// e^x for x in [-104, 89].
+NEURITE_INLINE F32 expInRange(F32 x) {
+#if defined(__AVX512F__)
+  // x = n ln 2 + r for a multiple n of 1 / 16, |r| <= ln 2 / 32; the upper part of ln 2 has 9 bits, n up to 12.
+  const F32 shifted = fma(x, broadcast(1.44269504f), broadcast(kWholeShift / 16));
+  const F32 n = shifted - broadcast(kWholeShift / 16);
+  F32 r = negFma(n, broadcast(0.693359375f), x);
+  r = negFma(n, broadcast(-2.12194440e-4f), r);
+  const F32 power = lookUp(kExpTable, bitsOf(shifted));
+  return scale(fma(power, polynomial(r, kExpRest), power), n);
+#else
+  return expOf(ExpReduction(x));
+#endif
+}
+
 // e^x. 1.1 ulp (1.1).
-NEURITE_INLINE F32 exp(F32 x) { return expOf(ExpReduction(clampKeepingNan(x, -104.0f, 89.0f))); }
+NEURITE_INLINE F32 exp(F32 x) { return expInRange(clampKeepingNan(x, -104.0f, 89.0f)); }
 
 // e^r - 1 for |r| <= ln 2 / 2.
 NEURITE_INLINE F32 expm1OfRest(F32 r) {
@@ -107,8 +139,17 @@ NEURITE_INLINE F32 expm1(F32 x) {
   return copySign(half + half, x);
 }
 
-// ln x of positive, normal, finite x. 1 ulp (1).
+// ln x of positive, normal, finite x. 1.1 ulp (1).
 NEURITE_INLINE F32 logOfNormal(F32 x) {
+#if defined(__AVX512F__)
+  // x = m 2^n with m in [0.758, 1.516), c near 1 / m, r = m c - 1 with |r| <= 0.017: ln x = n ln 2 - ln c + ln(1 + r). -ln c is a multiple
+  // of 2^-17, so that its sum with n times the upper part of ln 2 is exact.
+  const I32 bits = (I32)((U32)bitsOf(x) - 0x3f420000u), interval = shiftRightLogical(bits, 18);
+  const F32 n = toFloat(bits & static_cast<int32_t>(0xff800000)), m = fromBits((bits & 0x7fffff) + 0x3f420000);
+  const F32 r = fma(m, lookUp(kLogTable[0], interval), broadcast(-1.0f));
+  const F32 upper = fma(n, broadcast(0.693359375f * 0x1p-23f), lookUp(kLogTable[1], interval));
+    return upper + fma(r * r, polynomial(r, kLogRest), fma(n, broadcast(-2.12194440e-4f * 0x1p-23f), r));
+#else
   static constexpr float kP[] = {3.333331e-01f,   -2.5000015e-01f, 2.0002227e-01f,  -1.6667727e-01f, 1.4217563e-01f,
                                  -1.2409747e-01f, 1.1905413e-01f,  -1.1655146e-01f, 6.684156e-02f};
   // x = m 2^n with m in [sqrt(1/2), sqrt(2)).
@@ -120,10 +161,14 @@ NEURITE_INLINE F32 logOfNormal(F32 x) {
   y = fma(n, broadcast(-2.12194440e-4f), y);
   y = negFma(broadcast(0.5f), square, y) + f;
   return fma(n, broadcast(0.693359375f), y);
+#endif
 }
 
-// ln x. 1 ulp (1).
+// ln x. 1.1 ulp (1).
 NEURITE_INLINE F32 log(F32 x) {
+#if defined(__AVX512F__)
+  return withLimitsOfLog(logOfNormal(x), x);
+#else
   F32 y = logOfNormal(x);
   const float infinity = std::numeric_limits<float>::infinity();
   y = select(equal(x, broadcast(infinity)), x, y);
@@ -131,6 +176,7 @@ NEURITE_INLINE F32 log(F32 x) {
   y = select(lessEqual(x, broadcast(-std::numeric_limits<float>::min())),
              broadcast(std::numeric_limits<float>::quiet_NaN()), y);
   return select(isNan(x), x, y);
+#endif
 }
 
 // ln(1 + x). 2 ulp (2).
@@ -145,8 +191,15 @@ NEURITE_INLINE F32 log1p(F32 x) {
 
 // (e^2x - 1) / (e^2x + 1), by e^-2|x| - 1. 3 ulp (3).
 NEURITE_INLINE F32 tanh(F32 x) {
+#if defined(__AVX512F__)
+  // Four intervals to each octave of 0.8 |x| + 1 / 2, which the upper bits tell.
+  const F32 capped = secondIfUnorderedMin(broadcast(9.1f), abs(x)), place = fma(capped, broadcast(0.8f), broadcast(0.5f));
+  const F32 low = fma(fromBits(bitsOf(place) & static_cast<int32_t>(0xffe00000)), broadcast(1.25f), broadcast(-0.625f));
+  return copySign(piecewise(kTanhTable, shiftRightLogical(bitsOf(place), 21), capped - low), x);
+#else
   const F32 e = expm1OfNegative(broadcast(-2.0f) * abs(x));
   return copySign(quotient(e, e + broadcast(2.0f)), x);
+#endif
 }
 
 // 1 / (1 + e^-x). 3 ulp (3).
@@ -156,13 +209,32 @@ NEURITE_INLINE F32 sigmoid(F32 x) {
 }
 
 // ln(1 + e^x), as max(x, 0) + ln(1 + e^-|x|). 3 ulp (3).
-NEURITE_INLINE F32 softplus(F32 x) { return relu(x) + log1p(exp(-abs(x))); }
+NEURITE_INLINE F32 softplus(F32 x) {
+  const F32 magnitude = abs(x);
+#if defined(__AVX512F__)
+  if (__builtin_expect(any(less(broadcast(7.75f), magnitude)), 0)) {
+    const F32 e = expInRange(secondIfUnorderedMax(broadcast(-104.0f), -magnitude));
+    const F32 shift = broadcast(kWholeShift / 16), shifted = secondIfUnorderedMin(shift + broadcast(0.9375f), e + shift);
+    return relu(x) + piecewise(kLog1pTable, bitsOf(shifted), e - (shifted - shift));
+  }
+  return relu(x) + piecewise(kSoftplusTable, magnitude, 0.5f);
+#else
+  return relu(x) + log1p(exp(-magnitude));
+#endif
+}
 
 // ln sigmoid(x) = -softplus(-x).
 NEURITE_INLINE F32 logSigmoid(F32 x) { return -softplus(-x); }
 
 // Error function: an odd polynomial up to 0.92, then 1 - e^-p(|x|) with p fitted to -ln erfc. 2 ulp (3).
 NEURITE_INLINE F32 erf(F32 x) {
+#if defined(__AVX512F__)
+  const F32 capped = secondIfUnorderedMin(broadcast(3.96f), abs(x)), shift = broadcast(kWholeShift * 0.25f);
+  const F32 shifted = secondIfUnorderedMin(shift + broadcast(3.75f), capped + shift);
+  const F32 d = capped - (shifted - shift);
+  const F32 distance = fma(piecewise(kErfSlopeTable, bitsOf(shifted), d), d, d);
+  return copySign(lookUp(kErfTable, bitsOf(shifted)) + distance, x);
+#else
   static constexpr float kSmall[] = {1.2837917e-01f, -3.7612632e-01f, 1.1283678e-01f, -2.6858672e-02f,
                                      5.1995935e-03f, -8.129061e-04f,  8.320441e-05f};
   static constexpr float kLarge[] = {-1.7325729e-04f, 1.1295091e+00f, 6.333565e-01f,   1.0827207e-01f,
@@ -172,6 +244,7 @@ NEURITE_INLINE F32 erf(F32 x) {
   const F32 capped = secondIfUnorderedMin(broadcast(4.0f), magnitude);
   const F32 large = copySign(broadcast(1.0f) - expOf(ExpReduction(-polynomial(capped, kLarge))), x);
   return select(less(magnitude, broadcast(0.92f)), small, large);
+#endif
 }
 
 // The normal distribution at -a <= 0: its value Q = Phi(-a), and e^(-a^2 / 2) on the way. Q = e^(-a^2 / 2) P(t) with
@@ -187,6 +260,17 @@ struct NormalTail {
     q = density * polynomial(t, kP);
   }
 };
+
+// x Phi(x) as max(x, 0) - |x| Phi(-|x|), whose tail below zero keeps its relative accuracy.
+NEURITE_INLINE F32 gelu(F32 x) {
+  const F32 magnitude = abs(x);
+#if defined(__AVX512F__)
+  if (__builtin_expect(!any(less(broadcast(3.875f), magnitude)), 1))
+    return negFma(magnitude, piecewise(kNormalTable, magnitude, 0.25f), relu(x));
+#endif
+  const F32 a = secondIfUnorderedMin(broadcast(14.4f), magnitude);
+  return negFma(a, NormalTail(a).q, relu(x));
+}
 
 // ---- Functions that need more than float32 inside: computed on float64 vectors, half the lanes at a time ----------
 

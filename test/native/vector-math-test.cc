@@ -32,6 +32,19 @@ float anyFloat() {
   memcpy(&x, &bits, 4);
   return x;
 }
+// Every float of a few million evenly spaced ones between low and high, by their bits.
+struct EveryFloat {
+  float low, high;
+  uint32_t bits = 0;
+  float operator()() {
+    float x;
+    do {
+      bits += 2593;
+      memcpy(&x, &bits, 4);
+    } while (!(x >= low && x <= high));
+    return x;
+  }
+};
 bool denormal(float x) { return std::abs(x) < std::numeric_limits<float>::min(); }
 
 double ulps(float received, double expected) {
@@ -196,9 +209,11 @@ int main() {
       "expm1 small", 2.0, [](F32 x) { return isa::expm1(x); }, [](double x) { return std::expm1(x); }, around(0.7));
   const auto logVector = [](F32 x) { return isa::log(x); };
   checkBoth(
-      "log", 1.0, logVector, [](double x) { return std::log(x); }, wide);
+      "log", 1.1, logVector, [](double x) { return std::log(x); }, wide);
   check(
-      "log near 1", 1.0, logVector, [](double x) { return std::log(x); }, [] { return uniform() * 2; });
+      "every log", 1.1, logVector, [](double x) { return std::log(x); }, EveryFloat{0.5f, 2});
+  check(
+      "log near 1", 1.1, logVector, [](double x) { return std::log(x); }, [] { return uniform() * 2; });
   const auto log1pVector = [](F32 x) { return isa::log1p(x); };
   checkBoth(
       "log1p", 2.0, log1pVector, [](double x) { return std::log1p(x); }, wide);
@@ -211,6 +226,8 @@ int main() {
       "tanh small", 3.0, tanhVector, [](double x) { return std::tanh(x); }, around(0.5));
   check(
       "tanh wide", 3.0, tanhVector, [](double x) { return std::tanh(x); }, wide);
+  check(
+      "every tanh", 3.0, tanhVector, [](double x) { return std::tanh(x); }, EveryFloat{-10, 10});
   checkBoth(
       "sigmoid", 3.0, [](F32 x) { return isa::sigmoid(x); }, [](double x) { return 1 / (1 + std::exp(-x)); },
       around(87));
@@ -220,16 +237,24 @@ int main() {
   checkBoth(
       "softplus", 3.0, [](F32 x) { return isa::softplus(x); }, softplus, around(87));
   check(
+      "every softplus", 3.0, [](F32 x) { return isa::softplus(x); }, softplus, EveryFloat{-87, 20});
+  check(
       "logSigmoid", 3.0, [](F32 x) { return isa::logSigmoid(x); }, [&](double x) { return -softplus(-x); }, around(87));
   const auto erfVector = [](F32 x) { return isa::erf(x); };
   checkBoth(
       "erf", 3.0, erfVector, [](double x) { return std::erf(x); }, around(4.5));
   check(
       "erf wide", 3.0, erfVector, [](double x) { return std::erf(x); }, wide);
+  check(
+      "every erf", 3.0, erfVector, [](double x) { return std::erf(x); }, EveryFloat{-4.5f, 4.5f});
   // Without a fused multiply-add what the rounding of the square lost is not known.
   check(
       "normal tail", kLanes > 4 ? 10 : 200, [](F32 x) { return isa::NormalTail(x).q; },
       [](double x) { return 0.5 * std::erfc(x * std::sqrt(0.5)); }, [] { return uniform() * 14; });
+  const auto geluVector = [](F32 x) { return isa::gelu(x); };
+  const auto gelu = [](double x) { return 0.5 * x * std::erfc(-x * std::sqrt(0.5)); };
+  for (double range : {3.8, 12.9}) check("gelu", kLanes > 4 ? 10 : 200, geluVector, gelu, around(range));
+  check("every gelu", kLanes > 4 ? 10 : 200, geluVector, gelu, EveryFloat{-12.9f, 20});
   const auto sinVector = [](F32 x) { return isa::sin(x); };
   const auto cosVector = [](F32 x) { return isa::cos(x); };
   const auto tanVector = [](F32 x) { return isa::tan(x); };
