@@ -149,7 +149,7 @@ void sparseSoftmaxCrossEntropyGrad(const Call& call) {
 
 void sigmoidCrossEntropy(const Call& call) {
   elementwise(call, 2, loop2<F32, F32, [](F32 x, F32 t, const Params&) __attribute__((always_inline)) {
-                return relu(x) - x * t + log1p(exp(-abs(x)));
+                return relu(x) - x * t + log1pOfExp(x);
               }>,
               {}, kHeavy);
 }

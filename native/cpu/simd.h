@@ -122,14 +122,30 @@ NEURITE_INLINE F32 lookUp(const float (&table)[16], I32 lanes) { return permute(
 NEURITE_INLINE F32 lookUp(const float (&table)[32], I32 lanes) {
   return _mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)lanes, _mm512_load_ps(table + 16));
 }
-// The significand of |x|, in [0.75, 1.5).
-NEURITE_INLINE F32 significand(F32 x) {
-  return _mm512_maskz_getmant_ps(kAllLanes, x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_zero);
+typedef double F64 __attribute__((vector_size(kLanes * 4)));
+typedef int64_t I64 __attribute__((vector_size(kLanes * 4)));
+NEURITE_INLINE F64 lookUp(const double (&table)[16], I64 lanes) {
+  return _mm512_permutex2var_pd(_mm512_load_pd(table), (__m512i)lanes, _mm512_load_pd(table + 8));
 }
+NEURITE_INLINE F64 fma(F64 a, F64 b, F64 c) { return _mm512_fmadd_pd(a, b, c); }
 // y = ln x with what x has no number for: NaN for NaN and below zero, -Inf for zero, Inf for Inf.
 NEURITE_INLINE F32 withLimitsOfLog(F32 y, F32 x) {
   // A response to each class of x, four bits each: 0 keeps y, 2 is a quiet NaN, 3 NaN, 4 -Inf, 5 Inf.
   return _mm512_fixupimm_ps(y, x, _mm512_set1_epi32(0x03530422), 0);
+}
+// The first half of the lanes, and the second.
+template <class V> NEURITE_INLINE auto lowHalf(V v) { return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7); }
+template <class V> NEURITE_INLINE auto highHalf(V v) {
+  return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+// As 64-bit numbers, and back.
+NEURITE_INLINE F64 widenLow(F32 v) { return _mm512_maskz_cvtps_pd(0xff, (__m256)lowHalf(v)); }
+NEURITE_INLINE F64 widenHigh(F32 v) { return _mm512_maskz_cvtps_pd(0xff, (__m256)highHalf(v)); }
+NEURITE_INLINE I64 widenLow(I32 v) { return (I64)_mm512_maskz_cvtepu32_epi64(0xff, (__m256i)lowHalf(v)); }
+NEURITE_INLINE I64 widenHigh(I32 v) { return (I64)_mm512_maskz_cvtepu32_epi64(0xff, (__m256i)highHalf(v)); }
+NEURITE_INLINE F32 narrow(F64 low, F64 high) {
+  return __builtin_shufflevector(_mm512_maskz_cvtpd_ps(0xff, low), _mm512_maskz_cvtpd_ps(0xff, high), 0, 1, 2, 3, 4, 5, 6,
+                                 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 NEURITE_INLINE bool any(Mask m) { return m.bits != 0; }
 NEURITE_INLINE bool all(Mask m) { return m.bits == 0xffff; }
@@ -152,6 +168,9 @@ NEURITE_INLINE void storeLow8(uint8_t* p, I32 v, int64_t n) {
 }
 // Unsigned 64-bit products of the even lanes, each in the place of two.
 NEURITE_INLINE I32 multiplyEven(I32 a, I32 b) { return (I32)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b); }
+// a0 b0 a2 b2 …, and a1 b1 a3 b3 …
+NEURITE_INLINE I32 lowHalves(I32 a, I32 b) { return (I32)_mm512_mask_moveldup_ps((__m512)a, 0xaaaa, (__m512)b); }
+NEURITE_INLINE I32 highHalves(I32 a, I32 b) { return (I32)_mm512_mask_movehdup_ps((__m512)b, 0x5555, (__m512)a); }
 
 #else
 
@@ -353,6 +372,13 @@ NEURITE_INLINE I32 load(const int32_t* p) {
   memcpy(&v, p, sizeof v);
   return v;
 }
+#if !defined(__AVX512F__)
+typedef uint64_t U64Halves __attribute__((vector_size(kLanes * 4)));
+NEURITE_INLINE I32 lowHalves(I32 a, I32 b) { return (I32)(((U64Halves)a & 0xffffffffu) | ((U64Halves)b << 32)); }
+NEURITE_INLINE I32 highHalves(I32 a, I32 b) {
+  return (I32)(((U64Halves)a >> 32) | ((U64Halves)b & 0xffffffff00000000u));
+}
+#endif
 NEURITE_INLINE void store(float* p, F32 v) { memcpy(p, &v, sizeof v); }
 NEURITE_INLINE void store(int32_t* p, I32 v) { memcpy(p, &v, sizeof v); }
 
@@ -474,17 +500,21 @@ template <size_t... lane> NEURITE_INLINE F32 addNeighbours(F32 a, F32 b, std::in
 NEURITE_INLINE F32 addNeighbours(F32 a, F32 b) { return addNeighbours(a, b, std::make_index_sequence<kLanes>()); }
 #undef NEURITE_SHUFFLE
 
+// Transposes the 4x4 blocks that four lanes of four rows are.
+NEURITE_INLINE void transposeBlocks(F32* rows) {
+  constexpr auto lanes = std::make_index_sequence<kLanes>();
+  shuffles::interleave<1>(rows[0], rows[1], lanes);
+  shuffles::interleave<1>(rows[2], rows[3], lanes);
+  shuffles::interleave<2>(rows[0], rows[2], lanes);
+  shuffles::interleave<2>(rows[1], rows[3], lanes);
+  std::swap(rows[1], rows[2]);
+}
+
 // rows[i][j] becomes rows[j][i]: 4x4 blocks within their lanes first, then blocks change places.
 NEURITE_INLINE void transpose(F32 (&rows)[kLanes]) {
   constexpr auto lanes = std::make_index_sequence<kLanes>();
   NEURITE_UNROLL
-  for (int i = 0; i < kLanes; i += 4) {
-    shuffles::interleave<1>(rows[i], rows[i + 1], lanes);
-    shuffles::interleave<1>(rows[i + 2], rows[i + 3], lanes);
-    shuffles::interleave<2>(rows[i], rows[i + 2], lanes);
-    shuffles::interleave<2>(rows[i + 1], rows[i + 3], lanes);
-    std::swap(rows[i + 1], rows[i + 2]);
-  }
+  for (int i = 0; i < kLanes; i += 4) transposeBlocks(rows + i);
   if constexpr (kLanes >= 8) {
     NEURITE_UNROLL
     for (int i = 0; i < kLanes; ++i) {

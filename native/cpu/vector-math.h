@@ -98,6 +98,14 @@ NEURITE_INLINE F32 expOf(const ExpReduction& e) {
   return scaleByPower(fma(e.r * e.r, polynomial(e.r, kQ), e.r) + broadcast(1.0f), e.whole);
 }
 
+#if defined(__AVX512F__)
+// 2^n e^r for a multiple n of 1 / 16, whose whole and fractional sixteenths `shifted` has in its low bits, and |r| <= ln 2 / 32.
+NEURITE_INLINE F32 powerOfTwo(F32 shifted, F32 n, F32 r) {
+  const F32 power = lookUp(kExpTable, bitsOf(shifted));
+  return scale(fma(power, polynomial(r, kExpRest), power), n);
+}
+#endif
+
 // e^x for x in [-104, 89].
 NEURITE_INLINE F32 expInRange(F32 x) {
 #if defined(__AVX512F__)
@@ -106,8 +114,7 @@ NEURITE_INLINE F32 expInRange(F32 x) {
   const F32 n = shifted - broadcast(kWholeShift / 16);
   F32 r = negFma(n, broadcast(0.693359375f), x);
   r = negFma(n, broadcast(-2.12194440e-4f), r);
-  const F32 power = lookUp(kExpTable, bitsOf(shifted));
-  return scale(fma(power, polynomial(r, kExpRest), power), n);
+  return powerOfTwo(shifted, n, r);
 #else
   return expOf(ExpReduction(x));
 #endif
@@ -164,20 +171,19 @@ NEURITE_INLINE F32 logOfNormal(F32 x) {
 #endif
 }
 
-// ln x. 1.1 ulp (1).
-NEURITE_INLINE F32 log(F32 x) {
-#if defined(__AVX512F__)
-  return withLimitsOfLog(logOfNormal(x), x);
-#else
-  F32 y = logOfNormal(x);
+#if !defined(__AVX512F__)
+// y = ln x with what x has no number for: NaN for NaN and below zero, -Inf for zero, Inf for Inf.
+NEURITE_INLINE F32 withLimitsOfLog(F32 y, F32 x) {
   const float infinity = std::numeric_limits<float>::infinity();
-  y = select(equal(x, broadcast(infinity)), x, y);
+  y = select(less(x, broadcast(infinity)), y, x);
   y = select(less(x, broadcast(std::numeric_limits<float>::min())), broadcast(-infinity), y);
-  y = select(lessEqual(x, broadcast(-std::numeric_limits<float>::min())),
-             broadcast(std::numeric_limits<float>::quiet_NaN()), y);
-  return select(isNan(x), x, y);
-#endif
+  return select(lessEqual(x, broadcast(-std::numeric_limits<float>::min())),
+                broadcast(std::numeric_limits<float>::quiet_NaN()), y);
 }
+#endif
+
+// ln x. 1.1 ulp (1).
+NEURITE_INLINE F32 log(F32 x) { return withLimitsOfLog(logOfNormal(x), x); }
 
 // ln(1 + x). 2 ulp (2).
 NEURITE_INLINE F32 log1p(F32 x) {
@@ -208,20 +214,25 @@ NEURITE_INLINE F32 sigmoid(F32 x) {
   return one / (one + exp(-x));
 }
 
-// ln(1 + e^x), as max(x, 0) + ln(1 + e^-|x|). 3 ulp (3).
-NEURITE_INLINE F32 softplus(F32 x) {
+// e^x of x <= 0.
+NEURITE_INLINE F32 expOfNegative(F32 x) { return expInRange(secondIfUnorderedMax(broadcast(-104.0f), x)); }
+
+// ln(1 + e^-|x|). 3 ulp (3).
+NEURITE_INLINE F32 log1pOfExp(F32 x) {
   const F32 magnitude = abs(x);
 #if defined(__AVX512F__)
-  if (__builtin_expect(any(less(broadcast(7.75f), magnitude)), 0)) {
-    const F32 e = expInRange(secondIfUnorderedMax(broadcast(-104.0f), -magnitude));
-    const F32 shift = broadcast(kWholeShift / 16), shifted = secondIfUnorderedMin(shift + broadcast(0.9375f), e + shift);
-    return relu(x) + piecewise(kLog1pTable, bitsOf(shifted), e - (shifted - shift));
-  }
-  return relu(x) + piecewise(kSoftplusTable, magnitude, 0.5f);
+  if (__builtin_expect(!any(less(broadcast(7.75f), magnitude)), 1)) return piecewise(kSoftplusTable, magnitude, 0.5f);
+  const F32 e = expOfNegative(-magnitude), shift = broadcast(kWholeShift / 16);
+  const F32 shifted = secondIfUnorderedMin(shift + broadcast(0.9375f), e + shift);
+  return piecewise(kLog1pTable, bitsOf(shifted), e - (shifted - shift));
 #else
-  return relu(x) + log1p(exp(-magnitude));
+  const F32 e = expOfNegative(-magnitude), u = broadcast(1.0f) + e;
+  return logOfNormal(u) + (e - (u - broadcast(1.0f))) / u;  // what the rounding of u lost enters by the derivative
 #endif
 }
+
+// ln(1 + e^x), as max(x, 0) + ln(1 + e^-|x|). 3 ulp (3).
+NEURITE_INLINE F32 softplus(F32 x) { return relu(x) + log1pOfExp(x); }
 
 // ln sigmoid(x) = -softplus(-x).
 NEURITE_INLINE F32 logSigmoid(F32 x) { return -softplus(-x); }
@@ -282,15 +293,23 @@ struct Halves {
   HalfF64 low, high;
 };
 NEURITE_INLINE Halves widen(F32 x) {
+#if defined(__AVX512F__)
+  return {widenLow(x), widenHigh(x)};
+#else
   HalfF32 part[2];
   memcpy(part, &x, sizeof x);
   return {__builtin_convertvector(part[0], HalfF64), __builtin_convertvector(part[1], HalfF64)};
+#endif
 }
 NEURITE_INLINE F32 narrow(const Halves& x) {
+#if defined(__AVX512F__)
+  return narrow(x.low, x.high);
+#else
   const HalfF32 part[2] = {__builtin_convertvector(x.low, HalfF32), __builtin_convertvector(x.high, HalfF32)};
   F32 y;
   memcpy(&y, part, sizeof y);
   return y;
+#endif
 }
 // x + 1.5 · 2^52 holds round(x) in its low bits, for |x| < 2^51.
 inline constexpr double kRoundingShift = 6755399441055744.0;
@@ -373,59 +392,74 @@ NEURITE_INLINE F32 tan(F32 x) {
   return fixLanes(x, y, beyondQuadrants(x), [](double v) { return std::tan(v); });
 }
 
-// |x|^y in float64, x positive and finite: 2^(y log2 x).
-NEURITE_INLINE HalfF64 powerOfPositive(HalfF64 x, HalfF64 y) {
-  const HalfI64 bits = (HalfI64)x - 0x3fe6a09e667f3bcd;  // m in [sqrt(1/2), sqrt(2))
-  const HalfF64 m = (HalfF64)((bits & 0xfffffffffffff) + 0x3fe6a09e667f3bcd);
-  const HalfF64 n = __builtin_convertvector(bits >> 52, HalfF64);
-  const HalfF64 s = (m - 1.0) / (m + 1.0), z = s * s;
-  // ln m = 2 atanh s.
-  HalfF64 a = z * 0.09805579946474427 + 0.11087020187246177;
-  a = a * z + 0.1428608556757224;
-  a = a * z + 0.1999999742178736;
-  a = a * z + 0.33333333339871235;
-  a = a * z + 0.9999999999999731;
-  HalfF64 e = y * (a * s * 2.8853900817779268 + n);
-  e = e < -200.0 ? HalfF64{} - 200.0 : e;
-  e = e > 200.0 ? HalfF64{} + 200.0 : e;
-  const HalfF64 shifted = e + kRoundingShift;
-  const HalfF64 r = e - (shifted - kRoundingShift);
-  const HalfI64 whole = (HalfI64)shifted - (HalfI64)(HalfF64{} + kRoundingShift);
-  HalfF64 p = r * 1.5310081137407198e-05 + 0.0001546973197833081;
-  p = p * r + 0.0013333450560412074;
-  p = p * r + 0.009618025602952121;
-  p = p * r + 0.055504109412154126;
-  p = p * r + 0.24022651213595278;
-  p = p * r + 0.6931471805459305;
-  p = p * r + 0.9999999999595482;
-  return p * (HalfF64)((whole + 1023) << 52);
+// |x|^y, by float64 logarithms to base 2, whatever x and y but for NaN where both are 1 and infinite or 0 and infinite.
+NEURITE_INLINE F32 powerOfMagnitude(F32 x, F32 y) {
+#if defined(__AVX512F__)
+  // x = m 2^n with m in [0.766, 1.532), c near 1 / m, r = m c - 1 with |r| <= 0.032.
+  constexpr uint32_t kLeast = 0x3f440000;
+#else
+  constexpr uint32_t kLeast = 0x3f3504f3;  // sqrt(1/2)
+#endif
+  const I32 bits = (I32)((U32)bitsOf(x) - kLeast);
+  const Halves n = widen(withLimitsOfLog(toFloat(bits >> 23), x));
+  const Halves m = widen(fromBits((bits & 0x7fffff) + static_cast<int32_t>(kLeast))), wideY = widen(y);
+#if defined(__AVX512F__)
+  const I32 interval = shiftRightLogical(bits, 19);
+  const auto exponent = [](HalfF64 half, HalfF64 exponent, HalfF64 power, HalfI64 number) __attribute__((always_inline)) {
+    const HalfF64 r = fma(half, lookUp(kLog2Table[0], number), HalfF64{} - 1.0);
+    HalfF64 p = HalfF64{} + kLog2Rest[5];
+    NEURITE_UNROLL
+    for (int i = 4; i >= 0; --i) p = fma(p, r, HalfF64{} + kLog2Rest[i]);
+    return power * fma(r, p, exponent + lookUp(kLog2Table[1], number));
+  };
+  const Halves e{exponent(m.low, n.low, wideY.low, widenLow(interval)), exponent(m.high, n.high, wideY.high, widenHigh(interval))};
+  // The nearest sixteenth, and the rest as float32.
+  constexpr double kShift = kRoundingShift / 16;
+  const Halves whole{(e.low + kShift) - kShift, (e.high + kShift) - kShift};
+  const F32 sixteenth = narrow(whole), rest = narrow({e.low - whole.low, e.high - whole.high});
+  // Where e is infinite or so large that it has no rest, the sixteenth decides alone.
+  const F32 bounded = secondIfUnorderedMin(secondIfUnorderedMax(rest, broadcast(-0x1p-5f)), broadcast(0x1p-5f));
+  return powerOfTwo(sixteenth + broadcast(kWholeShift / 16), sixteenth, bounded * broadcast(0.693147181f));
+#else
+  const auto power = [](HalfF64 half, HalfF64 exponent, HalfF64 power) __attribute__((always_inline)) {
+    const HalfF64 s = (half - 1.0) / (half + 1.0), z = s * s;
+    // ln m = 2 atanh s.
+    HalfF64 a = z * 0.09805579946474427 + 0.11087020187246177;
+    a = a * z + 0.1428608556757224;
+    a = a * z + 0.1999999742178736;
+    a = a * z + 0.33333333339871235;
+    a = a * z + 0.9999999999999731;
+    HalfF64 e = power * (a * s * 2.8853900817779268 + exponent);
+    e = e < -200.0 ? HalfF64{} - 200.0 : e;
+    e = e > 200.0 ? HalfF64{} + 200.0 : e;
+    const HalfF64 shifted = e + kRoundingShift;
+    const HalfF64 r = e - (shifted - kRoundingShift);
+    const HalfI64 whole = (HalfI64)shifted - (HalfI64)(HalfF64{} + kRoundingShift);
+    HalfF64 p = r * 1.5310081137407198e-05 + 0.0001546973197833081;
+    p = p * r + 0.0013333450560412074;
+    p = p * r + 0.009618025602952121;
+    p = p * r + 0.055504109412154126;
+    p = p * r + 0.24022651213595278;
+    p = p * r + 0.6931471805459305;
+    p = p * r + 0.9999999999595482;
+    return p * (HalfF64)((whole + 1023) << 52);
+  };
+  return narrow({power(m.low, n.low, wideY.low), power(m.high, n.high, wideY.high)});
+#endif
 }
 
 // x^y with the special cases of C's powf. 1 ulp (1).
 NEURITE_INLINE F32 pow(F32 x, F32 y) {
-  const float infinity = std::numeric_limits<float>::infinity();
   const F32 magnitude = abs(x), one = broadcast(1.0f);
-  const Halves wideX = widen(magnitude), wideY = widen(y);
-  F32 p = narrow({powerOfPositive(wideX.low, wideY.low), powerOfPositive(wideX.high, wideY.high)});
-
-  const Mask yWhole = equal(roundToEven(y), y), yNegative = less(y, zeros());
-  const F32 half = y * broadcast(0.5f);
-  const Mask yOdd = yWhole & notEqual(roundToEven(half), half) & less(abs(y), broadcast(16777216.0f));
-  const Mask yInfinite = equal(abs(y), broadcast(infinity));
-  const Mask xZero = less(magnitude, broadcast(std::numeric_limits<float>::min()));
-  const Mask xInfinite = equal(magnitude, broadcast(infinity));
-  // 0^y, ∞^y and x^∞ are 0, 1 or ∞: ∞ where the base and the sign of the exponent point the same way.
-  const F32 extreme = select(xInfinite ^ yNegative, broadcast(infinity), zeros());
-  p = select(xZero | xInfinite, extreme, p);
-  const F32 limit = select(less(one, magnitude) ^ yNegative, broadcast(infinity), zeros());
-  p = select(yInfinite, select(equal(magnitude, one), one, limit), p);
+  const F32 p = select(equal(magnitude, one) | equal(y, zeros()), one, powerOfMagnitude(magnitude, y));
+  const Mask negative = less(bitsOf(x), I32{});
+  if (kLanes > 4 && !any(negative)) return p;  // all of four are rarely positive by chance, and a wrong guess costs more
   // A negative base: sign of odd powers, no value for fractional ones.
-  const Mask signBit = less(bitsOf(x), I32{});
-  p = select(signBit & yOdd, -p, p);
+  const F32 half = y * broadcast(0.5f);
+  const Mask whole = equal(roundToEven(y), y), odd = whole & notEqual(roundToEven(half), half);
+  const Mask limit = equal(x, zeros()) | equal(magnitude, broadcast(std::numeric_limits<float>::infinity()));
   const F32 nan = broadcast(std::numeric_limits<float>::quiet_NaN());
-  p = select(signBit & ~yWhole & ~xZero & ~xInfinite, nan, p);
-  p = select(isNan(x) | isNan(y), nan, p);
-  return select(equal(y, zeros()) | equal(x, one), one, p);
+  return select(negative & ~whole & ~limit, nan, select(negative & odd, -p, p));
 }
 
 }  // namespace neurite::cpu::NEURITE_ISA

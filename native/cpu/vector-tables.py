@@ -14,7 +14,7 @@ def rounded(value):
     return float(numpy.float32(float(value)))
 
 
-def fit(f, center, low, high, degree, known=(), added=()):
+def fit(f, center, low, high, degree, known=(), added=(), rounded=rounded):
     """Coefficients of powers of x - center that approximate f on [low, high] to the least relative error.
 
     The first may be known. Numbers in `added` are added to the first coefficients where they are used: less is rounded.
@@ -86,12 +86,14 @@ def logarithms():
     return numpy.array([reciprocals, values])
 
 
-def table(comment, name, rows):
+def table(comment, name, rows, element="float"):
     print(f"// {comment}")
     shape = "".join(f"[{n}]" for n in rows.shape)
-    print(f"{'alignas(64) ' if rows.size >= 16 else ''}inline constexpr float {name}{shape} = {{")
+    print(f"{'alignas(64) ' if rows.size >= 16 else ''}inline constexpr {element} {name}{shape} = {{")
     for row in rows if rows.ndim == 2 else [rows]:
         values = [numpy.format_float_scientific(numpy.float32(v), unique=True, trim="0") + "f" for v in row]
+        if element == "double":
+            values = [repr(float(v)) for v in row]
         print(("    {" if rows.ndim == 2 else "    ") + ", ".join(values) + ("}," if rows.ndim == 2 else "};"))
     if rows.ndim == 2:
         print("};")
@@ -120,4 +122,17 @@ table("Phi(-x) on intervals of 1 / 4.", "kNormalTable",
       piecewise(lambda x: mpmath.erfc(x / mpmath.sqrt(2)) / 2, even(0.25, 3.875), 6))
 table("ln(1 + e^-x) on intervals of 1 / 2.", "kSoftplusTable",
       piecewise(lambda x: mpmath.log1p(mpmath.exp(-x)), even(0.5, 7.75), 5))
+turn = 2 * mpmath.pi / 16
+table("sin(2 pi k / 16).", "kSineTable", numpy.array([float(mpmath.chop(mpmath.sin(k * turn))) for k in range(16)]))
+edges = (0x3F440000 + numpy.arange(17) * 0x80000).astype(numpy.uint32).view(numpy.float32).astype(float)
+middles = [1.0 if low < 1 < high else (low + high) / 2 for low, high in zip(edges, edges[1:])]
+table("Reciprocals of the middles of intervals, and the middles' logarithms to base 2.", "kLog2Table",
+      numpy.array([[1 / m for m in middles], [-float(mpmath.log(mpmath.mpf(1 / m), 2)) for m in middles]]), "double")
+rest = fit(lambda r: mpmath.log(1 + r, 2) / r, 0, -0.0323, 0.0323, 5, rounded=float)
+table("log2(1 + r) / r for |r| <= 0.0323.", "kLog2Rest", numpy.array(rest), "double")
+# Of s = d^2, d in sixteenths of a turn.
+sine = fit(lambda s: mpmath.sin(mpmath.sqrt(s) * turn) / mpmath.sqrt(s), 0, 0, 0.25, 2)
+table("sin(2 pi d / 16) / d by powers of d^2 for |d| <= 1/2.", "kSineRest", numpy.array(sine))
+cosine = fit(lambda s: -2 * mpmath.sin(mpmath.sqrt(s) * turn / 2) ** 2 / s, 0, 0, 0.25, 2)
+table("(cos(2 pi d / 16) - 1) / d^2 by powers of d^2 for |d| <= 1/2.", "kCosineRest", numpy.array(cosine))
 print("}  // namespace neurite::cpu")
