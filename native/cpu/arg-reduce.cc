@@ -1,6 +1,4 @@
 // argmax and argmin along one axis: the first of equals; a NaN wins both, so that x[argmin(x)] is min(x).
-#include <cstring>
-
 #include "../pool.h"
 #include "kernels.h"
 #include "rows.h"
@@ -71,33 +69,40 @@ template <class V, class Order> int32_t searchRow(const char* data, DType dtype,
   return static_cast<int32_t>(found);
 }
 
-constexpr int64_t kPanel =
-    16 * kLanes;  // neighbouring columns that are searched together: the best so far stay in the first-level cache
+// Neighbouring columns that are searched together: the best so far stay in the first-level cache.
+constexpr int64_t kPanel = 1024;
 
+// The best of `rows` rows, and in which they are, counted from `first`.
 template <class V, class Order>
-void searchColumns(const char* data, DType dtype, int64_t rows, int64_t pitch, int64_t n, int32_t* result) {
+void searchColumns(const char* data, DType dtype, int64_t first, int64_t rows, int64_t pitch, int64_t n, Lane<V>* best,
+                   int32_t* where) {
   using T = Lane<V>;
   const Convert widen = kWiden[static_cast<int>(dtype)];
   const int64_t bytes = pitch * static_cast<int64_t>(dtypeBytes(dtype));
-  alignas(64) T buffer[kPanel] = {}, best[kPanel];
-  alignas(64) int32_t where[kPanel] = {};
-  for (int64_t r = 0; r < rows; ++r) {
+  alignas(64) T buffer[kPanel] = {};
+  const int64_t together = widen ? 1 : 4;  // rows, between a load and a store of the best
+  for (int64_t r = 0; r < rows; r += together) {
     const T* x = reinterpret_cast<const T*>(data + r * bytes);
     if (widen) {
       widen(data + r * bytes, buffer, n);
       x = buffer;
     }
-    const I32 row = broadcastInt(static_cast<int32_t>(r));
+    const int64_t end = smaller(rows, r + together);
     eachVector(
         n, EACH_VECTOR {
-          const V v = loadUpTo(x + i, left), old = r == 0 ? v : load(best + i);
-          const Mask better = Order::beats(v, old);
-          prefetch(x + kRowsAhead * pitch + i);
-          store(best + i, select(better, v, old));
-          store(where + i, select(better, row, load(where + i)));
+          V most = r == 0 ? loadUpTo(x + i, left) : load(best + i);
+          I32 there = r == 0 ? broadcastInt(static_cast<int32_t>(first)) : load(where + i);
+          for (int64_t k = r; k < end; ++k) {
+            const V v = loadUpTo(x + (k - r) * pitch + i, left);
+            prefetch(x + (k - r + kRowsAhead) * pitch + i);
+            const Mask better = Order::beats(v, most);
+            most = select(better, v, most);
+            there = select(better, broadcastInt(static_cast<int32_t>(first + k)), there);
+          }
+          store(best + i, most);
+          store(where + i, there);
         });
   }
-  memcpy(result, where, static_cast<size_t>(n) * 4);
 }
 
 template <class V, class Order> void search(const Tensor& x, int64_t axis, int32_t* y) {
@@ -113,15 +118,39 @@ template <class V, class Order> void search(const Tensor& x, int64_t axis, int32
     });
     return;
   }
-  const int64_t shares = ceilDivide(4, larger(1, g.outer)),
-                panel = smaller(kPanel, larger(kLanes, roundUp(ceilDivide(g.inner, shares), kLanes))),
-                panels = ceilDivide(g.inner, panel);
-  const Split parts = split(g.outer * panels, g.reduce * panel + 32);
+  // Threads share rows too, so that what they read is contiguous: each piece has its best, of which the first best wins.
+  const int64_t width = smaller(kPanel, roundUp(g.inner, kLanes)), panels = ceilDivide(g.inner, kPanel);
+  const int64_t rows = 128 * kPanel / width, pieces = ceilDivide(g.reduce, rows), units = g.outer * panels * pieces;
+  auto* best = static_cast<Lane<V>*>(scratch(static_cast<size_t>(units * width) * 8));
+  auto* where = reinterpret_cast<int32_t*>(best + units * width);
+  const Split parts = split(units, smaller(g.reduce, rows) * width + 32);
   parallelFor(parts.chunks, [&](int64_t chunk) {
     for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
-      const int64_t outer = i / panels, column = i % panels * panel;
-      searchColumns<V, Order>(data + (outer * g.reduce * g.inner + column) * bytes, x.dtype, g.reduce, g.inner,
-                              smaller(panel, g.inner - column), y + outer * g.inner + column);
+      const int64_t panel = i / pieces, first = i % pieces * rows, column = panel % panels * kPanel;
+      const int64_t place = (panel / panels * g.reduce + first) * g.inner + column;
+      searchColumns<V, Order>(data + place * bytes, x.dtype, first, smaller(rows, g.reduce - first), g.inner,
+                              smaller(kPanel, g.inner - column), best + i * width, where + i * width);
+    }
+  });
+  const Split ends = split(g.outer * panels, pieces * width);
+  parallelFor(ends.chunks, [&](int64_t chunk) {
+    for (int64_t panel = ends.begin(chunk); panel < ends.end(chunk); ++panel) {
+      const int64_t column = panel % panels * kPanel, n = smaller(kPanel, g.inner - column);
+      int32_t* to = y + panel / panels * g.inner + column;
+      eachVector(
+          n, EACH_VECTOR {
+            int64_t place = panel * pieces * width + i;
+            V most = load(best + place);
+            I32 there = load(where + place);
+            for (int64_t k = 1; k < pieces; ++k) {
+              place += width;
+              const V next = load(best + place);
+              const Mask better = Order::beats(next, most);
+              most = select(better, next, most);
+              there = select(better, load(where + place), there);
+            }
+            storeUpTo(to + i, there, left);
+          });
     }
   });
 }

@@ -2,7 +2,10 @@
 //
 // A row is read once from memory and stays in the caches: maximum, exponentials and their sum, result. The row after it
 // is fetched meanwhile, half with the sum and half with the result, so that memory is read while it is written. Large results bypass the caches; their exponentials wait in a buffer. With inner > 1 the "row" is
-// a column, and panels of neighbouring columns are handled at once.
+// a column, and panels of neighbouring columns are handled at once; those that no cache holds are read twice, and the exponentials are made
+// twice, rather than written and read again.
+#include <type_traits>
+
 #include "../pool.h"
 #include "kernels.h"
 #include "rows.h"
@@ -28,7 +31,7 @@ void row(Forward f, const float* x, const float*, float* y, int64_t n, float* he
     const float total = sumOver(
         n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
           prefetch(x + n + i / 2);
-          return firstLanesOr(exp(loadUpTo(x + i, left) - max), zeros(), left);
+          return firstLanesOr(expOfNegative(loadUpTo(x + i, left) - max), zeros(), left);
         });
     const F32 shift = log(broadcast(total));
     eachVector(
@@ -40,7 +43,7 @@ void row(Forward f, const float* x, const float*, float* y, int64_t n, float* he
     const float total = sumOver(
         n, [&](int64_t i, int64_t left) __attribute__((always_inline)) {
           prefetch(x + n + i / 2);
-          const F32 e = exp(loadUpTo(x + i, left) - max);
+          const F32 e = expOfNegative(loadUpTo(x + i, left) - max);
           storeUpTo(held + i, e, left);
           return firstLanesOr(e, zeros(), left);
         });
@@ -85,7 +88,7 @@ void columns(Forward f, const float* x, const float*, float* y, int64_t rows, in
   F32 max[vectors], total[vectors];
   columnMaxima<vectors>(x, rows, pitch, n, max);
   const auto exponentials = [&](int64_t r, int64_t i, int64_t left) __attribute__((always_inline)) {
-    return exp(element(x, r * pitch + i, pitch, left) - max[i / kLanes]);
+    return expOfNegative(element(x, r * pitch + i, pitch, left) - max[i / kLanes]);
   };
   if (f.logarithm) {
     columnSums<vectors>(rows, n, total, exponentials);
@@ -108,6 +111,89 @@ void columns(Forward f, const float* x, const float*, float* y, int64_t rows, in
                                 : element(y, place, pitch, left) * total[v],
                     left);
         });
+}
+
+// The largest of a column's numbers, and the sum of e^(x - largest), of a piece of its rows.
+struct ColumnTotal {
+  struct V {
+    F32 max, total;
+  };
+  // What is subtracted: -Inf - -Inf would be NaN, where the rows that follow may be finite.
+  static NEURITE_INLINE F32 shift(F32 max) {
+    return select(equal(max, broadcast(-__builtin_inff())), zeros(), max);
+  }
+  static NEURITE_INLINE V identity() { return {broadcast(-__builtin_inff()), zeros()}; }
+  static NEURITE_INLINE V combine(V a, V b) {
+    const F32 max = secondIfUnorderedMax(a.max, b.max), by = shift(max);
+    return {max, a.total * expOfNegative(a.max - by) + b.total * expOfNegative(b.max - by)};
+  }
+};
+
+constexpr int64_t kCachedPanel = 1 << 18;  // bytes of a panel that is still there after a pass
+
+// Columns of which no cache holds a panel, of float32: threads share rows too, so that what they read is contiguous.
+void tallColumns(Forward f, const Geometry& g, const float* x, float* y, bool stream) {
+  constexpr int64_t kWidth = 1024, kRows = 32;  // 128 KiB, which are read twice
+  constexpr int64_t kPieceRows = 8 * kRows;
+  constexpr int kVectors = static_cast<int>(kWidth / kLanes);
+  const int64_t panels = ceilDivide(g.inner, kWidth), pieces = ceilDivide(g.reduce, kPieceRows);
+  const int64_t width = smaller(kWidth, roundUp(g.inner, kLanes));
+  // Of each piece of each panel, then of each panel: maxima and sums of its columns.
+  auto* totals = static_cast<float*>(scratch(static_cast<size_t>(g.outer * panels * (pieces + 1) * 2 * width) * 4));
+  float* whole = totals + g.outer * panels * pieces * 2 * width;
+  const auto eachPiece = [&](auto&& work) {
+    const Split parts = split(g.outer * panels * pieces, smaller(g.reduce, kPieceRows) * width * kHeavy);
+    parallelFor(parts.chunks, [&](int64_t chunk) {
+      for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
+        const int64_t panel = i / pieces, row = i % pieces * kPieceRows, column = panel % panels * kWidth;
+        const int64_t place = (panel / panels * g.reduce + row) * g.inner + column;
+        work(i, panel, place, smaller(kPieceRows, g.reduce - row), smaller(kWidth, g.inner - column));
+      }
+      if (stream) streamFence();
+    });
+  };
+  eachPiece([&](int64_t i, int64_t, int64_t place, int64_t rows, int64_t n) {
+    ColumnTotal::V sum[kVectors];
+    for (ColumnTotal::V& s : sum) s = ColumnTotal::identity();
+    for (int64_t begin = 0; begin < rows; begin += kRows) {
+      const int64_t count = smaller(kRows, rows - begin);
+      const float* block = x + place + begin * g.inner;
+      F32 max[kVectors], total[kVectors];
+      columnMaxima<kVectors>(block, count, g.inner, n, max);
+      for (F32& t : total) t = zeros();
+      for (int64_t r = 0; r < count; ++r)
+        eachVector(
+            n, EACH_VECTOR {
+              const int64_t v = i / kLanes;
+              total[v] += expOfNegative(loadUpTo(block + r * g.inner + i, left) - ColumnTotal::shift(max[v]));
+            });
+      for (int64_t v = 0; v * kLanes < n; ++v) sum[v] = ColumnTotal::combine(sum[v], {max[v], total[v]});
+    }
+    for (int64_t v = 0; v * kLanes < n; ++v) {
+      store(totals + (2 * i) * width + v * kLanes, sum[v].max);
+      store(totals + (2 * i + 1) * width + v * kLanes, sum[v].total);
+    }
+  });
+  parallelFor(g.outer * panels, [&](int64_t panel) {
+    for (int64_t column = 0; column < smaller(width, g.inner - panel % panels * kWidth); column += kLanes) {
+      Tree<ColumnTotal> tree;
+      for (int64_t i = panel * pieces; i < (panel + 1) * pieces; ++i)
+        tree.push({load(totals + 2 * i * width + column), load(totals + (2 * i + 1) * width + column)});
+      const ColumnTotal::V sum = tree.result();
+      store(whole + 2 * panel * width + column, sum.max);
+      store(whole + (2 * panel + 1) * width + column, f.logarithm ? log(sum.total) : broadcast(1.0f) / sum.total);
+    }
+  });
+  eachPiece([&](int64_t, int64_t panel, int64_t place, int64_t rows, int64_t n) {
+    const float *max = whole + 2 * panel * width, *last = max + width;
+    for (int64_t r = 0; r < rows; ++r)
+      eachVector(
+          n, EACH_VECTOR {
+            const F32 d = element(x, place + r * g.inner + i, g.inner, left) - loadUpTo(max + i, left);
+            const F32 t = loadUpTo(last + i, left);
+            storeResult<F32>(y + place + r * g.inner + i, f.logarithm ? d - t : expOfNegative(d) * t, left, stream);
+          });
+  });
 }
 
 template <int vectors>
@@ -186,6 +272,12 @@ template <class Direction> void run(const Call& call, int64_t axis, Direction di
   const int64_t shares = ceilDivide(4, g.outer),
                 panel = smaller(kColumnVectors * kLanes, roundUp(ceilDivide(g.inner, shares), kLanes)),
                 panels = ceilDivide(g.inner, panel);
+  if constexpr (std::is_same_v<Direction, Forward>) {
+    if (!widen && g.reduce * panel * 4 > kCachedPanel) {
+      const bool stream = streams(call.out[0]) && g.inner % kLanes == 0;
+      return tallColumns(direction, g, at(a, 0), reinterpret_cast<float*>(y), stream);
+    }
+  }
   const Split parts = split(g.outer * panels, (g.reduce + 2) * panel * kHeavy);
   parallelFor(parts.chunks, [&](int64_t chunk) {
     const int64_t block = g.reduce * panel;

@@ -6,6 +6,29 @@ using namespace neurite::test;
 
 namespace {
 
+// The first of the best, of specials too.
+void testArg(DType type, const Dims& dims, int64_t axis) {
+  Value x = randomValue(type, dims);
+  if (type == F || type == H) x = withSpecials(x);
+  attributes::argmax arg{};
+  arg.axis = axis;
+  const Reduced r = reduced(x, {axis});
+  for (Op op : {Op::argmax, Op::argmin}) {
+    Value y(I, r.dims);
+    run(op, {&x}, {&y}, &arg);
+    std::vector<double> e;
+    for (const auto& g : r.groups) {
+      size_t best = 0;
+      for (size_t i = 1; i < g.size(); i++) {
+        if (g[best] != g[best]) break;
+        if (g[i] != g[i] || (op == Op::argmax ? g[i] > g[best] : g[i] < g[best])) best = i;
+      }
+      e.push_back(static_cast<double>(best));
+    }
+    expectClose(std::string(kOpNames[static_cast<int>(op)]) + " of " + dtypeName(type) + shapeText(dims), y, e, 0);
+  }
+}
+
 void testReductions() {
   const std::vector<std::pair<Dims, std::vector<int64_t>>> shapes = {{{1}, {0}},
                                                                      {{10}, {0}},
@@ -141,30 +164,10 @@ void testReductions() {
       expectClose("logSumExp with NaN of " + shapeText(dims), y, e, 1e-6, 1e-6);
     }
     for (DType type : {F, H, I, U}) {
-      for (int64_t axis = 0; axis < static_cast<int64_t>(dims.size()); axis++) {
-        Value x = randomValue(type, dims);
-        if (type == F || type == H) x = withSpecials(x);
-        attributes::argmax arg{};
-        arg.axis = axis;
-        const Reduced r = reduced(x, {axis});
-        for (Op op : {Op::argmax, Op::argmin}) {
-          Value y(I, r.dims);
-          run(op, {&x}, {&y}, &arg);
-          std::vector<double> e;
-          for (const auto& g : r.groups) {
-            size_t best = 0;
-            for (size_t i = 1; i < g.size(); i++) {
-              if (g[best] != g[best]) break;
-              if (g[i] != g[i] || (op == Op::argmax ? g[i] > g[best] : g[i] < g[best])) best = i;
-            }
-            e.push_back(static_cast<double>(best));
-          }
-          expectClose(std::string(kOpNames[static_cast<int>(op)]) + " of " + dtypeName(type) + shapeText(dims), y, e,
-                      0);
-        }
-      }
+      for (int64_t axis = 0; axis < static_cast<int64_t>(dims.size()); axis++) testArg(type, dims, axis);
     }
   }
+  for (DType type : {F, H, I, U}) testArg(type, {300, 1030}, 0);  // several pieces of rows, two panels of columns
   // A long sum of equal numbers: the error must not grow with the length.
   Value x(F, {1 << 22}, std::vector<double>(1 << 22, 0.1)), y(F, {});
   attributes::sum attr{};

@@ -9,7 +9,8 @@ namespace {
 void testSoftmax() {
   const std::vector<std::pair<Dims, int64_t>> shapes = {{{1}, 0},       {{10}, 0},       {{128, 10}, 1}, {{3, 1000}, 1},
                                                         {{2, 5001}, 1}, {{7, 9, 11}, 1}, {{70, 3}, 0},   {{35, 3}, 1},
-                                                        {{4, 5, 6}, 0}, {{3, 33}, 1},    {{70, 601}, 0}};
+                                                        {{4, 5, 6}, 0}, {{3, 33}, 1},    {{70, 601}, 0},
+                                                        {{2, 1301, 1057}, 1}};
   for (const auto& entry : shapes) {
     const Dims& dims = entry.first;
     const int64_t axis = entry.second;
@@ -56,6 +57,31 @@ void testSoftmax() {
   attr.axis = 1;
   run(Op::softmax, {&x}, {&y}, &attr);
   expectClose("softmax with NaN", y, {kNan, kNan, kNan, 0.5, 0, 0.5}, 1e-7);
+}
+
+// More rows than a cache holds: pieces of columns meet whose maxima are far apart, -Inf, or NaN.
+void testTallColumns() {
+  const int64_t rows = 9000, columns = 40;
+  Value x(F, {rows, columns}), y(F, {rows, columns});
+  std::vector<double> e(static_cast<size_t>(rows * columns));
+  for (int64_t c = 0; c < columns; c++) {
+    double sum = 0;
+    const auto at = [&](int64_t r) { return static_cast<size_t>(r * columns + c); };
+    for (int64_t r = 0; r < rows; r++) {
+      // Column 0: one of NaN. 1: -Inf at first. 2: -Inf everywhere. 3: rising. 4: falling.
+      const double ramp = static_cast<double>(r) / 8;
+      x.values[at(r)] = c == 0 ? (r == 1500 ? kNan : 0) : c == 1 && r < 700 ? -kInf : c == 2 ? -kInf : c == 3 ? ramp : c == 4 ? -ramp : r % 7;
+    }
+    double max = -kInf;
+    for (int64_t r = 0; r < rows; r++) max = std::max(max, x.values[at(r)]);
+    for (int64_t r = 0; r < rows; r++) sum += std::exp(x.values[at(r)] - max);
+    for (int64_t r = 0; r < rows; r++) e[at(r)] = std::exp(x.values[at(r)] - max) / sum;
+  }
+  x.write();
+  attributes::softmax attr{};
+  attr.axis = 0;
+  run(Op::softmax, {&x}, {&y}, &attr);
+  expectClose("softmax of tall columns", y, e, 3e-6, 1e-37);
 }
 
 void testCrossEntropy() {
@@ -135,6 +161,7 @@ void testCrossEntropy() {
 
 int main() {
   testSoftmax();
+  testTallColumns();
   testCrossEntropy();
   return finish();
 }
