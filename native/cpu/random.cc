@@ -84,7 +84,8 @@ NEURITE_INLINE void philoxLanes(uint64_t key, const RoundKeys& keys, uint64_t co
     const auto high = [](U64 a, U64 b) __attribute__((always_inline)) { return (U32)highHalves((I32)a, (I32)b); };
     const U64 even0 = product(even.c0, kPhiloxMultiplier0), even1 = product(even.c2, kPhiloxMultiplier1);
     const U64 odd0 = product(odd.c0, kPhiloxMultiplier0), odd1 = product(odd.c2, kPhiloxMultiplier1);
-    const uint32_t k0 = static_cast<uint32_t>(keys.k0[kPhiloxRounds - 1]), k1 = static_cast<uint32_t>(keys.k1[kPhiloxRounds - 1]);
+    const uint32_t k0 = static_cast<uint32_t>(keys.k0[kPhiloxRounds - 1]),
+                   k1 = static_cast<uint32_t>(keys.k1[kPhiloxRounds - 1]);
     words[i] = {{high(even1, odd1) ^ (low(even.c1, odd.c1) ^ k0), low(even1, odd1),
                  high(even0, odd0) ^ (low(even.c3, odd.c3) ^ k1), low(even0, odd0)}};
   }
@@ -167,7 +168,8 @@ NEURITE_INLINE void sinCosTurn(U32 word, F32& sine, F32& cosine) {
   sine = fma(sineThere, cosLess1, fma(cosineThere, sin, sineThere));
   cosine = fma(cosineThere, cosLess1, negFma(sineThere, sin, cosineThere));
 #else
-  const F32 quarters = uniform(word) * broadcast(4.0f), nearest = roundToEven(quarters), r = quarters - nearest, s = r * r;
+  const F32 quarters = uniform(word) * broadcast(4.0f), nearest = roundToEven(quarters), r = quarters - nearest,
+            s = r * r;
   const F32 tail = fma(fma(fma(broadcast(1.58195076e-4f), s, broadcast(-4.68126063e-3f)), s, broadcast(7.96925818e-2f)),
                        s, broadcast(-0.645964096f));
   // pi / 2 = 1.57079637 - 4.37113883e-8 in float32.
@@ -275,7 +277,8 @@ void truncatedNormal(const Call& call) {
   const F32 mean = broadcast(static_cast<float>(a.mean)), stddev = broadcast(static_cast<float>(a.stddev));
   draw(call.in[0], call.out[0], kHeavy, [&](const Words& w, float* to, int64_t, bool stream) {
     storeEach<F32>(
-        w, to, stream, [&](U32 word) __attribute__((always_inline)) { return mean + stddev * truncatedNormalOf(word); });
+        w, to,
+        stream, [&](U32 word) __attribute__((always_inline)) { return mean + stddev * truncatedNormalOf(word); });
   });
 }
 

@@ -144,8 +144,8 @@ NEURITE_INLINE F64 widenHigh(F32 v) { return _mm512_maskz_cvtps_pd(0xff, (__m256
 NEURITE_INLINE I64 widenLow(I32 v) { return (I64)_mm512_maskz_cvtepu32_epi64(0xff, (__m256i)lowHalf(v)); }
 NEURITE_INLINE I64 widenHigh(I32 v) { return (I64)_mm512_maskz_cvtepu32_epi64(0xff, (__m256i)highHalf(v)); }
 NEURITE_INLINE F32 narrow(F64 low, F64 high) {
-  return __builtin_shufflevector(_mm512_maskz_cvtpd_ps(0xff, low), _mm512_maskz_cvtpd_ps(0xff, high), 0, 1, 2, 3, 4, 5, 6,
-                                 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return __builtin_shufflevector(_mm512_maskz_cvtpd_ps(0xff, low), _mm512_maskz_cvtpd_ps(0xff, high), 0, 1, 2, 3, 4, 5,
+                                 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 NEURITE_INLINE bool any(Mask m) { return m.bits != 0; }
 NEURITE_INLINE bool all(Mask m) { return m.bits == 0xffff; }

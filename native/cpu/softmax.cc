@@ -119,9 +119,7 @@ struct ColumnTotal {
     F32 max, total;
   };
   // What is subtracted: -Inf - -Inf would be NaN, where the rows that follow may be finite.
-  static NEURITE_INLINE F32 shift(F32 max) {
-    return select(equal(max, broadcast(-__builtin_inff())), zeros(), max);
-  }
+  static NEURITE_INLINE F32 shift(F32 max) { return select(equal(max, broadcast(-__builtin_inff())), zeros(), max); }
   static NEURITE_INLINE V identity() { return {broadcast(-__builtin_inff()), zeros()}; }
   static NEURITE_INLINE V combine(V a, V b) {
     const F32 max = secondIfUnorderedMax(a.max, b.max), by = shift(max);

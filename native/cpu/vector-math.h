@@ -4,6 +4,9 @@
 // largest found against float64 (test/native/vector-math-test.cc asserts them), in units in the last
 // place: with a fused multiply-add, and in brackets without. NaN gives NaN everywhere, infinities give the limits.
 // Denormal arguments count as zero and denormal results may be zero: the compute threads flush them.
+//
+// AVX-512 looks lanes up in registers: there a function is one short polynomial per interval, with coefficients from vector-tables.h. 16
+// intervals, one register per coefficient, are the best: looking up in two registers takes turns with multiply-adds.
 #pragma once
 
 #include <cmath>
@@ -109,7 +112,7 @@ NEURITE_INLINE F32 powerOfTwo(F32 shifted, F32 n, F32 r) {
 // e^x for x in [-104, 89].
 NEURITE_INLINE F32 expInRange(F32 x) {
 #if defined(__AVX512F__)
-  // x = n ln 2 + r for a multiple n of 1 / 16, |r| <= ln 2 / 32; the upper part of ln 2 has 9 bits, n up to 12.
+  // x = n ln 2 + r for a multiple n of 1 / 16, |r| <= ln 2 / 32; n has up to 12 bits, the upper part of ln 2 has 9.
   const F32 shifted = fma(x, broadcast(1.44269504f), broadcast(kWholeShift / 16));
   const F32 n = shifted - broadcast(kWholeShift / 16);
   F32 r = negFma(n, broadcast(0.693359375f), x);
@@ -155,7 +158,7 @@ NEURITE_INLINE F32 logOfNormal(F32 x) {
   const F32 n = toFloat(bits & static_cast<int32_t>(0xff800000)), m = fromBits((bits & 0x7fffff) + 0x3f420000);
   const F32 r = fma(m, lookUp(kLogTable[0], interval), broadcast(-1.0f));
   const F32 upper = fma(n, broadcast(0.693359375f * 0x1p-23f), lookUp(kLogTable[1], interval));
-    return upper + fma(r * r, polynomial(r, kLogRest), fma(n, broadcast(-2.12194440e-4f * 0x1p-23f), r));
+  return upper + fma(r * r, polynomial(r, kLogRest), fma(n, broadcast(-2.12194440e-4f * 0x1p-23f), r));
 #else
   static constexpr float kP[] = {3.333331e-01f,   -2.5000015e-01f, 2.0002227e-01f,  -1.6667727e-01f, 1.4217563e-01f,
                                  -1.2409747e-01f, 1.1905413e-01f,  -1.1655146e-01f, 6.684156e-02f};
@@ -199,7 +202,8 @@ NEURITE_INLINE F32 log1p(F32 x) {
 NEURITE_INLINE F32 tanh(F32 x) {
 #if defined(__AVX512F__)
   // Four intervals to each octave of 0.8 |x| + 1 / 2, which the upper bits tell.
-  const F32 capped = secondIfUnorderedMin(broadcast(9.1f), abs(x)), place = fma(capped, broadcast(0.8f), broadcast(0.5f));
+  const F32 capped = secondIfUnorderedMin(broadcast(9.1f), abs(x)),
+            place = fma(capped, broadcast(0.8f), broadcast(0.5f));
   const F32 low = fma(fromBits(bitsOf(place) & static_cast<int32_t>(0xffe00000)), broadcast(1.25f), broadcast(-0.625f));
   return copySign(piecewise(kTanhTable, shiftRightLogical(bitsOf(place), 21), capped - low), x);
 #else
@@ -405,14 +409,16 @@ NEURITE_INLINE F32 powerOfMagnitude(F32 x, F32 y) {
   const Halves m = widen(fromBits((bits & 0x7fffff) + static_cast<int32_t>(kLeast))), wideY = widen(y);
 #if defined(__AVX512F__)
   const I32 interval = shiftRightLogical(bits, 19);
-  const auto exponent = [](HalfF64 half, HalfF64 exponent, HalfF64 power, HalfI64 number) __attribute__((always_inline)) {
+  const auto exponent =
+      [](HalfF64 half, HalfF64 exponent, HalfF64 power, HalfI64 number) __attribute__((always_inline)) {
     const HalfF64 r = fma(half, lookUp(kLog2Table[0], number), HalfF64{} - 1.0);
     HalfF64 p = HalfF64{} + kLog2Rest[5];
     NEURITE_UNROLL
     for (int i = 4; i >= 0; --i) p = fma(p, r, HalfF64{} + kLog2Rest[i]);
     return power * fma(r, p, exponent + lookUp(kLog2Table[1], number));
   };
-  const Halves e{exponent(m.low, n.low, wideY.low, widenLow(interval)), exponent(m.high, n.high, wideY.high, widenHigh(interval))};
+  const Halves e{exponent(m.low, n.low, wideY.low, widenLow(interval)),
+                 exponent(m.high, n.high, wideY.high, widenHigh(interval))};
   // The nearest sixteenth, and the rest as float32.
   constexpr double kShift = kRoundingShift / 16;
   const Halves whole{(e.low + kShift) - kShift, (e.high + kShift) - kShift};
@@ -453,7 +459,7 @@ NEURITE_INLINE F32 pow(F32 x, F32 y) {
   const F32 magnitude = abs(x), one = broadcast(1.0f);
   const F32 p = select(equal(magnitude, one) | equal(y, zeros()), one, powerOfMagnitude(magnitude, y));
   const Mask negative = less(bitsOf(x), I32{});
-  if (kLanes > 4 && !any(negative)) return p;  // all of four are rarely positive by chance, and a wrong guess costs more
+  if (kLanes > 4 && !any(negative)) return p;  // few lanes are all positive by chance: a wrong guess costs more
   // A negative base: sign of odd powers, no value for fractional ones.
   const F32 half = y * broadcast(0.5f);
   const Mask whole = equal(roundToEven(y), y), odd = whole & notEqual(roundToEven(half), half);

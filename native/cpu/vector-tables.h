@@ -1,4 +1,4 @@
-// Coefficients of the vector functions that look them up. Made by vector-tables.py.
+// Coefficients of the vector functions that look them up. Made by scripts/vector-tables.py.
 // clang-format off
 #pragma once
 

@@ -7,10 +7,9 @@ using namespace neurite::test;
 namespace {
 
 void testSoftmax() {
-  const std::vector<std::pair<Dims, int64_t>> shapes = {{{1}, 0},       {{10}, 0},       {{128, 10}, 1}, {{3, 1000}, 1},
-                                                        {{2, 5001}, 1}, {{7, 9, 11}, 1}, {{70, 3}, 0},   {{35, 3}, 1},
-                                                        {{4, 5, 6}, 0}, {{3, 33}, 1},    {{70, 601}, 0},
-                                                        {{2, 1301, 1057}, 1}};
+  const std::vector<std::pair<Dims, int64_t>> shapes = {
+      {{1}, 0},     {{10}, 0},    {{128, 10}, 1}, {{3, 1000}, 1}, {{2, 5001}, 1}, {{7, 9, 11}, 1},
+      {{70, 3}, 0}, {{35, 3}, 1}, {{4, 5, 6}, 0}, {{3, 33}, 1},   {{70, 601}, 0}, {{2, 1301, 1057}, 1}};
   for (const auto& entry : shapes) {
     const Dims& dims = entry.first;
     const int64_t axis = entry.second;
@@ -70,7 +69,12 @@ void testTallColumns() {
     for (int64_t r = 0; r < rows; r++) {
       // Column 0: one of NaN. 1: -Inf at first. 2: -Inf everywhere. 3: rising. 4: falling.
       const double ramp = static_cast<double>(r) / 8;
-      x.values[at(r)] = c == 0 ? (r == 1500 ? kNan : 0) : c == 1 && r < 700 ? -kInf : c == 2 ? -kInf : c == 3 ? ramp : c == 4 ? -ramp : r % 7;
+      x.values[at(r)] = c == 0              ? (r == 1500 ? kNan : 0)
+                        : c == 1 && r < 700 ? -kInf
+                        : c == 2            ? -kInf
+                        : c == 3            ? ramp
+                        : c == 4            ? -ramp
+                                            : r % 7;
     }
     double max = -kInf;
     for (int64_t r = 0; r < rows; r++) max = std::max(max, x.values[at(r)]);

@@ -1,4 +1,4 @@
-"""Makes native/cpu/vector-tables.h: python3 vector-tables.py > vector-tables.h. Needs numpy and mpmath.
+"""Makes native/cpu/vector-tables.h: python3 scripts/vector-tables.py > native/cpu/vector-tables.h. Needs numpy and mpmath.
 
 The fits are least squares at Chebyshev nodes, weighted until the largest relative error no longer falls, and rounded
 coefficient by coefficient.
@@ -100,7 +100,7 @@ def table(comment, name, rows, element="float"):
     print()
 
 
-print("// Coefficients of the vector functions that look them up. Made by vector-tables.py.")
+print("// Coefficients of the vector functions that look them up. Made by scripts/vector-tables.py.")
 print("// clang-format off")
 print("#pragma once")
 print()
