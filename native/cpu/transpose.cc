@@ -51,11 +51,12 @@ template <bool stream> NEURITE_INLINE void storeBits(uint32_t* p, F32 v) {
 template <bool stream> NEURITE_INLINE void storeBits(uint16_t* p, F32 v) { storeLow16(p, bitsOf(v), kLanes); }
 template <bool stream> NEURITE_INLINE void storeBits(uint8_t* p, F32 v) { storeLow8(p, bitsOf(v), kLanes); }
 
-// Square tiles of this side: a tile's two ends are 64 lines each, which the first-level cache holds.
-constexpr int64_t kTile = 64;
+// Square tiles of this side: a tile's two ends are 64 lines each, which the first-level cache holds. Of arrays larger than the caches
+// they are larger, so that memory is read and written in longer runs, and what is next within the tile is asked for.
+constexpr int64_t kTile = 64, kLargeTile = 256, kTileAhead = 32;
 
 // y[r * pitchY + c] = x[c * pitchX + r] for r < rows, c < columns: both walk along their own contiguous axis in turn. What lies
-// `ahead` of the tile is asked for: it is the next tile's, which is in more rows than the CPU follows.
+// `ahead` is asked for, of this tile or the next: it is in more rows than the CPU follows.
 template <bool stream, class T>
 void transposeTile(const T* x, int64_t pitchX, T* y, int64_t pitchY, int64_t rows, int64_t columns, int64_t ahead) {
   int64_t r = 0;
@@ -136,16 +137,18 @@ template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
   int near = 0;  // the output axis along which the source is contiguous
   while (axes.strides[near] != 1) ++near;
   const int64_t rows = axes.dims[near], columns = axes.dims[last];
-  const int64_t rowTiles = ceilDivide(rows, kTile), columnTiles = ceilDivide(columns, kTile);
+  const bool large = size * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && smaller(rows, columns) >= kLargeTile;
+  const int64_t side = large ? kLargeTile : kTile;
+  const int64_t rowTiles = ceilDivide(rows, side), columnTiles = ceilDivide(columns, side);
   const int64_t planes = size / larger(rows * columns, 1), tiles = planes * rowTiles * columnTiles;
   // Lines that are written whole bypass the caches where the output is large; rows must begin on lines for that.
   const bool stream =
       sizeof(T) == 4 && size * 4 >= kStreamBytes && columns % 16 == 0 && reinterpret_cast<uintptr_t>(y) % 64 == 0;
   const auto tile = stream ? transposeTile<true, T> : transposeTile<false, T>;
-  const Split parts = split(tiles, smaller(rows, kTile) * smaller(columns, kTile) * 2);
+  const Split parts = split(tiles, smaller(rows, side) * smaller(columns, side) * 2);
   parallelFor(parts.chunks, [&](int64_t chunk) {
     for (int64_t i = parts.begin(chunk); i < parts.end(chunk); ++i) {
-      const int64_t r = i % rowTiles * kTile, c = i / rowTiles % columnTiles * kTile;
+      const int64_t r = i % rowTiles * side, c = i / rowTiles % columnTiles * side;
       int64_t rest = i / (columnTiles * rowTiles), source = 0, target = 0;
       for (int d = last - 1; d >= 0; --d) {
         if (d == near) continue;
@@ -155,7 +158,10 @@ template <class T> void permuteAs(const Axes& axes, const T* x, T* y) {
         target += place * pitch[d];
       }
       tile(x + source + c * axes.strides[last] + r, axes.strides[last], y + target + r * pitch[near] + c, pitch[near],
-           smaller(kTile, rows - r), smaller(kTile, columns - c), rowTiles > 1 ? kTile : kTile * axes.strides[last]);
+           smaller(side, rows - r), smaller(side, columns - c),
+           large          ? kTileAhead
+           : rowTiles > 1 ? kTile
+                          : kTile * axes.strides[last]);
     }
     if (stream) streamFence();
   });
