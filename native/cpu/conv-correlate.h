@@ -4,7 +4,7 @@
 // amx/correlate-tiles.h does the same with the tile unit.
 #pragma once
 #include "conv-finish.h"
-#include "conv-strip.h"
+#include "conv-image-strip.h"
 #include "gemm-epilogue.h"
 #include "gemm-narrow.h"
 
@@ -61,18 +61,32 @@ class PoolStage {
   }
   PoolStage(const Correlation& c, float* memory, int64_t width) : c_(c), memory_(memory), width_(width) {}
 
-  // Where the features from `feature` on are stored, of all groups, of rows that begin with `row`, counted through all planes, and `column`.
-  Results at(int64_t row, int64_t column, int64_t columns, int64_t feature) const {
-    const Windows& w = c_.windows;
-    const int64_t line = columns * width_, plane = w.count[1] * line;
+  // Where the features from `feature` on are stored, of all groups, of rows that begin with `row`, counted through all planes of
+  // `planeRows`, and `column`.
+  Results at(int64_t row, int64_t planeRows, int64_t column, int64_t columns, int64_t feature) const {
+    const int64_t line = columns * width_, plane = planeRows * line;
     return {memory_,
             c_.results.dtype,
             -(row * line + column * width_ + feature),
-            w.count[0] * plane,
+            c_.windows.count[0] * plane,
             {plane, line, width_}};
   }
-  void pool(int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t feature, int64_t features) const {
-    c_.finish.pool(memory_, width_, row, rows, column, columns, feature, features);
+  Results at(const Block& b, int64_t feature) const {
+    const int64_t planeRows = b.planes > 1 ? b.rows : c_.windows.count[1];
+    return at(b.plane * planeRows + b.row, planeRows, b.column, b.columns, feature);
+  }
+  // Of rows from `row` on, counted through all planes, which lie `skip` pixels after the first.
+  void pool(int64_t skip, int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t feature,
+            int64_t features) const {
+    const int64_t bytes = c_.results.dtype == DType::bfloat16 ? 2 : 4;
+    c_.finish.pool(reinterpret_cast<const char*>(memory_) + skip * width_ * bytes, width_, row, rows, column, columns,
+                   feature, features);
+  }
+  void pool(const Block& b, int64_t feature, int64_t features) const {
+    for (int64_t p = 0; p < b.planes; ++p) {
+      const int64_t row = (b.plane + p) * c_.windows.count[1] + b.row;
+      pool(p * b.rows * b.columns, row, b.rows, b.column, b.columns, feature, features);
+    }
   }
 
  private:
@@ -82,8 +96,9 @@ class PoolStage {
 };
 
 // Finishes `width` features of a group, from `feature` on, of block number `index`, which are stored.
-inline void finishBlock(const Correlation& c, const Block& b, int64_t index, int64_t group, int64_t feature,
-                        int64_t width) {
+template <class Plan>
+void finishBlock(const Correlation& c, const Plan& plan, const Block& b, int64_t index, int64_t group, int64_t feature,
+                 int64_t width) {
   const Windows& w = c.windows;
   feature += group * c.features;
   const auto placeOf = [&](int64_t line) {
@@ -92,15 +107,34 @@ inline void finishBlock(const Correlation& c, const Block& b, int64_t index, int
   };
   for (int64_t line = 0; c.finish.adds() && line < b.planes * b.rows; ++line)
     c.finish.add(placeOf(line), b.columns, c.results.pitch[2], width);
-  if (c.finish.wantsMoments()) c.finish.takeMoments(index, placeOf(0) / c.results.pitch[2], b.pixels(), feature, width);
+  if (!c.finish.wantsMoments()) return;
+  const int64_t pieces = b.planes > 1 && b.rows < w.count[1] ? b.planes : 1, rows = b.planes * b.rows / pieces;
+  for (int64_t i = 0; i < pieces; ++i) {
+    c.finish.takeMoments(plan.piece(index, i), placeOf(i * rows) / c.results.pitch[2], rows * b.columns, feature,
+                         width);
+  }
 }
 
 // Packed weights of a panel that pass under all tiles of a block before the next: they stay in L2 meanwhile.
 inline constexpr int64_t kPassFloats = 64 * 1024;
 inline constexpr int64_t kLeastBlocks = 16;
+// Of a strip of images: with a panel of weights it shares L2.
+inline constexpr int64_t kImageStripFloats = 96 * 1024;
+
+// Whether lines through images are faster.
+inline bool suitsImages(const Windows& w, const ImageStrip& strip) {
+  return strip.suits && w.planar() && w.pixelWords() >= kLanes && strip.images >= kTileRows / 2;
+}
 
 // Whether the micro-kernel for narrow panels makes this one.
-inline bool isNarrow(const StripPlan& plan, int64_t columns) { return columns <= kLanes && plan.runLength % 2 == 0; }
+inline bool isNarrow(int64_t runLength, int64_t columns) { return columns <= kLanes && runLength % 2 == 0; }
+
+template <class Product> void multiplyRows(bool narrow, int64_t height, const Tile& tile) {
+  if (narrow)
+    NarrowTileKernels<Product>::multiply(static_cast<int>(height), tile);
+  else
+    TileKernels<Product>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
+}
 
 // The panels of one block.
 template <class Product> class BlockCorrelate {
@@ -142,7 +176,7 @@ template <class Product> class BlockCorrelate {
     tile.starts = plan_.runStarts + run;
     tile.depth = plan_.runLength;
     tile.columns = smaller(kPanelWidth, c_.features - column);
-    const bool narrow = isNarrow(plan_, tile.columns);
+    const bool narrow = isNarrow(plan_.runLength, tile.columns);
     tile.b = packed_ + panel * packedPanel(c_.windows) + run * plan_.runLength * kPanelWidth / (narrow ? 2 : 1);
     tile.bStride = kPanelWidth;
     tile.accumulate = run > 0;
@@ -161,13 +195,13 @@ template <class Product> class BlockCorrelate {
         if (!half) {
           tile.c = static_cast<float*>(results_.data) + at;
           tile.ldc = results_.pitch[2];
-          multiply(narrow, height, tile);
+          multiplyRows<Product>(narrow, height, tile);
           if (last && rest != Activation::none)
             finishTile(tile.c, tile.ldc, tile.c, tile.ldc, height, tile.columns, rest);
         } else {
           tile.c = stage_ + (line * lineLength_ + first) * kPanelWidth;
           tile.ldc = kPanelWidth;
-          multiply(narrow, height, tile);
+          multiplyRows<Product>(narrow, height, tile);
           if (last) {
             finishTile(tile.c, kPanelWidth, static_cast<uint16_t*>(results_.data) + at, results_.pitch[2], height,
                        tile.columns, rest);
@@ -175,13 +209,6 @@ template <class Product> class BlockCorrelate {
         }
       }
     }
-  }
-
-  static void multiply(bool narrow, int64_t height, const Tile& tile) {
-    if (narrow)
-      NarrowTileKernels<Product>::multiply(static_cast<int>(height), tile);
-    else
-      TileKernels<Product>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
   }
 
   int64_t placeOf(int64_t line) const {
@@ -200,15 +227,100 @@ template <class Product> class BlockCorrelate {
   int64_t lines_ = 0, lineLength_ = 0;
 };
 
+// The panels of one block of a strip of images.
+template <class Product> class ImagesCorrelate {
+ public:
+  ImagesCorrelate(const Correlation& c, const ImageStrip& strip, const Block& block, int64_t group, float* memory)
+      : c_(c), strip_(strip), block_(block), group_(group), images_(memory), stage_(memory + strip.stripFloats()) {
+    starts_ = reinterpret_cast<int64_t*>(stage_ + kTileRows * kPanelWidth);
+    bStarts_ = starts_ + c.windows.tapCount();
+    bias_ = c.bias ? c.bias + group * c.features : nullptr;
+    packed_ = c.packed + group * ceilDivide(c.features, kPanelWidth) * packedPanel(c.windows);
+    strip.fill<Product>(images_, block, c.windows.first + group * c.windows.channels, c.windows.channels);
+  }
+  static int64_t floats(const Correlation& c, const ImageStrip& strip) {
+    return strip.stripFloats() + kTileRows * kPanelWidth + c.windows.tapCount() * 4;
+  }
+
+  void run(const Results& results, int64_t beginPanel, int64_t endPanel) {
+    results_ = results;
+    results_.begin += group_ * c_.features;
+    const Range whole = strip_.wholeColumns();
+    for (int64_t panel = beginPanel; panel < endPanel; ++panel) {
+      for (int64_t row = block_.row; row < block_.row + block_.rows; ++row) {
+        for (int64_t column = 0; column < block_.columns;) {
+          const bool inside = column >= whole.begin && column < whole.end;
+          const int64_t end = inside ? whole.end : column + 1;
+          line(panel, row, column, end);
+          column = end;
+        }
+      }
+    }
+  }
+
+ private:
+  // The windows [begin, end) of a row in all images of the block.
+  void line(int64_t panel, int64_t row, int64_t begin, int64_t end) {
+    const Windows& w = c_.windows;
+    const int64_t column = panel * kPanelWidth, words = w.pixelWords();
+    Tile tile{};
+    tile.runs = 0;
+    tile.columns = smaller(kPanelWidth, c_.features - column);
+    const bool narrow = isNarrow(words, tile.columns);
+    const Range rowTaps = strip_.taps(1, row), columnTaps = strip_.taps(2, begin);
+    for (int64_t i = rowTaps.begin; i < rowTaps.end; ++i) {
+      for (int64_t j = columnTaps.begin; j < columnTaps.end; ++j, ++tile.runs) {
+        starts_[tile.runs] = strip_.at(block_, row, begin, i, j);
+        bStarts_[tile.runs] = (i * w.taps[2] + j) * words * kPanelWidth / (narrow ? 2 : 1);
+      }
+    }
+    tile.aStride = strip_.pitch;
+    tile.starts = starts_, tile.bStarts = bStarts_;
+    tile.b = tile.ahead = packed_ + panel * packedPanel(w);
+    tile.bStride = kPanelWidth;
+    tile.depth = words;
+    tile.c = stage_;
+    tile.ldc = kPanelWidth;
+    tile.bias = bias_ ? bias_ + column : nullptr;
+    tile.relu = c_.activation == Activation::relu;
+    const Activation rest = tile.relu ? Activation::none : c_.activation;
+    const int64_t windows = (end - begin) * block_.planes, tiles = ceilDivide(windows, kTileRows);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t first = windows * t / tiles, last = windows * (t + 1) / tiles;
+      tile.a = images_ + first * strip_.pitch;
+      multiplyRows<Product>(narrow, last - first, tile);
+      // The windows of a column at a time, which lie an image apart.
+      for (int64_t i = first, height; i < last; i += height) {
+        const int64_t image = i % block_.planes;
+        height = smaller(last - i, block_.planes - image);
+        const int64_t at = results_.at(block_.plane + image, 0, row, begin + i / block_.planes) + column;
+        withFloat(results_.dtype, [&]<class T>(T) {
+          finishTile(stage_ + (i - first) * kPanelWidth, kPanelWidth, static_cast<T*>(results_.data) + at,
+                     results_.imagePitch, height, tile.columns, rest);
+        });
+      }
+    }
+  }
+
+  const Correlation& c_;
+  const ImageStrip& strip_;
+  const Block block_;
+  const int64_t group_;
+  float *images_, *stage_;
+  int64_t *starts_, *bStarts_;
+  Results results_{};
+  const float *bias_, *packed_;
+};
+
 // All panels of `width` features of all blocks, in chunks that take `work` multiply-adds together at the speed of vectors: f(index of a block, group, memory
 // of `floats`) gives what runs panels of a block, and each chunk is finished when it has run.
-template <class F>
-void forBlocks(const Correlation& c, const StripPlan& plan, int64_t width, int64_t work, int64_t floats, F&& f) {
+template <class Plan, class F>
+void forBlocks(const Correlation& c, const Plan& plan, int64_t width, int64_t work, int64_t floats, F&& f) {
   const int64_t panels = ceilDivide(c.features, width);
   // Where there are few blocks, the panels are shared out too.
   const int64_t parts = smaller(panels, larger(1, kLeastBlocks / larger(1, plan.blocks() * c.groups)));
   const int64_t chunks = plan.blocks() * parts * c.groups;
-  if (c.finish.wantsMoments()) c.finish.begin(plan.blocks());
+  if (c.finish.wantsMoments()) c.finish.begin(plan.pieces());
   const int64_t perChunk = larger(1, kInlineWork / 2 / larger(1, work / larger(1, chunks)));
   floats = roundUp(floats, kLanes);
   const auto bytes = static_cast<size_t>(floats + PoolStage::floats(c, plan.mostPixels(), width)) * 4;
@@ -222,14 +334,13 @@ void forBlocks(const Correlation& c, const StripPlan& plan, int64_t width, int64
       auto block = f(index, group, memory);
       if (!c.finish.pools()) {
         block.run(c.results, first, end);
-        finishBlock(c, b, index, group, first * width, smaller(c.features, end * width) - first * width);
+        finishBlock(c, plan, b, index, group, first * width, smaller(c.features, end * width) - first * width);
         continue;
       }
-      const int64_t row = b.plane * c.windows.count[1] + b.row;
       for (int64_t panel = first; panel < end; ++panel) {
         const int64_t feature = group * c.features + panel * width;
-        block.run(stage.at(row, b.column, b.columns, feature), panel, panel + 1);
-        stage.pool(row, b.planes * b.rows, b.column, b.columns, feature, smaller(width, c.features - panel * width));
+        block.run(stage.at(b, feature), panel, panel + 1);
+        stage.pool(b, feature, smaller(width, c.features - panel * width));
       }
     }
   });
@@ -239,20 +350,28 @@ void forBlocks(const Correlation& c, const StripPlan& plan, int64_t width, int64
 template <class Product, class PackTap> void correlate(Correlation c, PackTap&& packTap) {
   Windows& w = c.windows;
   if (Product::kDepthPerWord == 2) w.word = StripWord::channelPair;
-  const int64_t panels = ceilDivide(c.features, kPanelWidth);
+  const int64_t panels = ceilDivide(c.features, kPanelWidth), work = w.values() * c.features;
+  const ImageStrip images(w, kTileRows, ceilDivide(kLeastBlocks, c.groups), work, kImageStripFloats);
+  const bool byImages = suitsImages(w, images);
   const Offsets offsets(w);
-  const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), w.values() * c.features, kStripFloats,
-                       offsets.memory());
+  const StripPlan plan(w, formFor(w), true, ceilDivide(kLeastBlocks, c.groups), work, kStripFloats, offsets.memory());
   c.packed = packPanels(c.kept, c.groups, panels, packedPanel(w), [&](int64_t group, int64_t panel, float* out) {
     const int64_t column = panel * kPanelWidth, width = smaller(kPanelWidth, c.features - column);
     for (int64_t t = 0; t < w.tapCount(); ++t)
       packTap(group, column, width, t, out + t * w.pixelWords() * kPanelWidth, kPanelWidth);
-    if (isNarrow(plan, width)) interleavePanel(out, w.values());
+    if (isNarrow(byImages ? w.pixelWords() : plan.runLength, width)) interleavePanel(out, w.values());
   });
   if (c.kept) c.kept->ready = true;
+  const int64_t total = w.planes() * w.planeWindows() * work * c.groups;
+  if (byImages) {
+    forBlocks(c, images, kPanelWidth, total, ImagesCorrelate<Product>::floats(c, images),
+              [&](int64_t index, int64_t group, float* memory) {
+                return ImagesCorrelate<Product>(c, images, images.block(index), group, memory);
+              });
+    return;
+  }
   const int64_t floats = plan.stripFloats() + BlockCorrelate<Product>::stageFloats(c, plan);
-  const int64_t work = w.planes() * w.planeWindows() * w.values() * c.features * c.groups;
-  forBlocks(c, plan, kPanelWidth, work, floats, [&](int64_t index, int64_t group, float* memory) {
+  forBlocks(c, plan, kPanelWidth, total, floats, [&](int64_t index, int64_t group, float* memory) {
     return BlockCorrelate<Product>(c, plan, plan.block(index), group, memory);
   });
 }

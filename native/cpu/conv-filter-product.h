@@ -5,6 +5,7 @@
 // sums as the shape needs to keep threads busy, which meet in a fixed order.
 #pragma once
 #include "../pool.h"
+#include "conv-image-strip.h"
 #include "conv.h"
 #include "gemm-epilogue.h"
 
@@ -88,7 +89,127 @@ class FilterSums {
   float* partials_;
 };
 
+// The product over strips of images (conv-image-strip.h), whose words are pairs of images where Product multiplies pairs. A chunk copies only the
+// channels that it makes, and a tap's sums go over the pixels that it sees inside of the image.
+template <class Product> class ImageProduct {
+ public:
+  ImageProduct(const Tensor& x, const Tensor& dy, const Tensor& dw, const ConvShape& s)
+      : dy_(dy), dw_(dw), s_(s), w_(s.windows(x)), cut_(s, w_), strip_(windowsOfPart(), w_.images, leastBlocks(), workPerPixel(), mostFloats()) {}
+
+  // Whether there is room for a strip, and channels enough to fill tiles.
+  bool suits() const { return strip_.suits && w_.planar() && s_.groupChannels() >= kLanes && w_.images >= Product::kDepthPerWord; }
+
+  void run() {
+    const int64_t blocks = strip_.blocks(), total = smaller(blocks, leastBlocks());
+    const FilterSums sums(dw_, total);
+    const int64_t pixels = ceilDivide(strip_.images, Product::kDepthPerWord) * strip_.rows * w_.count[2];
+    const size_t bytes = static_cast<size_t>(packedAt() + pixels * kPanelWidth) * 4;
+    const int64_t units = cut_.units() * s_.groups;
+    parallelFor(total * units, [&](int64_t i) {
+      const int64_t sum = i / units, unit = i % units;
+      float* strip = static_cast<float*>(threadScratch(bytes));
+      for (int64_t index = blocks * sum / total; index < blocks * (sum + 1) / total; ++index)
+        addBlock(strip, strip_.block(index), unit, sums.of(sum), index > blocks * sum / total);
+    });
+    sums.finish();
+  }
+
+ private:
+  // dw in parts of channels by features, so that one stays in L2 with the strip.
+  struct Cut {
+    int64_t tiles, panels;  // of a group's channels, and of its features
+    int64_t tileParts = 1, panelParts = 1;
+    Cut(const ConvShape& s, const Windows& w)
+        : tiles(ceilDivide(s.groupChannels(), kTileRows)), panels(ceilDivide(s.groupFeatures(), kPanelWidth)) {
+      while (w.tapCount() * rows() * columns() > kPartFloats && tileParts * panelParts < tiles * panels)
+        ++(panelParts == panels || (rows() >= columns() && tileParts < tiles) ? tileParts : panelParts);
+    }
+    int64_t rows() const { return ceilDivide(tiles, tileParts) * kTileRows; }
+    int64_t columns() const { return ceilDivide(panels, panelParts) * kPanelWidth; }
+    int64_t units() const { return tileParts * panelParts; }
+  };
+
+  Windows& windowsOfPart() {
+    if (Product::kDepthPerWord == 2) w_.word = StripWord::imagePair;
+    w_.channels = smaller(w_.channels, cut_.rows());
+    return w_;
+  }
+  int64_t leastBlocks() const { return ceilDivide(kLeastChunks, cut_.units() * s_.groups); }
+  int64_t workPerPixel() const { return w_.tapCount() * s_.groupChannels() * s_.groupFeatures(); }
+  int64_t mostFloats() const { return smaller(kPixelStripFloats, kMostPixels * roundUp(w_.channels, kLanes)); }
+
+  // Behind the strip and where its rows begin: dy, packed.
+  int64_t packedAt() const { return roundUp(strip_.stripFloats() + 4 * strip_.rows, kLanes); }
+
+  // Adds what the images of a block contribute to a unit of dw.
+  void addBlock(float* strip, const Block& block, int64_t unit, float* sum, bool accumulate) const {
+    const int64_t group = unit / cut_.units(), tilePart = unit / cut_.panelParts % cut_.tileParts, panelPart = unit % cut_.panelParts;
+    const int64_t channels = s_.groupChannels(), features = s_.groupFeatures(), depth = strip_.depth(block);
+    const int64_t beginTile = cut_.tiles * tilePart / cut_.tileParts, endTile = cut_.tiles * (tilePart + 1) / cut_.tileParts;
+    const auto channelOf = [&](int64_t tile) { return channels * tile / cut_.tiles; };
+    const int64_t firstChannel = channelOf(beginTile);
+    strip_.template fill<Product>(strip, block, group * channels + firstChannel, channelOf(endTile) - firstChannel);
+    int64_t* starts = reinterpret_cast<int64_t*>(strip + strip_.stripFloats());
+    int64_t* bStarts = starts + strip_.rows;
+    float* packed = strip + packedAt();
+    Tile tile{};
+    tile.aStride = strip_.pitch;
+    tile.starts = starts, tile.bStarts = bStarts;
+    tile.b = tile.ahead = packed;
+    tile.bStride = kPanelWidth;
+    tile.ldc = s_.features;
+    tile.accumulate = accumulate;
+    for (int64_t panel = cut_.panels * panelPart / cut_.panelParts; panel < cut_.panels * (panelPart + 1) / cut_.panelParts; ++panel) {
+      const int64_t column = group * features + panel * kPanelWidth;
+      tile.columns = smaller(kPanelWidth, features - panel * kPanelWidth);
+      pack(block, column, tile.columns, packed);
+      for (int64_t tap = 0; tap < w_.tapCount(); ++tap) {
+        const int64_t rowTap = tap / w_.taps[2], columnTap = tap % w_.taps[2];
+        const Range rows = strip_.windowsOf(1, rowTap), columns = strip_.windowsOf(2, columnTap);
+        tile.runs = 0;
+        for (int64_t row = larger(rows.begin, block.row); row < smaller(rows.end, block.row + block.rows); ++row, ++tile.runs) {
+          starts[tile.runs] = strip_.at(block, row, columns.begin, rowTap, columnTap);
+          bStarts[tile.runs] = ((row - block.row) * block.columns + columns.begin) * depth * kPanelWidth;
+        }
+        tile.depth = columns.size() * depth;
+        if (tile.depth == 0) tile.runs = 0;
+        for (int64_t t = beginTile; t < endTile; ++t) {
+          tile.a = strip + channelOf(t) - firstChannel;
+          tile.c = sum + (tap * channels + channelOf(t)) * s_.features + column;
+          TileKernels<Product>::multiply(static_cast<int>(channelOf(t + 1) - channelOf(t)), TileOrder::kByDepth, tile);
+        }
+      }
+    }
+  }
+
+  // `width` features of dy from `column` on, as they lie in the strip: packed[row][column][image or pair of images][feature].
+  void pack(const Block& b, int64_t column, int64_t width, float* packed) const {
+    const int64_t depth = strip_.depth(b), row = w_.count[2] * s_.features, image = w_.count[1] * row;
+    withFloat(dy_.dtype, [&]<class T>(T) {
+      for (int64_t h = 0; h < b.rows; ++h) {
+        for (int64_t i = 0; i < depth; ++i) {
+          const int64_t first = b.plane + i * Product::kDepthPerWord;
+          const T* from = dy_.as<const T>() + first * image + (b.row + h) * row + column;
+          const int64_t next = Product::kDepthPerWord == 2 && first + 1 < b.plane + b.planes ? image : 0;
+          for (int64_t c = 0; c < b.columns; ++c, from += s_.features) {
+            // A word has the second image one `next` after the first.
+            packAcross<Product>(from, next, next ? 2 : 1, width, packed + ((h * b.columns + c) * depth + i) * kPanelWidth, kPanelWidth);
+          }
+        }
+      }
+    });
+  }
+
+  const Tensor &dy_, &dw_;
+  const ConvShape& s_;
+  Windows w_;
+  Cut cut_;
+  ImageStrip strip_;
+};
+
 template <class Product> void multiplyWindows(const Tensor& x, const Tensor& dy, const Tensor& dw, const ConvShape& s) {
+  ImageProduct<Product> images(x, dy, dw, s);
+  if (images.suits()) return images.run();
   constexpr bool kPairs = Product::kDepthPerWord == 2;
   Windows w = s.windows(x);
   if (kPairs) w.word = StripWord::pixelPair;

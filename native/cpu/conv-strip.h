@@ -28,7 +28,8 @@ namespace neurite::cpu::NEURITE_ISA {
 enum class StripWord {
   value,
   channelPair,  // channels 2i (low half) and 2i + 1 of a pixel; zero after an odd last
-  pixelPair     // a channel of the pixels that a window and the next of its line see; zero after the last
+  pixelPair,    // a channel of the pixels that a window and the next of its line see; zero after the last
+  imagePair     // a channel of the same pixel of images 2i and 2i + 1 (conv-image-strip.h); zero after an odd last
 };
 
 // Windows over images: window q sees place q * stride + tap * dilation - before on each axis, zeros outside. `before` may be
@@ -56,9 +57,12 @@ struct Windows {
   int64_t values() const { return tapCount() * pixelWords(); }  // in words
   int64_t planes() const { return images * count[0]; }
   int64_t planeWindows() const { return count[1] * count[2]; }
+  // Whether the first axis is none.
+  bool planar() const { return taps[0] == 1 && size[0] == 1 && count[0] == 1 && before[0] == 0; }
 };
 
-// A block: whole planes (a plane is one place along the first axis), or rows of one plane, or a part of one row.
+// A block: whole planes (a plane is one place along the first axis), or rows of one plane, or a part of one row; in strips of images rows of
+// several planes.
 struct Block {
   int64_t plane, planes, row, rows, column, columns;
   int64_t pixels() const { return planes * rows * columns; }
@@ -121,6 +125,9 @@ class StripPlan {
     return {p * planes,  smaller(planes, w.planes() - p * planes),  r * rows, smaller(rows, w.count[1] - r * rows),
             c * columns, smaller(columns, w.count[2] - c * columns)};
   }
+  // Results that lie one after the other: here each block.
+  int64_t pieces() const { return blocks(); }
+  int64_t piece(int64_t index, int64_t) const { return index; }
   // Pixels of the largest block.
   int64_t mostPixels() const { return planes * rows * columns; }
   int64_t stripFloats() const { return w.parts * partPitch; }

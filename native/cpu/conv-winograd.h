@@ -236,8 +236,8 @@ inline bool correlateTiles(const Correlation& c, const float* weights) {
     const int64_t row = rowOfTile(w, first), rows = rowOfTile(w, first + tiles) - row;
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t feature = panel * kPanelWidth;
-      run(stage.at(row, 0, w.count[2], feature), panel, panel + 1);
-      stage.pool(row, rows, 0, w.count[2], feature, smaller(kPanelWidth, c.features - feature));
+      run(stage.at(row, w.count[1], 0, w.count[2], feature), panel, panel + 1);
+      stage.pool(0, row, rows, 0, w.count[2], feature, smaller(kPanelWidth, c.features - feature));
     }
   });
   if (finite.load(std::memory_order_relaxed) && !wholeRows) c.finish.whole();

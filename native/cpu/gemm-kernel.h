@@ -21,7 +21,7 @@ inline constexpr int kTilePitch = (kTileRows + kLanes - 1) / kLanes * kLanes;
 // How many k ahead of its use packed A is asked for; its next cache lines come from L2 (7 to 10 % measured).
 inline constexpr int kPrefetchDepth = 24;
 
-// k runs over `runs` pieces of A of the same length, which lie `starts` after `a`; B is whole.
+// k runs over `runs` pieces of A of the same length, which lie `starts` after `a`; B is whole, or in pieces too.
 inline constexpr int64_t kOneRun[1] = {0};
 struct Tile {
   const float* a;
@@ -29,7 +29,8 @@ struct Tile {
   int64_t runs = 1;
   const int64_t* starts = kOneRun;  // floats
   const float* b;
-  int64_t bStride;  // floats from one k to the next
+  const int64_t* bStarts = nullptr;  // floats, a run's piece of B; null where they follow each other
+  int64_t bStride;                   // floats from one k to the next
   int64_t depth;    // number of k in a run; for pairs of bfloat16, of pairs
   float* c;
   int64_t ldc;
@@ -100,6 +101,7 @@ __attribute__((noinline)) void multiplyTile(const Tile& tile) {
 
   for (int64_t run = 0; run < tile.runs; ++run) {
     const float* a = tile.a + tile.starts[run];
+    if (tile.bStarts) b = tile.b + tile.bStarts[run];
     RowPointers row(a, aStride);
     auto multiplyDepth = [&](int step) __attribute__((always_inline)) {
       F32 bv[vectors];

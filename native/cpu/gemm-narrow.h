@@ -32,6 +32,7 @@ template <class Product, int rows> __attribute__((noinline)) void multiplyNarrow
   const float* b = tile.b;
   for (int64_t run = 0; run < tile.runs; ++run) {
     RowPointers row(tile.a + tile.starts[run], tile.aStride);
+    if (tile.bStarts) b = tile.b + tile.bStarts[run];
     auto multiplyWords = [&](int step) __attribute__((always_inline)) {
       const F32 low = load(b), high = load(b + kLanes);
       NEURITE_UNROLL
