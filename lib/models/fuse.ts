@@ -3,8 +3,9 @@
 // Fused are: a product (dense or convolution) or a batch normalisation with the activation behind it; a batch normalisation with the sum
 // and relu behind it, the end of a residual block; and, outside of training, a product with the batch normalisation behind it, whose scale
 // and shift become part of the product's weights (where the end of a residual block follows, only of a convolution); a convolution with the sum and
-// the activation behind it, or with its activation and the maximum pooling behind that. In
-// training a convolution, with its activation, takes the moments for the batch normalisation behind it. Nothing else may read what is between them.
+// the activation behind it, or with its activation and the maximum pooling behind that, also behind a batch normalisation that becomes part of its
+// weights. In training a convolution, with its activation, takes the moments for the batch normalisation behind it. Nothing else may read what is
+// between them.
 import { inDType } from '../dtype'
 import type { BatchNormalization } from '../layers/batch-normalization'
 import type { FusedPart } from '../layers/fusion'
@@ -113,8 +114,9 @@ function normalizedFrom(
 ): Group | undefined {
   // Behind an activation there is nothing to fold, only moments to take.
   if (inner !== 'none' && product[0]!.layer.callMoments === undefined) return undefined
-  const { nodes, ...rest } = normalizationFrom(normalization, behind) ?? { nodes: [normalization] }
-  return { nodes: [...product, ...nodes], normalization, inner, conv, ...rest }
+  const { nodes, ...rest }: Group = normalizationFrom(normalization, behind) ?? { nodes: [normalization] }
+  const pool = conv && inner === 'none' && rest.sum === undefined ? poolingBehind(behind(nodes.at(-1)!)) : undefined
+  return { nodes: [...product, ...nodes, ...(pool ? [pool.node] : [])], normalization, inner, conv, ...rest, pool }
 }
 
 function poolingBehind(next: Part | undefined): Group['pool'] {
@@ -166,19 +168,22 @@ export function computeGroup(
   }
   const epilogue = {
     residual: residual && inDType(residual, layer.computeDType),
-    activation: logits ? 'none' : activation,
-    pool: pool && { ...pool.options, layer: pool.node.layer.name }
+    activation: logits ? 'none' : activation
   } as const
-  if (normalization === undefined) return layer.applyFused(x, context, epilogue)
+  const pooled = { ...epilogue, pool: pool && { ...pool.options, layer: pool.node.layer.name } }
+  if (normalization === undefined) return layer.applyFused(x, context, pooled)
   const normalizer = normalization.layer as BatchNormalization
   if (!context.training && (conv || sum === undefined) && inner === 'none' && layer.canFold(x)) {
-    return layer.applyFused(x, context, { ...epilogue, normalization: normalizer })
+    return layer.applyFused(x, context, { ...pooled, normalization: normalizer })
   }
   const takesMoments = layer.callMoments !== undefined && normalizer.usesMoments(context)
   const [product, ...moments] = takesMoments ? layer.applyMoments(x, inner) : [layer.applyFused(x, context, { activation: inner })]
   const result = normalizer.applyFused(product, context, { ...epilogue, moments: takesMoments ? (moments as [Tensor, Tensor]) : undefined })
   for (const t of [product, ...moments]) t.dispose()
-  return result
+  if (pool === undefined) return result
+  const maxima = pool.node.layer.apply(result, context)
+  result.dispose()
+  return maxima
 }
 
 function pairAt<T>(at: number, value: T, other: T): [T, T] {

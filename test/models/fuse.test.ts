@@ -138,6 +138,12 @@ const twins: Record<string, () => Twin> = {
     chain(conv({ groups: 2 }), relu({ activation: 'sigmoid' }), layers.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same' })),
   'conv without bias, maxPooling': () => chain(conv({ useBias: false, strides: 2 }), layers.maxPooling2d()),
   'conv, maxPooling, dense': () => chain(conv(), layers.maxPooling2d(), layers.flatten(), layers.dense({ units: 3 })),
+  'conv, batchNormalization, relu, maxPooling': () =>
+    chain(conv(), layers.batchNormalization({ momentum: 0.5 }), relu(), layers.maxPooling2d()),
+  'conv, batchNormalization, maxPooling of windows that overlap': () =>
+    chain(conv({ useBias: false }), layers.batchNormalization(), layers.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same' })),
+  'depthwise, batchNormalization, relu, maxPooling': () =>
+    chain(layers.depthwiseConv2d({ kernelSize: 3 }), layers.batchNormalization(), relu(), layers.maxPooling2d()),
   'transposed conv, maxPooling': () => chain(layers.conv2dTranspose({ filters: 3, kernelSize: 2 }), layers.maxPooling2d()),
   'conv, sum': () => shortcut([conv()]),
   'conv, sum, relu': () => shortcut([conv(), relu(), conv({ groups: 2, useBias: false })], relu()),
@@ -239,6 +245,15 @@ describe('the ops that are run', () => {
     expect(skip(run(residual().net, false))).toEqual([...normalized, ...normalized])
     const dense = shortcut([layers.dense({ units: 4 }), layers.batchNormalization()], relu()).net
     expect(skip(run(dense, false))).toEqual(['matmul', 'channelNorm'])
+  })
+
+  test('prediction: maxima behind a normalisation are taken by the convolution', () => {
+    const normalized = ['fill', 'channelNorm', 'channelNorm', 'conv']
+    const pooled = chain(conv(), layers.batchNormalization(), relu(), layers.maxPooling2d()).net
+    expect(skip(run(pooled, false))).toEqual(normalized)
+    expect(skip(run(pooled, true))).toEqual(['conv', 'channelNorm', 'movingAverage', 'maxPool'])
+    const depthwise = chain(layers.depthwiseConv2d({ kernelSize: 3 }), layers.batchNormalization(), relu(), layers.maxPooling2d()).net
+    expect(skip(run(depthwise, false))).toEqual([...normalized, 'maxPool'])
   })
 
   test('a convolution adds a residual before its activation', () => {
