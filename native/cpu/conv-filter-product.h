@@ -94,10 +94,18 @@ class FilterSums {
 template <class Product> class ImageProduct {
  public:
   ImageProduct(const Tensor& x, const Tensor& dy, const Tensor& dw, const ConvShape& s)
-      : dy_(dy), dw_(dw), s_(s), w_(s.windows(x)), cut_(s, w_), strip_(windowsOfPart(), w_.images, leastBlocks(), workPerPixel(), mostFloats()) {}
+      : dy_(dy),
+        dw_(dw),
+        s_(s),
+        w_(s.windows(x)),
+        cut_(s, w_),
+        strip_(windowsOfPart(), w_.images, leastBlocks(), workPerPixel(), mostFloats()) {}
 
-  // Whether there is room for a strip, and channels enough to fill tiles.
-  bool suits() const { return strip_.suits && w_.planar() && s_.groupChannels() >= kLanes && w_.images >= Product::kDepthPerWord; }
+  // Whether there is room for a strip, and channels enough to fill tiles, as a tile has those of one tap; pairs need fewer, as they halve the strip.
+  bool suits() const {
+    return strip_.suits && w_.planar() && w_.images >= Product::kDepthPerWord &&
+           s_.groupChannels() * Product::kDepthPerWord >= 2 * kLanes;
+  }
 
   void run() {
     const int64_t blocks = strip_.blocks(), total = smaller(blocks, leastBlocks());
@@ -143,9 +151,11 @@ template <class Product> class ImageProduct {
 
   // Adds what the images of a block contribute to a unit of dw.
   void addBlock(float* strip, const Block& block, int64_t unit, float* sum, bool accumulate) const {
-    const int64_t group = unit / cut_.units(), tilePart = unit / cut_.panelParts % cut_.tileParts, panelPart = unit % cut_.panelParts;
+    const int64_t group = unit / cut_.units(), tilePart = unit / cut_.panelParts % cut_.tileParts,
+                  panelPart = unit % cut_.panelParts;
     const int64_t channels = s_.groupChannels(), features = s_.groupFeatures(), depth = strip_.depth(block);
-    const int64_t beginTile = cut_.tiles * tilePart / cut_.tileParts, endTile = cut_.tiles * (tilePart + 1) / cut_.tileParts;
+    const int64_t beginTile = cut_.tiles * tilePart / cut_.tileParts,
+                  endTile = cut_.tiles * (tilePart + 1) / cut_.tileParts;
     const auto channelOf = [&](int64_t tile) { return channels * tile / cut_.tiles; };
     const int64_t firstChannel = channelOf(beginTile);
     strip_.template fill<Product>(strip, block, group * channels + firstChannel, channelOf(endTile) - firstChannel);
@@ -159,7 +169,8 @@ template <class Product> class ImageProduct {
     tile.bStride = kPanelWidth;
     tile.ldc = s_.features;
     tile.accumulate = accumulate;
-    for (int64_t panel = cut_.panels * panelPart / cut_.panelParts; panel < cut_.panels * (panelPart + 1) / cut_.panelParts; ++panel) {
+    for (int64_t panel = cut_.panels * panelPart / cut_.panelParts;
+         panel < cut_.panels * (panelPart + 1) / cut_.panelParts; ++panel) {
       const int64_t column = group * features + panel * kPanelWidth;
       tile.columns = smaller(kPanelWidth, features - panel * kPanelWidth);
       pack(block, column, tile.columns, packed);
@@ -167,7 +178,8 @@ template <class Product> class ImageProduct {
         const int64_t rowTap = tap / w_.taps[2], columnTap = tap % w_.taps[2];
         const Range rows = strip_.windowsOf(1, rowTap), columns = strip_.windowsOf(2, columnTap);
         tile.runs = 0;
-        for (int64_t row = larger(rows.begin, block.row); row < smaller(rows.end, block.row + block.rows); ++row, ++tile.runs) {
+        for (int64_t row = larger(rows.begin, block.row); row < smaller(rows.end, block.row + block.rows);
+             ++row, ++tile.runs) {
           starts[tile.runs] = strip_.at(block, row, columns.begin, rowTap, columnTap);
           bStarts[tile.runs] = ((row - block.row) * block.columns + columns.begin) * depth * kPanelWidth;
         }
@@ -193,7 +205,8 @@ template <class Product> class ImageProduct {
           const int64_t next = Product::kDepthPerWord == 2 && first + 1 < b.plane + b.planes ? image : 0;
           for (int64_t c = 0; c < b.columns; ++c, from += s_.features) {
             // A word has the second image one `next` after the first.
-            packAcross<Product>(from, next, next ? 2 : 1, width, packed + ((h * b.columns + c) * depth + i) * kPanelWidth, kPanelWidth);
+            packAcross<Product>(from, next, next ? 2 : 1, width,
+                                packed + ((h * b.columns + c) * depth + i) * kPanelWidth, kPanelWidth);
           }
         }
       }

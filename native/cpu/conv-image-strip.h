@@ -40,11 +40,13 @@ class ImageStrip {
     const int64_t work = w.images * w.planeWindows() * workPerPixel;
     const int64_t wanted = larger(1, smaller(leastBlocks, work / (kInlineWork / 2)));
     // Rows between blocks are copied for both: no more of those than of the others.
-    const int64_t enough = smaller(w.count[1], larger(w.multiple[1], (w.taps[1] - 1) * w.dilation[1]));
+    const int64_t enough = smaller(w.count[1], roundUp((w.taps[1] - 1) * w.dilation[1], w.multiple[1]));
     for (int64_t parts = ceilDivide(w.images, larger(1, mostImages));; parts *= 2) {
       images = roundUp(ceilDivide(w.images, parts), pairs_ ? 2 : 1);
-      rows = smaller(w.count[1], roundUp(ceilDivide(w.count[1], ceilDivide(wanted, parts)), w.multiple[1]));
+      rows = larger(enough, roundUp(ceilDivide(w.count[1], ceilDivide(wanted, parts)), w.multiple[1]));
+      rows = smaller(w.count[1], rows / w.multiple[1] * w.multiple[1]);
       while (rows > w.multiple[1] && images * imageFloats() > mostFloats) rows -= w.multiple[1];
+      rows = roundUp(ceilDivide(w.count[1], ceilDivide(w.count[1], rows)), w.multiple[1]);
       suits = rows >= enough && images * imageFloats() <= mostFloats;
       if (suits || images <= (pairs_ ? 2 : 1)) break;
     }
@@ -73,6 +75,16 @@ class ImageStrip {
   }
   Range windowsOf(int axis, int64_t tap) const {
     return inside(tap * w.dilation[axis] - w.before[axis], w.stride[axis], w.size[axis], w.count[axis]);
+  }
+  // How many of all taps of all windows lie inside of the image.
+  double insideShare() const {
+    double share = 1;
+    for (int axis = 1; axis < 3; ++axis) {
+      int64_t seen = 0;
+      for (int64_t tap = 0; tap < w.taps[axis]; ++tap) seen += windowsOf(axis, tap).size();
+      share *= static_cast<double>(seen) / static_cast<double>(larger(1, w.taps[axis] * w.count[axis]));
+    }
+    return share;
   }
   // The columns of windows that see all taps along their row.
   Range wholeColumns() const {
@@ -111,8 +123,7 @@ class ImageStrip {
   bool suits;            // whether there is room for rows enough
 
  private:
-  template <class Product, class T>
-  void copyPixel(float* to, const T* from, int64_t next, int64_t channels) const {
+  template <class Product, class T> void copyPixel(float* to, const T* from, int64_t next, int64_t channels) const {
     if (pairs_) {
       if constexpr (Product::kDepthPerWord == 2) {
         for (int64_t i = 0; i < channels; i += kLanes)

@@ -31,7 +31,7 @@ struct Tile {
   const float* b;
   const int64_t* bStarts = nullptr;  // floats, a run's piece of B; null where they follow each other
   int64_t bStride;                   // floats from one k to the next
-  int64_t depth;    // number of k in a run; for pairs of bfloat16, of pairs
+  int64_t depth;                     // number of k in a run; for pairs of bfloat16, of pairs
   float* c;
   int64_t ldc;
   int64_t columns;    // valid columns, at most kPanelWidth

@@ -137,6 +137,12 @@ onEveryDevice(() => {
     })
   })
 
+  test.each(Object.keys(unusual).slice(0, 4))('%s, bfloat16', async (name) => {
+    const made = make({ x: [3, 6, 7, 20], features: 18 }, 'bfloat16', -1)
+    unusual[name]!(made)
+    expectNear(await received(made, 'bfloat16'), made, 2 ** -8)
+  })
+
   test.each(Object.keys(unusual))('%s', async (name) => {
     const made = make({ x: [2, 6, 7, 20], features: 18 }, 'float32', -1)
     unusual[name]!(made)

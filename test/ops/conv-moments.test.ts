@@ -20,6 +20,8 @@ const cases: Record<string, Moments> = {
   'parts of one row': { x: [1, 3, 3000, 16], w: [3, 3, 16, 24] },
   'parts of a row of tiles': { x: [1, 4, 420, 64], w: [3, 3, 64, 64], options: { padding: 'same' } },
   'rows of tiles': { x: [2, 21, 19, 40], w: [3, 3, 40, 70], options: { padding: 'same' } },
+  'rows of many images': { x: [17, 12, 6, 32], w: [3, 2, 32, 40], options: { padding: 'same' } },
+  'many small images': { x: [70, 3, 2, 32], w: [3, 2, 32, 40], options: { padding: 'same' } },
   'short lines': { x: [70, 4, 4, 24], w: [3, 3, 24, 40], options: { padding: 'same' } },
   'features of several panels': { x: [2, 3, 3, 8], w: [2, 2, 8, 600], options: { padding: 'same' } },
   strides: { x: [4, 15, 16, 6], w: [3, 3, 6, 9], options: { strides: 2, padding: 'same', dilationRate: 1 } },

@@ -17,6 +17,8 @@ const cases: Record<string, Pooled> = {
   'rows of tiles': [[2, 21, 20, 40], [3, 3, 40, 70], { poolSize: 2 }, same],
   'windows across one row of tiles': [[2, 7, 20, 40], [3, 3, 40, 48], { poolSize: [1, 5] }, same],
   'windows over several rows of tiles': [[2, 18, 15, 40], [3, 3, 40, 48], { poolSize: 3 }, same],
+  'rows of many images': [[17, 12, 6, 32], [3, 2, 32, 40], { poolSize: 2 }, same],
+  'windows across rows of many images': [[9, 12, 7, 32], [3, 2, 32, 12], { poolSize: [3, 2] }, { padding: 'same', activation: 'tanh' }],
   'short lines': [[70, 4, 4, 24], [3, 3, 24, 40], { poolSize: 2 }, same],
   'features of several panels': [[2, 4, 4, 8], [3, 3, 8, 600], { poolSize: 2 }, same],
   'positions beyond a byte': [[2, 18, 19, 3], [3, 3, 3, 8], { poolSize: 17 }, same],

@@ -247,6 +247,26 @@ const tiled: Shapes[] = [
   [[1, 3, 6, 8, 32], [1, 3, 3, 32, 32], { padding: 'same' }]
 ]
 
+// Images and channels enough for lines through several images: blocks of rows, narrow last panels, windows that see nothing, odd numbers of channels.
+const many: Shapes[] = [
+  [[14, 5, 4, 32], [3, 2, 32, 40], { padding: 'same' }],
+  [[9, 5, 6, 32], [3, 3, 32, 12], { strides: 2, padding: 'same' }],
+  [[8, 6, 5, 64], [3, 3, 32, 80], { groups: 2, dilationRate: 2, padding: 'same' }],
+  [[7, 12, 3, 34], [5, 3, 34, 33], { padding: 'same' }],
+  [[16, 9, 33], [4, 33, 40], { padding: 'causal', dilationRate: 2 }],
+  [
+    [8, 2, 2, 32],
+    [3, 3, 32, 36],
+    {
+      strides: [1, 3],
+      padding: [
+        [3, 0],
+        [1, 5]
+      ]
+    }
+  ]
+]
+
 /** Numbers that Winograd's transforms would spread over a tile, at one pixel or one weight. */
 const spikes = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 3e38]
 const spiked = (shape: readonly number[], at: number, value: number): Input =>
@@ -292,6 +312,8 @@ opSuite<Attributes>('conv', {
     })),
     ...plainCases('float32', tiled),
     ...plainCases('bfloat16', tiled).map((c) => ({ ...c, tolerance: 4e-3 })),
+    ...plainCases('float32', many),
+    ...plainCases('bfloat16', many).map((c) => ({ ...c, tolerance: 4e-3 })),
     ...([undefined, 'relu'] as const).flatMap((activation) =>
       spikes.flatMap((value) => [
         {
