@@ -135,13 +135,6 @@ inline bool suitsImages(const Windows& w, const ImageStrip& strip) {
 // Whether the micro-kernel for narrow panels makes this one.
 inline bool isNarrow(int64_t runLength, int64_t columns) { return columns <= kLanes && runLength % 2 == 0; }
 
-template <class Product> void multiplyRows(bool narrow, int64_t height, const Tile& tile) {
-  if (narrow)
-    NarrowTileKernels<Product>::multiply(static_cast<int>(height), tile);
-  else
-    TileKernels<Product>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
-}
-
 // The panels of one block.
 template <class Product> class BlockCorrelate {
  public:
@@ -201,13 +194,13 @@ template <class Product> class BlockCorrelate {
         if (!half) {
           tile.c = static_cast<float*>(results_.data) + at;
           tile.ldc = results_.pitch[2];
-          multiplyRows<Product>(narrow, height, tile);
+          multiply(narrow, height, tile);
           if (last && rest != Activation::none)
             finishTile(tile.c, tile.ldc, tile.c, tile.ldc, height, tile.columns, rest);
         } else {
           tile.c = stage_ + (line * lineLength_ + first) * kPanelWidth;
           tile.ldc = kPanelWidth;
-          multiplyRows<Product>(narrow, height, tile);
+          multiply(narrow, height, tile);
           if (last) {
             finishTile(tile.c, kPanelWidth, static_cast<uint16_t*>(results_.data) + at, results_.pitch[2], height,
                        tile.columns, rest);
@@ -215,6 +208,13 @@ template <class Product> class BlockCorrelate {
         }
       }
     }
+  }
+
+  static void multiply(bool narrow, int64_t height, const Tile& tile) {
+    if (narrow)
+      NarrowTileKernels<Product>::multiply(static_cast<int>(height), tile);
+    else
+      TileKernels<Product>::multiply(static_cast<int>(height), TileOrder::kByRow, tile);
   }
 
   int64_t placeOf(int64_t line) const {
@@ -294,7 +294,10 @@ template <class Product> class ImagesCorrelate {
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t first = windows * t / tiles, last = windows * (t + 1) / tiles;
       tile.a = images_ + first * strip_.pitch;
-      multiplyRows<Product>(narrow, last - first, tile);
+      if (narrow)
+        multiplyNarrow(tile, last - first, columnTaps.size() < w.taps[2] ? columnTaps.size() : tile.runs);
+      else
+        TileKernels<Product>::multiply(static_cast<int>(last - first), TileOrder::kByRow, tile);
       // The windows of a column at a time, which lie an image apart.
       for (int64_t i = first, height; i < last; i += height) {
         const int64_t image = i % block_.planes;
@@ -306,6 +309,23 @@ template <class Product> class ImagesCorrelate {
         });
       }
     }
+  }
+
+  // The kernel for narrow panels takes B in one piece: so many runs at a time follow each other.
+  static void multiplyNarrow(const Tile& whole, int64_t height, int64_t runs) {
+    Tile tile = whole;
+    int64_t run = 0;
+    do {
+      const bool last = run + runs >= whole.runs;
+      tile.runs = smaller(runs, whole.runs);
+      tile.starts = whole.starts + run;
+      tile.b = whole.b + (whole.runs > 0 ? whole.bStarts[run] : 0);
+      tile.accumulate = run > 0;
+      tile.bias = last ? whole.bias : nullptr;
+      tile.relu = last && whole.relu;
+      NarrowTileKernels<Product>::multiply(static_cast<int>(height), tile);
+      run += runs;
+    } while (run < whole.runs);
   }
 
   const Correlation& c_;

@@ -30,10 +30,8 @@ template <class Product, int rows> __attribute__((noinline)) void multiplyNarrow
   NEURITE_UNROLL
   for (int i = 0; i < rows; ++i) acc[i][0] = acc[i][1] = zeros();
   const float* b = tile.b;
-  const int64_t* bStarts = tile.bStarts;
   for (int64_t run = 0; run < tile.runs; ++run) {
     RowPointers row(tile.a + tile.starts[run], tile.aStride);
-    if (bStarts) b = tile.b + bStarts[run];
     auto multiplyWords = [&](int step) __attribute__((always_inline)) {
       const F32 low = load(b), high = load(b + kLanes);
       NEURITE_UNROLL
