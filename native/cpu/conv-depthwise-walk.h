@@ -42,6 +42,35 @@ struct InnerSteps {
   }
 };
 
+// What a walk of a part of the kernel is made of.
+template <int results, int stride, int rows, int width> struct WalkForm {
+  static constexpr int kSources = rows + results - 1, kWaiting = (width + stride - 1) / stride;
+  static constexpr int kSeen = width < stride ? width : stride;
+  // Rows that the walk below this one adds.
+  static constexpr int kNew = kSources < stride * results ? kSources : stride * results;
+
+  // Step j: f(r, tap, at, value) for what results r see of it through tap number `tap` of the part, which is number `at` of its
+  // row. `inner`: all is inside of the image.
+  template <bool inner, class T, class F>
+  static NEURITE_INLINE void step(const Steps& s, const T* const (&source)[kSources], int64_t j, int64_t lanes, F&& f) {
+    unrolled<kSources>([&](int i) __attribute__((always_inline)) {
+      unrolled<kSeen>([&](int first) __attribute__((always_inline)) {
+        const int64_t column = s.column + j * s.columnStep + first;
+        if (!inner && (column < 0 || column >= s.columns)) return;
+        const T* x = source[i] + j * s.columnStep * s.pixel + first * s.pixel;
+        if (inner && i >= kSources - kNew) prefetch(x + kNew * s.rowPitch);
+        const F32 value = loadFloats(x, lanes);
+        unrolled<results>([&](int r) __attribute__((always_inline)) {
+          if (i - r < 0 || i - r >= rows) return;
+          unrolled<width>(EACH {
+            if (v % stride == first) f(r, (i - r) * width + v, v, value);
+          });
+        });
+      });
+    });
+  }
+};
+
 // What makes rows of results, a vector of features after the other; or a part of the sums of one vector. Pointers are to
 // the first feature.
 struct CorrelateWalk {
@@ -62,13 +91,11 @@ struct CorrelateWalk {
 
 // T: what sources and results are stored as.
 template <class T, int results, int stride, int rows, int width> void correlateWalk(const CorrelateWalk& p) {
-  constexpr int kSources = rows + results - 1, kWaiting = (width + stride - 1) / stride;
-  constexpr int kSeen = width < stride ? width : stride;
-  constexpr int kNew =
-      kSources < stride * results ? kSources : stride * results;  // rows that the walk below this one adds
+  using Form = WalkForm<results, stride, rows, width>;
+  constexpr int kSources = Form::kSources, kWaiting = Form::kWaiting;
   const Steps steps = p.steps;
-  const int64_t pitch = steps.columnStep * steps.pixel, last = steps.count + kWaiting - 1;
-  const InnerSteps inside(steps, kWaiting - 1, last, kSeen);
+  const int64_t last = steps.count + kWaiting - 1;
+  const InnerSteps inside(steps, kWaiting - 1, last, Form::kSeen);
   // The last steps begin no results.
   const int64_t begin = inside.begin, end = p.from ? smaller(inside.end, steps.count) : inside.end;
   const auto walk = [&](int64_t f, int64_t lanes) __attribute__((always_inline)) {
@@ -90,22 +117,10 @@ template <class T, int results, int stride, int rows, int width> void correlateW
         const bool begun = from && (inner || j < steps.count);
         sums[v][0] = begun ? load(from + v * sumsPitch + j * kLanes) : bias;
       });
-      unrolled<kSources>([&](int i) __attribute__((always_inline)) {
-        unrolled<kSeen>([&](int at) __attribute__((always_inline)) {
-          const int64_t column = steps.column + j * steps.columnStep + at;
-          if (!inner && (column < 0 || column >= steps.columns)) return;
-          const T* x = source[i] + j * pitch + at * steps.pixel;
-          if (inner && i >= kSources - kNew) prefetch(x + kNew * steps.rowPitch);
-          const F32 value = loadFloats(x, lanes);
-          unrolled<results>([&](int r) __attribute__((always_inline)) {
-            if (i - r < 0 || i - r >= rows) return;
-            unrolled<width>(EACH {
-              if (v % stride != at) return;
-              sums[r][v / stride] = fma(value, weights[(i - r) * width + v], sums[r][v / stride]);
-            });
+      Form::template step<inner>(
+          steps, source, j, lanes, [&](int r, int tap, int at, F32 value) __attribute__((always_inline)) {
+            sums[r][at / stride] = fma(value, weights[tap], sums[r][at / stride]);
           });
-        });
-      });
       const int64_t done = j - (kWaiting - 1);
       if (inner || (done >= 0 && done < steps.count)) {
         unrolled<results>(EACH {
@@ -142,12 +157,11 @@ struct SumWalk {
 };
 
 template <class T, int results, int stride, int rows, int width> void sumWalk(const SumWalk& p) {
-  constexpr int kSources = rows + results - 1, kWaiting = (width + stride - 1) / stride;
-  constexpr int kSeen = width < stride ? width : stride;
-  constexpr int kNew = kSources < stride * results ? kSources : stride * results;
+  using Form = WalkForm<results, stride, rows, width>;
+  constexpr int kSources = Form::kSources, kWaiting = Form::kWaiting;
   const Steps steps = p.steps;
-  const int64_t pitch = steps.columnStep * steps.pixel, last = steps.count + kWaiting - 1;
-  const InnerSteps inside(steps, kWaiting - 1, steps.count, kSeen);
+  const int64_t last = steps.count + kWaiting - 1;
+  const InnerSteps inside(steps, kWaiting - 1, steps.count, Form::kSeen);
   const auto walk = [&](int64_t f, int64_t lanes) __attribute__((always_inline)) {
     const int64_t dyPitch = p.dyPitch, dyAhead = results * p.dyRowPitch;
     const T *source[kSources], *dy[results];
@@ -164,25 +178,12 @@ template <class T, int results, int stride, int rows, int width> void sumWalk(co
           gradient[v][0] = loadFloats(from, lanes);
         });
       }
-      unrolled<kSources>([&](int i) __attribute__((always_inline)) {
-        unrolled<kSeen>([&](int at) __attribute__((always_inline)) {
-          const int64_t column = steps.column + j * steps.columnStep + at;
-          if (!inner && (column < 0 || column >= steps.columns)) return;
-          const T* x = source[i] + j * pitch + at * steps.pixel;
-          if (inner && i >= kSources - kNew) prefetch(x + kNew * steps.rowPitch);
-          const F32 value = loadFloats(x, lanes);
-          unrolled<results>([&](int r) __attribute__((always_inline)) {
-            if (i - r < 0 || i - r >= rows) return;
-            unrolled<width>(EACH {
-              if (v % stride != at) return;
-              const int64_t pixel = j - v / stride;
-              if (!inner && (pixel < 0 || pixel >= steps.count)) return;
-              F32& sum = sums[(i - r) * width + v];
-              sum = fma(value, gradient[r][v / stride], sum);
-            });
+      Form::template step<inner>(
+          steps, source, j, lanes, [&](int r, int tap, int at, F32 value) __attribute__((always_inline)) {
+            const int64_t pixel = j - at / stride;
+            if (inner || (pixel >= 0 && pixel < steps.count))
+              sums[tap] = fma(value, gradient[r][at / stride], sums[tap]);
           });
-        });
-      });
       unrolled<results>([&](int r) __attribute__((always_inline)) {
         unrolled<kWaiting - 1>(EACH { gradient[r][kWaiting - 1 - v] = gradient[r][kWaiting - 2 - v]; });
       });
