@@ -116,13 +116,18 @@ export abstract class Model<Out extends Structure<Tensor> = Tensor> extends Laye
   /** Shapes that inputs must have, with null for sizes that may vary. */
   protected abstract get declaredShapes(): readonly (PartialShape | undefined)[]
 
+  /** What messages call the input of a model with one. */
+  protected get onlyInput(): string {
+    return 'the input'
+  }
+
   /** Inputs have the sizes that were declared; batches may be of any size. */
   protected override checkInput(given: ShapeOrShapes): void {
     const names = this.inputNames
     this.declaredShapes.forEach((expected, i) => {
       const shape = shapeOf(given, i, names)
       if (!shape || !expected || fits(shape, expected)) return
-      const which = names.length > 1 ? `the input ${show(names[i])}` : 'the input'
+      const which = names.length > 1 ? `the input ${show(names[i])}` : this.onlyInput
       const hint = fits([null, ...shape], expected) ? ': one sample is a batch of one' : ''
       throw this.failure(ShapeError, `expected ${which} to be ${showShape(expected)}, received ${showShape(shape)}${hint}`)
     })

@@ -83,6 +83,11 @@ export class Sequential extends Model {
     return [this.knownShape]
   }
 
+  protected override get onlyInput(): string {
+    const [first] = this.chain
+    return first === undefined ? super.onlyInput : `the input of layer "${first.name}"`
+  }
+
   override getConfig(): Config {
     const { name, trainable, head } = this
     const batchInputShape = this.inputShapes[0] ?? this.declaredShape

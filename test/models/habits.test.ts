@@ -6,7 +6,7 @@ type Any = any
 
 const network = () =>
   sequential([
-    layers.conv2d({ filters: 2, kernelSize: 3, inputShape: [8, 8, 1] }),
+    layers.conv2d({ name: 'first', filters: 2, kernelSize: 3, inputShape: [8, 8, 1] }),
     layers.maxPooling2d({ poolSize: 2 }),
     layers.flatten(),
     layers.dense({ units: 3, activation: 'softmax' })
@@ -39,13 +39,13 @@ const mistakes: [what: string, run: () => unknown, name: string, message: string
     'images of another size, of which a network makes the same number of features',
     () => network().predict(zeros([4, 9, 9, 1])),
     'ShapeError',
-    'expected the input to be [null, 8, 8, 1], received [4, 9, 9, 1]'
+    'expected the input of layer "first" to be [null, 8, 8, 1], received [4, 9, 9, 1]'
   ],
   [
     'one sample without a batch',
     () => network().predict(zeros([8, 8, 1])),
     'ShapeError',
-    'expected the input to be [null, 8, 8, 1], received [8, 8, 1]: one sample is a batch of one'
+    'expected the input of layer "first" to be [null, 8, 8, 1], received [8, 8, 1]: one sample is a batch of one'
   ],
   [
     'a factory of losses in place of a loss',

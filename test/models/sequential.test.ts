@@ -189,7 +189,7 @@ onEveryDevice(() => {
     [
       'another width of x',
       'ShapeError',
-      /expected the input to be \[null, 3\], received \[2, 7\]/,
+      /expected the input of layer "\w+" to be \[null, 3\], received \[2, 7\]/,
       () => compiled().predict(zeros([2, 7]))
     ],
     ['a flat x that does not come out even', 'ShapeError', /multiple of 3.*\[3\].*7 values/, () => compiled().predict(new Float32Array(7))],
