@@ -9,7 +9,7 @@ import { type Gradient, valueAndGrad, watching } from '../tape'
 import { type Tensor, view } from '../tensor'
 import { div, equal, mul, sub } from './elementwise-binary'
 import { cast, exp, sqrt } from './elementwise-unary'
-import { pad, reshape, slice, transpose } from './movement'
+import { pad, reshape, split, transpose } from './movement'
 import { broadcast, checkAxes, checkAxis, expectDType, floats, floatsAndInt32, numbers, reducedShape } from './rules'
 
 /** An axis, several, or all (left out or null). */
@@ -88,25 +88,18 @@ function composedProdGrad(dy: Tensor, input: Tensor, axes: readonly number[], ke
   const others = input.shape.map((_, i) => i).filter((i) => !axes.includes(i))
   const composed = (): Tensor => {
     const rows = others.reduce((size, i) => size * input.shape[i]!, 1)
-    const columns = axes.reduce((size, i) => size * input.shape[i]!, 1)
-    let factors: Tensor = reshape(transpose(cast(input, 'float32'), [...others, ...axes]), [rows, columns])
+    let factors: Tensor = reshape(transpose(cast(input, 'float32'), [...others, ...axes]), [rows, input.size / rows])
     while (factors.shape[1]! > 1) {
-      const half = Math.ceil(factors.shape[1]! / 2)
-      const rest = slice(factors, [0, half], [rows, factors.shape[1]! - half])
-      const [first, second] = [slice(factors, [0, 0], [rows, half]), rest]
-      factors = mul(
-        first,
-        second.shape[1] === half
-          ? second
-          : pad(
-              second,
-              [
-                [0, 0],
-                [0, 1]
-              ],
-              { constantValues: 1 }
-            )
+      const even = pad(
+        factors,
+        [
+          [0, 0],
+          [0, factors.shape[1]! % 2]
+        ],
+        { constantValues: 1 }
       )
+      const [first, second] = split(even, 2, 1)
+      factors = mul(first!, second!)
     }
     return sum(mul(reshape(factors, kept), cast(dy, 'float32')))
   }
