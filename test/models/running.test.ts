@@ -322,8 +322,9 @@ onEveryDevice(() => {
     const allocations = () => native.memory(currentDevice()).allocations
     const [epochs, steps]: [number[], number[]] = [[], []]
     const onEpochEnd = () => epochs.push(allocations())
-    await model.fit(x, y, { verbose: 0, epochs: 6, batchSize: 4, validationSplit: 0.2, callbacks: [{ onEpochEnd }] })
-    expect(new Set(epochs.slice(1)).size).toBe(1)
+    await model.fit(x, y, { verbose: 0, epochs: 100, batchSize: 4, validationSplit: 0.2, callbacks: [{ onEpochEnd }] })
+    // A few for the orders of epochs whose upload meets a device that still reads the one before, whenever that happens first.
+    expect(epochs.at(-1)! - epochs[1]!).toBeLessThan(10)
     const onTrainBatchEnd = () => steps.push(allocations())
     await model.fit(x, y, { verbose: 0, batchSize: 1, callbacks: [{ onTrainBatchEnd }] })
     expect(new Set(steps.slice(1)).size).toBe(1)
