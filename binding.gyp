@@ -35,7 +35,7 @@
         'NEURITE_BUILD_INFO="node-gyp, no CUDA: built without CMake"',
       ],
       # The order matters: the linker keeps the first copy of an inline function, and that must be one that every CPU can run.
-      'dependencies': ['cpu_baseline'],
+      'dependencies': ['cpu_baseline', 'cpu_amx_twin'],
       'conditions': [
         ['target_arch=="x64"', {'dependencies': ['cpu_avx2', 'cpu_avx512', 'cpu_avx512bf16', 'cpu_amx']}],
         ['OS=="linux"', {'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections', '-Wl,--version-script=<(module_root_dir)/native/exports.map']}],
@@ -46,6 +46,13 @@
       'type': 'static_library',
       'sources': ['<!@(node scripts/gyp.cjs sources native/cpu)'],
       'defines': ['NEURITE_ISA=baseline'],
+    },
+    {
+      # The AMX kernels' logic with a scalar twin of the tiles: slow, for tests on machines without AMX.
+      'target_name': 'cpu_amx_twin',
+      'type': 'static_library',
+      'sources': ['<!@(node scripts/gyp.cjs sources native/cpu/amx)'],
+      'defines': ['NEURITE_ISA=amx_twin'],
     },
   ],
   'conditions': [

@@ -3,14 +3,14 @@
 
 # As archives, a program takes only the files that it uses.
 add_library(runtime_archive STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:runtime>)
-foreach(set baseline avx2 avx512 avx512bf16 amx)
+foreach(set baseline amx_twin avx2 avx512 avx512bf16 amx)
   if(TARGET cpu_${set})
     list(APPEND sets ${set})
     add_library(cpu_${set}_archive STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:cpu_${set}>)
     list(APPEND archives cpu_${set}_archive)
   endif()
 endforeach()
-list(REMOVE_ITEM sets avx512bf16 amx)
+list(REMOVE_ITEM sets amx_twin avx512bf16 amx)
 
 foreach(kind test bench)
   file(GLOB programs CONFIGURE_DEPENDS ${kind}/native/*.cc)

@@ -11,7 +11,7 @@
 #include "cpu-features.h"
 #include "environment.h"
 #include "failure.h"
-#include "pool.h"
+#include "thread-pool.h"
 
 namespace neurite {
 namespace {

@@ -40,7 +40,7 @@ inline constexpr const char* kOpNames[kOps] = {
 #undef OP
 };
 
-struct Kept;  // pool.h
+struct Kept;  // thread-pool.h
 
 // One invocation of an op, as a kernel sees it. Memory of tensors and attributes outlives the kernel's run.
 struct Call {

@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "pool.h"
 #include "stream.h"
+#include "thread-pool.h"
 
 namespace neurite {
 

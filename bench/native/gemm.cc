@@ -19,7 +19,7 @@
 
 #include "../../native/cpu/gemm.h"
 #include "../../native/cpu/simd.h"
-#include "../../native/pool.h"
+#include "../../native/thread-pool.h"
 
 using namespace neurite;
 using namespace neurite::cpu;

@@ -13,7 +13,7 @@
 
 #include "native/cpu/simd.h"
 #include "native/ops.h"
-#include "native/pool.h"
+#include "native/thread-pool.h"
 
 using namespace neurite;
 

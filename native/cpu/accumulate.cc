@@ -1,5 +1,5 @@
 // assign, increment and accumulate: small updates of state in place.
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "kernels.h"
 #include "movement.h"

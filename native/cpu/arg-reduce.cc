@@ -1,5 +1,5 @@
 // argmax and argmin along one axis: the first of equals; a NaN wins both, so that x[argmin(x)] is min(x).
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "kernels.h"
 #include "rows.h"
 

@@ -5,7 +5,7 @@
 // stay full.
 #include <cstring>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "activation.h"
 #include "kernels.h"
 #include "reduce.h"

@@ -4,7 +4,7 @@
 // order. Where C is small, several rows form one line, so that vectors stay full.
 #include <cstring>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "activation.h"
 #include "kernels.h"
 #include "moments.h"

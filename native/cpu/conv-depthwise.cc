@@ -3,7 +3,7 @@
 // memory: the channels spread over their features, or the features' results, which are added up to channels.
 #include "conv-depthwise-walk.h"
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "conv-filter-product.h"
 #include "conv-finish.h"
 #include "conv-phases.h"

@@ -37,7 +37,7 @@ void convFilterGrad(const Call& call) {
   if (s.depthwise()) return sumChannels(x, dy, dw, s);
   const int parts = partsOf(x.dtype, dy.dtype, attributes.precision);
   const auto faster = [&] { return tilesSumFaster(x, s, parts); };
-  if (byTiles(unit::sumWindowTiles, sumWindowTiles, faster, call, parts)) return;
+  if (byTiles(unit::sumWindowTiles, amx_twin::sumWindowTiles, faster, call, parts)) return;
 #if defined(__x86_64__) && defined(__AVX512F__)
   if (bfloat16Dots() && parts == 1) return avx512bf16::multiplyWindowPairs(call);
 #endif

@@ -4,7 +4,7 @@
 // strip, and panel by panel packs dy and adds up tile by tile, in place. The blocks are shared out among as many partial
 // sums as the shape needs to keep threads busy, which meet in a fixed order.
 #pragma once
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "conv-image-strip.h"
 #include "conv.h"
 #include "gemm-epilogue.h"

@@ -1,7 +1,7 @@
 // What happens to a block of a convolution's pixels right after they are stored, while they are in the cache: another tensor is added to
 // them and the activation follows, moments of their features are taken, or the maxima of windows, which alone become results then.
 #pragma once
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "conv.h"
 #include "gemm-epilogue.h"
 #include "maxima.h"

@@ -18,7 +18,7 @@
 #pragma once
 #include <cstring>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "gemm-kernel.h"
 

@@ -17,18 +17,20 @@ bool sumWindowTiles(const Call& call, int parts);
 }  // namespace neurite::cpu::amx
 #endif
 
-namespace neurite::cpu::NEURITE_ISA {
-
 // With `parts` of bfloat16 per float32. False where magnitudes call for true float32: the result is undefined then.
 // The scalar twins of those of namespace amx.
+namespace neurite::cpu::amx_twin {
 bool convolveTiles(const Call& call, int parts, const float* bias);
 bool convolveDataTiles(const Call& call, int parts, const float* bias);
 bool sumWindowTiles(const Call& call, int parts);
+}  // namespace neurite::cpu::amx_twin
+
+namespace neurite::cpu::NEURITE_ISA {
 
 #if defined(__x86_64__) && defined(__AVX512F__)
 namespace unit = amx;
 #else
-namespace unit = NEURITE_ISA;  // never asked: AMX is an addition to AVX-512
+namespace unit = amx_twin;  // never asked: AMX is an addition to AVX-512
 #endif
 
 // Whether tiles did the work: there are some, and they suit the shape (faster()) and the values.

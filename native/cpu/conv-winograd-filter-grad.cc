@@ -12,7 +12,7 @@
 
 #include <atomic>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "conv-filter-product.h"
 #include "winograd.h"
 

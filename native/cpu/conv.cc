@@ -46,7 +46,7 @@ void conv(const Call& call) {
   if (s.depthwise()) return convolveChannels(call, s, attributes.activation, bias.values());
   const int parts = partsOf(x.dtype, call.in[1].dtype, attributes.precision);
   const auto faster = [&] { return tilesConvolveFaster(x, s, parts); };
-  if (byTiles(unit::convolveTiles, convolveTiles, faster, call, parts, bias.values())) return;
+  if (byTiles(unit::convolveTiles, amx_twin::convolveTiles, faster, call, parts, bias.values())) return;
 #if defined(__x86_64__) && defined(__AVX512F__)
   if (bfloat16Dots() && parts == 1 && s.groupChannels() % 2 == 0) return avx512bf16::convolvePairs(call, bias.values());
 #endif
@@ -68,7 +68,7 @@ void convDataGrad(const Call& call) {
   if (s.depthwise()) return convolveChannelsData(call, s, attributes.activation, bias.values());
   const int parts = partsOf(dy.dtype, call.in[1].dtype, attributes.precision);
   const auto faster = [&] { return tilesConvolveDataFaster(dy, s, parts); };
-  if (byTiles(unit::convolveDataTiles, convolveDataTiles, faster, call, parts, bias.values())) return;
+  if (byTiles(unit::convolveDataTiles, amx_twin::convolveDataTiles, faster, call, parts, bias.values())) return;
 #if defined(__x86_64__) && defined(__AVX512F__)
   if (bfloat16Dots() && parts == 1 && s.groupFeatures() % 2 == 0)
     return avx512bf16::convolveDataPairs(call, bias.values());

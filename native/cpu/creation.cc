@@ -1,7 +1,7 @@
 // fill, iota, copy and cast: tensors from numbers, or from a tensor of another dtype.
 #include <cstring>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "kernels.h"
 #include "movement.h"

@@ -5,7 +5,7 @@
 //   sparseSoftmaxCrossEntropy  loss = lse - x[label]                       dx = dloss * (exp(x - lse) - [c = label])
 //   sigmoidCrossEntropy        loss = max(x, 0) - x t + log1p(exp(-|x|))   dx = dloss * (sigmoid(x) - t)
 // A class with target 0 costs nothing, also where it is masked by a logit of -Inf.
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "indices.h"
 #include "kernels.h"

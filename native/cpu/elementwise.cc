@@ -1,7 +1,7 @@
 // The engine of every elementwise op: operands of any dtype and broadcast become blocks of 4-byte elements.
 #include "elementwise.h"
 
-#include "../pool.h"
+#include "../thread-pool.h"
 
 namespace neurite::cpu::NEURITE_ISA {
 

@@ -1,7 +1,7 @@
 // gather, scatterAdd, batchIndices and oneHot: rows picked by indices.
 #include <cstring>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "indices.h"
 #include "kernels.h"

@@ -12,7 +12,7 @@
 
 #include <algorithm>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "gemm-epilogue.h"
 #include "gemm.h"
 #include "split.h"

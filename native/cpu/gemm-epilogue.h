@@ -1,6 +1,6 @@
 // What matrix products and convolutions do to their sums besides storing them: bias, activation, conversion.
 #pragma once
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "gemm-pack.h"
 #include "vector-math.h"

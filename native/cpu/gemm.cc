@@ -16,9 +16,11 @@ void multiplyPairs(const Gemm& g);
 }
 #endif
 
-namespace neurite::cpu::NEURITE_ISA {
+namespace neurite::cpu::amx_twin {
+bool multiplyTiles(const Gemm& g, int parts);
+}
 
-bool multiplyTiles(const Gemm& g, int parts);  // the scalar twin
+namespace neurite::cpu::NEURITE_ISA {
 
 namespace {
 
@@ -27,7 +29,7 @@ bool multipliedByTiles(const Gemm& g) {
   const int parts = partsOf(g);
   switch (tileUnit()) {
     case TileUnit::emulated:
-      return multiplyTiles(g, parts);
+      return amx_twin::multiplyTiles(g, parts);
 #if defined(__x86_64__) && defined(__AVX512F__)
     case TileUnit::amx:
       return tilesAreFaster(g, parts) && amx::multiplyTiles(g, parts);

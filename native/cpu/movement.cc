@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "kernels.h"
 

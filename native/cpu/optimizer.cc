@@ -8,7 +8,7 @@
 //            mean += (1 - rho) (g - mean); w -= step, or with momentum m = momentum m + step, w -= m
 #include <cmath>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "kernels.h"
 

@@ -2,7 +2,7 @@
 //
 // All are (N, D, H, W, C) with missing axes of size 1. An output pixel reads the pixels of its window, kTile vectors of channels
 // at a time. Gradients gather: an input pixel adds up, in order, what the windows that hold it give, so nothing is written twice.
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "channel-tiles.h"
 #include "floats.h"
 #include "kernels.h"

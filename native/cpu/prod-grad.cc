@@ -1,5 +1,5 @@
 // The gradient of prod: dy times the product of all others, right for zeros.
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "kernels.h"
 #include "movement.h"
 #include "reduce.h"

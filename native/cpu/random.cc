@@ -3,7 +3,7 @@
 // Element i of a draw is lane i mod 4 of counter + i / 4, so a draw is the same however it is cut. kSets times kLanes
 // counters are worked on at once; the four lanes of a set are four vectors, which are interleaved when they are stored.
 #include "../philox.h"
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "kernels.h"
 #include "vector-math.h"

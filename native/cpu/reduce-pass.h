@@ -7,7 +7,7 @@
 // An operation Op names its compute type V and has identity(), combine(a, b), and map(x, param), which is applied to
 // each element with a parameter of its output.
 #pragma once
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "reduce.h"
 
 namespace neurite::cpu::NEURITE_ISA {

@@ -7,8 +7,8 @@
 // vectors along the whole row, and its places read that sum.
 #include <cstring>
 
-#include "../pool.h"
 #include "../resize.h"
+#include "../thread-pool.h"
 #include "channel-tiles.h"
 #include "floats.h"
 #include "kernels.h"

@@ -1,6 +1,6 @@
 // Normalisation by row, for layer, rms and unit norm. A row is read once from memory, again from the cache, and written once; the
 // backward pass sums up the gradients of gamma and beta as it goes.
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "floats.h"
 #include "kernels.h"
 #include "rows.h"

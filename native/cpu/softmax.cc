@@ -6,7 +6,7 @@
 // twice, rather than written and read again.
 #include <type_traits>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "kernels.h"
 #include "rows.h"
 

@@ -1,7 +1,7 @@
 // Transposition: axes change places, a tile of full vectors at a time.
 #include <cstring>
 
-#include "../pool.h"
+#include "../thread-pool.h"
 #include "elementwise.h"
 #include "kernels.h"
 #include "movement.h"

@@ -2,7 +2,8 @@
 // every form of a strip, odd channels, groups, strides, dilation, one to three axes, epilogues, NaN, infinity and magnitudes that
 // cannot be split; and how tiles are chosen.
 //
-// Compiled once per instruction set like the kernels it tests. Prints each failure with its case and ends with 1.
+// Compiled once per instruction set with the tiles' own logic, of which the addon has the scalar twin once, for any CPU. Prints each
+// failure with its case and ends with 1.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "../../native/cpu/amx/conv-tiles.h"
 #include "../../native/cpu/conv-tile-table.h"
 #include "../../native/cpu/conv-units.h"
 #include "../../native/cpu/kernels.h"

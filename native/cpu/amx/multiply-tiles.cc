@@ -1,4 +1,4 @@
-// Matrix multiplication on the AMX unit.
+// Matrix multiplication on the AMX unit, or on the scalar twin of its tiles.
 #include "multiply-tiles.h"
 
 namespace neurite::cpu::NEURITE_ISA {

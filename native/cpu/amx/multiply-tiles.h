@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "../../pool.h"
+#include "../../thread-pool.h"
 #include "../gemm-blocks.h"
 #include "magnitudes.h"
 #include "split-pack.h"

@@ -1,5 +1,5 @@
 // The process-wide thread pool. One command runs at a time, so one parallelFor runs at a time; its caller works along.
-#include "pool.h"
+#include "thread-pool.h"
 
 #include <algorithm>
 #include <atomic>
