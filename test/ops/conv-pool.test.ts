@@ -40,7 +40,7 @@ onEveryDevice(() => {
   describe.each(['float32', 'bfloat16'] as const)('%s:', (dtype) => {
     test.each(Object.entries(cases))('%s', async (_name, [shape, kernel, pool, options]) => {
       // Multiples of an eighth, so that sums are exact: what is largest in a window is the same however they are formed.
-      const eighths = (size: number[], stddev: number) =>
+      const eighths = (size: readonly number[], stddev: number) =>
         ops
           .round(random.normal(size, { stddev: stddev * 8 }))
           .div(8)
