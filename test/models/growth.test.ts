@@ -34,9 +34,9 @@ test('10,000 steps of training: no tensor, no byte and no block of the device mo
   await model.fit(x, y, { ...quiet, epochs: 1000 })
   const after = await settled()
   expect(after).toMatchObject({ tensors: before.tensors, bytes: before.bytes })
-  // What grew would take a block for each of the 1,000 epochs. The second fit's own order and totals take a few, and so do uploads while the
-  // device is behind: no block that it still reads is written to.
-  expect(native.memory(currentDevice()).allocations - allocations).toBeLessThan(100)
+  // What grew would take a block for each of the 1,000 epochs. How many are in use at a time, and so the most there have to be, hangs on how
+  // far the device and the garbage collector are behind.
+  expect(native.memory(currentDevice()).allocations - allocations).toBeLessThan(500)
   // The history of 1,000 epochs is what the heap may keep for a while.
   expect(after.heap - before.heap).toBeLessThan(4 * 2 ** 20)
   model.dispose()

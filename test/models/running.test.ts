@@ -323,8 +323,8 @@ onEveryDevice(() => {
     const [epochs, steps]: [number[], number[]] = [[], []]
     const onEpochEnd = () => epochs.push(allocations())
     await model.fit(x, y, { verbose: 0, epochs: 100, batchSize: 4, validationSplit: 0.2, callbacks: [{ onEpochEnd }] })
-    // A few for the orders of epochs whose upload meets a device that still reads the one before, whenever that happens first.
-    expect(epochs.at(-1)! - epochs[1]!).toBeLessThan(10)
+    // What grew would take a block for each epoch; a few may come late, whenever the device is further behind than before.
+    expect(epochs.at(-1)! - epochs[1]!).toBeLessThan(49)
     const onTrainBatchEnd = () => steps.push(allocations())
     await model.fit(x, y, { verbose: 0, batchSize: 1, callbacks: [{ onTrainBatchEnd }] })
     expect(new Set(steps.slice(1)).size).toBe(1)
